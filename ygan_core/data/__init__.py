@@ -1,0 +1,18 @@
+"""The data of the paper: four datasets as uint8 tensors (`load`), Color-MNIST (`color_mnist`), the protocol (`split`)."""
+
+from ygan_core.data.color import COLOURS
+from ygan_core.data.datasets import DATASETS, DataError, Dataset, color_mnist, data_root, load
+from ygan_core.data.protocol import Split, normal_classes, split
+
+__all__ = [
+    "COLOURS",
+    "DATASETS",
+    "DataError",
+    "Dataset",
+    "Split",
+    "color_mnist",
+    "data_root",
+    "load",
+    "normal_classes",
+    "split",
+]

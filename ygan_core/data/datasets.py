@@ -1,0 +1,183 @@
+"""The four datasets (section 4.1) as uint8 tensors, from the starter pack or in full, and Color-MNIST made of one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torchvision import datasets as tv
+from torchvision.datasets.utils import check_integrity
+from torchvision.transforms.functional import resize
+from tqdm.auto import tqdm
+
+from ygan_core.data.color import assign_colours, colourise
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STARTER = REPOSITORY / "data" / "starter"
+
+
+class DataError(RuntimeError):
+    """Data that is missing or damaged; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images uint8 (n, C, S, S); labels int64 (n,), indices into `classes`; index int64 (n,), places in the full dataset.
+
+    colours int64 (n,), of Color-MNIST's grounds, is None for every other dataset.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    index: Tensor
+    colours: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, which: Tensor) -> Dataset:
+        """The images at `which` (int64 or bool), with all that belongs to them."""
+        colours = None if self.colours is None else self.colours[which]
+        return Dataset(self.images[which], self.labels[which], self.classes, self.index[which], colours)
+
+
+def data_root() -> Path:
+    """Where full datasets lie and downloads go: the environment variable YGAN_DATA, or data/ of this repository."""
+    return Path(os.environ.get("YGAN_DATA") or REPOSITORY / "data").expanduser()
+
+
+_MNIST_CLASSES = tuple("0123456789")
+_FMNIST_CLASSES = ("T-shirt", "Trousers", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_CIFAR10_CLASSES = ("Airplane", "Car", "Bird", "Cat", "Deer", "Dog", "Frog", "Horse", "Ship", "Truck")  # as Table 3 names them
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a dataset comes from. torchvision: its class there; folder: its place under YGAN_DATA."""
+
+    title: str
+    folder: str
+    classes: tuple[str, ...] | None = None
+    torchvision: type | None = None
+
+
+DATASETS = {
+    "mnist": _Source("MNIST", "MNIST/raw", _MNIST_CLASSES, tv.MNIST),
+    "fmnist": _Source("Fashion-MNIST", "FashionMNIST/raw", _FMNIST_CLASSES, tv.FashionMNIST),
+    "cifar10": _Source("CIFAR-10", "cifar-10-batches-py", _CIFAR10_CLASSES, tv.CIFAR10),
+    "plantvillage": _Source("PlantVillage", "PlantVillage"),
+}
+
+
+def load(name: str, size: int = 32, source: str = "starter") -> Dataset:
+    """A dataset whole, official training and test parts pooled (training first), re-scaled to size x size.
+
+    name: mnist, fmnist, cifar10 or plantvillage; source: starter (comes with the repository) or full (under `data_root()`;
+    the first three are downloaded where they are missing). Raises DataError.
+    """
+    if name not in DATASETS:
+        raise DataError(f"no dataset {name!r}: choose from {', '.join(DATASETS)}")
+    if source == "starter":
+        data = _starter(name)
+    elif source == "full":
+        data = _plantvillage(data_root() / "PlantVillage", size) if name == "plantvillage" else _torchvision(DATASETS[name])
+    else:
+        raise DataError(f"no source {source!r}: choose starter or full")
+    if data.images.shape[-1] != size:
+        small = [resize(part, [size, size], antialias=True) for part in data.images.split(10_000)]
+        data = replace(data, images=torch.cat(small))
+    return data
+
+
+def color_mnist(size: int = 32, source: str = "starter", seed: int = 0, images_per_class: int = 0) -> Dataset:
+    """Color-MNIST (section 5): MNIST's digits, dark on grounds of ten colours. images_per_class: the first so many; 0 is all."""
+    data = load("mnist", size, source)
+    if images_per_class:
+        data = data.take(torch.cat([(data.labels == c).nonzero().flatten()[:images_per_class] for c in range(10)]))
+    colours = assign_colours(data.labels, seed)
+    return replace(data, images=colourise(data.images, colours), colours=colours)
+
+
+def sheet_to_tiles(sheet: Image.Image, size: int, count: int) -> Tensor:
+    """The first `count` tiles of a sheet, row by row: RGB image of size x size tiles -> uint8 (count, 3, size, size)."""
+    pixels = torch.from_numpy(np.array(sheet.convert("RGB")))
+    rows, columns = pixels.shape[0] // size, pixels.shape[1] // size
+    return pixels.view(rows, size, columns, size, 3).permute(0, 2, 4, 1, 3).reshape(-1, 3, size, size)[:count].contiguous()
+
+
+def pixel_hash(images: Tensor) -> str:
+    """sha256 over the pixels of uint8 (n, C, S, S), in hex."""
+    return hashlib.sha256(images.contiguous().numpy().tobytes()).hexdigest()
+
+
+def _starter(name: str) -> Dataset:
+    mend = "restore it with: git checkout -- data/starter"
+    try:
+        about = json.loads((STARTER / f"{name}.json").read_text())
+        images = []
+        for sheet in about["sheets"]:
+            with Image.open(STARTER / sheet["file"]) as picture:
+                images.append(sheet_to_tiles(picture, about["size"], sheet["images"]))
+    except FileNotFoundError as missing:
+        raise DataError(f"the starter pack lacks {missing.filename}: {mend}") from None
+    except (OSError, ValueError, KeyError, RuntimeError, UnidentifiedImageError) as error:
+        raise DataError(f"the starter pack of {name} in {STARTER} is damaged ({error}): {mend}") from None
+    images = torch.cat(images)[:, : about["channels"]].contiguous()
+    if pixel_hash(images) != about["sha256"]:
+        raise DataError(f"the starter pack of {name} in {STARTER} is damaged (its pixels' checksum differs): {mend}")
+    return Dataset(images, torch.tensor(about["labels"]), tuple(about["classes"]), torch.tensor(about["index"]))
+
+
+def _torchvision(source: _Source) -> Dataset:
+    root = data_root()
+    place, files = root / source.folder, _files(source)
+    try:
+        parts = [source.torchvision(root, train=train, download=True) for train in (True, False)]
+    except Exception as error:  # what torchvision raises depends on what failed, and where
+        missing = [name for name in files if not (place / name).exists()]
+        damaged = [name for name, md5 in files.items() if (place / name).exists() and not check_integrity(place / name, md5)]
+        if missing:
+            what = f"{', '.join(missing)} missing in {place} and not to be downloaded: copy there, get a network, or set YGAN_DATA"
+        else:
+            what = f"{', '.join(damaged) or 'a file'} damaged in {place}: remove it and run again"
+        raise DataError(f"{source.title}: {what} ({type(error).__name__}: {str(error).splitlines()[0][:120] or 'no reason given'})")
+    images = torch.cat([torch.as_tensor(part.data) for part in parts])
+    images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
+    labels = torch.cat([torch.as_tensor(part.targets) for part in parts])
+    return Dataset(images, labels, source.classes, torch.arange(len(images)))
+
+
+def _files(source: _Source) -> dict[str, str | None]:
+    """The files that torchvision reads, with the checksum where it knows one."""
+    if source.torchvision is tv.CIFAR10:
+        return dict(tv.CIFAR10.train_list + tv.CIFAR10.test_list)
+    return {name.removesuffix(".gz"): None for name, _ in source.torchvision.resources}
+
+
+def _plantvillage(root: Path, size: int) -> Dataset:
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    if not folders:
+        raise DataError(f"PlantVillage: no class folders in {root}: copy the published colour folder there (data/README.md)")
+    files = [sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")) for folder in folders]
+    for folder, inside in zip(folders, files, strict=True):
+        if not inside:
+            raise DataError(f"PlantVillage: {folder} holds no images: remove the folder or fill it")
+    paths = [path for inside in files for path in inside]
+    images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
+    for image, path in zip(images, tqdm(paths, desc="reading PlantVillage", unit=" leaf", disable=None), strict=True):
+        try:
+            with Image.open(path) as leaf:
+                pixels = leaf.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+        except (OSError, UnidentifiedImageError):
+            raise DataError(f"PlantVillage: {path} is damaged: fetch it again or remove it") from None
+        image.copy_(torch.from_numpy(np.array(pixels)).permute(2, 0, 1))
+    labels = torch.tensor([label for label, inside in enumerate(files) for _ in inside])
+    return Dataset(images, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))

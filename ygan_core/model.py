@@ -1,0 +1,137 @@
+"""The five networks of Y-GAN: sections 3.1 and 4.3, Fig. 2.
+
+    x ──► E_s ──► z_s ──┬──────► C ──► class
+      └─► E_r ──► z_r ──┴─► D ──► x_hat ──► Ds ──► real or reconstructed
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def _hidden(convolution: nn.Module, activation: nn.Module) -> list[nn.Module]:
+    """Convolution, activation, batch norm: the order of section 4.3 (DCGAN has the batch norm first)."""
+    return [convolution, activation, nn.BatchNorm2d(convolution.out_channels)]
+
+
+def _downward(channels: int, image_size: int, width: int) -> tuple[nn.Sequential, int]:
+    """Stride-2 convolutions from the image to a 4 x 4 map, shared in shape by E_s, E_r and Ds: (layers, channels out)."""
+    layers, inputs, outputs = [], channels, width
+    while image_size > 4:
+        layers += _hidden(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2))
+        image_size, inputs, outputs = image_size // 2, outputs, outputs * 2
+    return nn.Sequential(*layers), inputs
+
+
+class Encoder(nn.Module):
+    """E_s or E_r (Eq. 1): x (B, channels, S, S) float32 in [-1, 1] -> z (B, d) float32."""
+
+    def __init__(self, channels: int, image_size: int, width: int, d: int):
+        super().__init__()
+        self.features, out = _downward(channels, image_size, width)
+        self.to_latent = nn.Conv2d(out, d, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.to_latent(self.features(x)).flatten(1).float()  # a loss on latents is never taken in low precision
+
+
+class Decoder(nn.Module):
+    """D (Eq. 2): z = z_s (+) z_r (B, 2d) -> x_hat (B, channels, S, S) in (-1, 1)."""
+
+    def __init__(self, channels: int, image_size: int, width: int, d: int):
+        super().__init__()
+        steps = image_size.bit_length() - 3  # doublings from 4 x 4 to S x S
+        filters = width * 2 ** (steps - 1)
+        layers = _hidden(nn.ConvTranspose2d(2 * d, filters, 4, bias=False), nn.ReLU())
+        for _ in range(steps - 1):
+            layers += _hidden(nn.ConvTranspose2d(filters, filters // 2, 4, stride=2, padding=1, bias=False), nn.ReLU())
+            filters //= 2
+        layers += [nn.ConvTranspose2d(filters, channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z_s: Tensor, z_r: Tensor) -> Tensor:
+        z = torch.cat([z_s, z_r], dim=1)
+        return self.layers(z[:, :, None, None])
+
+
+class Discriminator(nn.Module):
+    """Ds: x (B, channels, S, S) in [-1, 1] -> (logit (B,), f (B, 8 width, 4, 4) at S = 32).
+
+    The sigmoid of section 4.3 is taken inside the loss (Eq. 5), where it does not overflow. f is the activation that Eq. 4
+    compares: Ds's last 4 x 4 map, before its final convolution.
+    """
+
+    def __init__(self, channels: int, image_size: int, width: int):
+        super().__init__()
+        self.features, out = _downward(channels, image_size, width)
+        self.to_logit = nn.Conv2d(out, 1, 4, bias=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        f = self.features(x)
+        return self.to_logit(f).flatten().float(), f.float()
+
+
+class LatentClassifier(nn.Sequential):
+    """C: z (B, d) -> logits (B, N) over the N normal sub-classes; one hidden layer (section 4.3)."""
+
+    def __init__(self, d: int, hidden: int, classes: int):
+        super().__init__(nn.Linear(d, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, classes))
+
+
+class YGAN(nn.Module):
+    """The Y-shaped auto-encoder (E_s, E_r, D), its latent classifier C and its discriminator Ds.
+
+    channels: 1 or 3; image_size: S, a power of two; width: filters of the first convolution; d: length of z_s and of z_r;
+    hidden: units of C's hidden layer; classes: N.
+    """
+
+    def __init__(self, channels: int, image_size: int, width: int, d: int, hidden: int, classes: int):
+        super().__init__()
+        self.E_s = Encoder(channels, image_size, width, d)
+        self.E_r = Encoder(channels, image_size, width, d)
+        self.D = Decoder(channels, image_size, width, d)
+        self.C = LatentClassifier(d, hidden, classes)
+        self.Ds = Discriminator(channels, image_size, width)
+        self.apply(_dcgan_init)
+
+    def generator_parameters(self) -> list[nn.Parameter]:
+        """What Eq. 10 trains: the auto-encoder and C."""
+        return [p for part in (self.E_s, self.E_r, self.D, self.C) for p in part.parameters()]
+
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """What Eq. 11 trains: Ds."""
+        return list(self.Ds.parameters())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """x (B, channels, S, S) in [-1, 1] -> z_s (B, d), z_r (B, d), x_hat like x, logits C(z_s) (B, N)."""
+        z_s, z_r = self.E_s(x), self.E_r(x)
+        return z_s, z_r, self.D(z_s, z_r), self.C(z_s)
+
+
+def _dcgan_init(module: nn.Module) -> None:
+    """DCGAN's initial weights: N(0, 0.02) for convolutions, N(1, 0.02) for batch norms; C keeps PyTorch's own."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+@contextmanager
+def running_statistics_untouched(*networks: nn.Module):
+    """Inside, batch norms normalise by the batch as ever in training, but leave their running statistics alone.
+
+    Hybrid images (Eq. 9) pass through D and E_s too, yet no test image is a hybrid: let into the running statistics, they
+    spoil the scores of real images.
+    """
+    norms = [m for network in networks for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
