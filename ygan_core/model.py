@@ -26,6 +26,11 @@ def _downward(channels: int, image_size: int, width: int) -> tuple[nn.Sequential
     return nn.Sequential(*layers), inputs
 
 
+def _full_precision(t: Tensor) -> Tensor:
+    """float32, or float64 as it is: no loss is ever taken in bfloat16, whose steps near a cosine of 1 are 0.004."""
+    return t.to(torch.promote_types(t.dtype, torch.float32))
+
+
 class Encoder(nn.Module):
     """E_s or E_r (Eq. 1): x (B, channels, S, S) float32 in [-1, 1] -> z (B, d) float32."""
 
@@ -35,7 +40,7 @@ class Encoder(nn.Module):
         self.to_latent = nn.Conv2d(out, d, 4, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.to_latent(self.features(x)).flatten(1).float()  # a loss on latents is never taken in low precision
+        return _full_precision(self.to_latent(self.features(x)).flatten(1))
 
 
 class Decoder(nn.Module):
@@ -71,7 +76,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         f = self.features(x)
-        return self.to_logit(f).flatten().float(), f.float()
+        return _full_precision(self.to_logit(f).flatten()), _full_precision(f)
 
 
 class LatentClassifier(nn.Sequential):

@@ -51,10 +51,15 @@ def encode(model: YGAN, images: Tensor, batch_size: int = 512) -> Encoding:
 
 
 @torch.inference_mode()
-def swap(model: YGAN, z_s: Tensor, z_r: Tensor) -> Tensor:
-    """The hybrids of Fig. 6a: row i, column j is D(z_s[j] (+) z_r[i]). z_s (m, d), z_r (n, d) -> uint8 (n, m, C, S, S)."""
+def decode(model: YGAN, z_s: Tensor, z_r: Tensor, batch_size: int = 512) -> Tensor:
+    """D(z_s (+) z_r) (Eq. 2) as images: z_s, z_r (n, d) -> uint8 (n, C, S, S). Leaves the model in eval mode."""
     model.eval()
     device = next(model.parameters()).device
+    pairs = zip(z_s.split(batch_size), z_r.split(batch_size), strict=True)
+    return torch.cat([to_image(model.D(s_.to(device), r_.to(device))).cpu() for s_, r_ in pairs])
+
+
+def swap(model: YGAN, z_s: Tensor, z_r: Tensor) -> Tensor:
+    """The hybrids of Fig. 6a: row i, column j is D(z_s[j] (+) z_r[i]). z_s (m, d), z_r (n, d) -> uint8 (n, m, C, S, S)."""
     n, m = len(z_r), len(z_s)
-    x = model.D(z_s.repeat(n, 1).to(device), z_r.repeat_interleave(m, dim=0).to(device))
-    return to_image(x).cpu().unflatten(0, (n, m))
+    return decode(model, z_s.repeat(n, 1), z_r.repeat_interleave(m, dim=0)).unflatten(0, (n, m))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class NonFiniteLoss(RuntimeError):
 
 @dataclass
 class Epoch:
-    """What a callback sees when an epoch is done. losses: the mean of every term over its steps, and lambda_R at its end."""
+    """What a callback sees when an epoch is done. losses: what `Trainer.epoch` returned."""
 
     number: int  # from 1
     of: int
@@ -70,8 +71,11 @@ class Trainer:
         return len(self.images) // self.config.batch_size
 
     def epoch(self, on_step: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Every training image once, in a fresh order. Returns the mean of each loss term; raises NonFiniteLoss."""
-        cfg, done = self.config, len(self.history)
+        """Every training image once, in a fresh order. Raises NonFiniteLoss.
+
+        Returns the mean of each loss term over the steps, lambda_R at the end, and the seconds it took; `history` keeps them.
+        """
+        cfg, done, start = self.config, len(self.history), time.perf_counter()
         order = torch.randperm(len(self.images), generator=self.random)[: self.steps * cfg.batch_size]
         batches = order.view(self.steps, cfg.batch_size).to(self.device)
         partners = torch.stack([torch.randperm(cfg.batch_size, generator=self.random) for _ in batches]).to(self.device)
@@ -88,7 +92,8 @@ class Trainer:
         if len(bad):
             step, term = bad[0].tolist()
             raise NonFiniteLoss(f"epoch {done + 1}, step {step + 1}: {TERMS[term]} is {record[step, term].item()}")
-        self.history.append(dict(zip(TERMS, record.double().mean(0).tolist(), strict=True), lambda_R=lambda_R))
+        means = dict(zip(TERMS, record.double().mean(0).tolist(), strict=True))
+        self.history.append({**means, "lambda_R": lambda_R, "seconds": time.perf_counter() - start})
         return self.history[-1]
 
     def step(self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: float) -> Tensor:
@@ -164,7 +169,7 @@ def train(
     trainer = Trainer(config, images, labels, device)
     if folder:
         resume(trainer, folder)
-    first = len(trainer.history)
+    first, start = len(trainer.history), time.perf_counter()
     with tqdm(total=config.epochs * trainer.steps, initial=first * trainer.steps, desc=title, unit=" batch", disable=None) as bar:
         for number in range(first + 1, config.epochs + 1):
             means = trainer.epoch(bar.update)
@@ -173,7 +178,9 @@ def train(
             shown = {name: f"{means[name]:.3f}" for name in ("L_rec", "L_s", "L_r", "L_con")}
             bar.set_postfix(epoch=f"{number}/{config.epochs}", **shown)
             if bar.disable:
-                print(f"{title}: epoch {number}/{config.epochs}", *(f"{k} {v}" for k, v in shown.items()), flush=True)
+                left = (time.perf_counter() - start) / (number - first) * (config.epochs - number)
+                values = "  ".join(f"{name} {value}" for name, value in shown.items())
+                print(f"{title}: epoch {number}/{config.epochs}  {values}  {left / 60:.1f} min left", flush=True)
             for callback in callbacks:
                 callback(Epoch(number, config.epochs, means, trainer.model))
     return trainer

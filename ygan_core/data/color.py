@@ -36,3 +36,15 @@ def colourise(digits: Tensor, colours: Tensor) -> Tensor:
     palette = torch.tensor(list(COLOURS.values()), dtype=torch.uint8)
     ground = digits < 128  # thresholded after re-scaling, so that a pixel is ink or ground and nothing between
     return palette[colours][:, :, None, None] * ground
+
+
+def read_ground(images: Tensor) -> Tensor:
+    """The ground colour an image shows: the one nearest to its median pixel. uint8 (n, 3, S, S) -> int64 (n,) in [0, 10)."""
+    palette = torch.tensor(list(COLOURS.values()), dtype=torch.float32)
+    return torch.cdist(images.flatten(2).float().median(dim=2).values, palette).argmin(dim=1)
+
+
+def read_ink(images: Tensor) -> Tensor:
+    """Where an image is darker than its ground, whatever the colour: uint8 (n, 3, S, S) -> float32 (n, S * S) in [0, 1]."""
+    brightness = images.float().amax(dim=1).flatten(1)
+    return (1 - brightness / brightness.median(dim=1, keepdim=True).values.clamp(min=1)).clamp(0, 1)

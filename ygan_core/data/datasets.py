@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -85,12 +86,19 @@ def load(name: str, size: int = 32, source: str = "starter") -> Dataset:
     """
     if name not in DATASETS:
         raise DataError(f"no dataset {name!r}: choose from {', '.join(DATASETS)}")
-    if source == "starter":
-        data = _starter(name)
-    elif source == "full":
-        data = _plantvillage(data_root() / "PlantVillage", size) if name == "plantvillage" else _torchvision(DATASETS[name])
-    else:
+    if source not in ("starter", "full"):
         raise DataError(f"no source {source!r}: choose starter or full")
+    return _load(name, size, STARTER if source == "starter" else data_root())
+
+
+@functools.lru_cache(maxsize=2)
+def _load(name: str, size: int, root: Path) -> Dataset:
+    if root == STARTER:
+        data = _starter(name)
+    elif name == "plantvillage":
+        data = _plantvillage(root / DATASETS[name].folder, size)
+    else:
+        data = _torchvision(DATASETS[name], root)
     if data.images.shape[-1] != size:
         small = [resize(part, [size, size], antialias=True) for part in data.images.split(10_000)]
         data = replace(data, images=torch.cat(small))
@@ -136,8 +144,7 @@ def _starter(name: str) -> Dataset:
     return Dataset(images, torch.tensor(about["labels"]), tuple(about["classes"]), torch.tensor(about["index"]))
 
 
-def _torchvision(source: _Source) -> Dataset:
-    root = data_root()
+def _torchvision(source: _Source, root: Path) -> Dataset:
     place, files = root / source.folder, _files(source)
     try:
         parts = [source.torchvision(root, train=train, download=True) for train in (True, False)]

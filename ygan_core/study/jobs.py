@@ -10,7 +10,6 @@ import hashlib
 import json
 import platform
 import subprocess
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -21,10 +20,13 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
 
 from ygan_core import metrics, scores
 from ygan_core.config import Config, ConfigError, as_dict, color_mnist_configs
-from ygan_core.data import Dataset, Split, color_mnist, normal_classes, split
+from ygan_core.data import Dataset, Split, color_mnist, load, normal_classes, split
+from ygan_core.data.color import colourise, read_ground, read_ink
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.model import YGAN
 from ygan_core.train import Callback, build, checkpoints, train, write_atomically
@@ -57,6 +59,7 @@ class Run:
 
     job: Job
     folder: Path
+    source: str = ""  # where its images are looked up, if not where the training took them
 
     @property
     def config(self) -> Config:
@@ -84,9 +87,16 @@ class Run:
         with np.load(self.folder / "test.npz") as arrays:
             return dict(arrays)
 
+    def images(self, rows: np.ndarray) -> Tensor:
+        """The images at these rows of `test`, uint8 (len(rows), C, S, S)."""
+        digits = load("mnist", self.config.image_size, self.source or self.config.source)
+        places = np.searchsorted(digits.index.numpy(), self.test["index"][rows])
+        return colourise(digits.images[places], torch.from_numpy(self.test["colour"][rows]))
+
     def model(self) -> YGAN:
-        """The trained networks, on the CPU, in eval mode."""
+        """The trained networks, float32, on the CPU, in eval mode."""
         state = load_file(self.folder / "weights.safetensors")
+        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         model = build(self.config, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"]))
         model.load_state_dict(state)
         return model.eval()
@@ -101,37 +111,45 @@ def prepare(config: Config) -> tuple[Dataset, Split]:
 def evaluate(model: YGAN, data: Dataset, parts: Split) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Scores, latents and metrics of a trained model: (the arrays of Run.test, metrics).
 
-    auc over the balanced test set; normal_accuracy of C on all held-back normal images; probe_<what>_<latent>: what a linear
-    classifier, fitted on the training images' latents, reads off the held-back ones (metrics.linear_probe).
+    auc: Eq. 12 over the balanced test set; normal_accuracy: of C on all held-back normal images;
+    probe_<what>_<latent>: what a linear classifier, fitted on the training images' latents, reads off the held-back ones;
+    swap_digit, swap_colour: how many hybrids D(z_s, z_r') of held-back images show the digit of z_s's image and the ground of
+    z_r's. The digit is read off the ink by 5 nearest training images, so the network does not judge itself.
     """
     unseen = torch.cat([parts.held_back, parts.test_anomalous])
     there, here = data.take(unseen), scores.encode(model, data.images[unseen])
-    anomalous = torch.zeros(len(unseen), dtype=torch.bool)
-    anomalous[len(parts.held_back) :] = True
-    in_test = torch.isin(unseen, parts.test)
-    score = scores.s(here.logits)
+    anomalous = torch.arange(len(unseen)) >= len(parts.held_back)
     arrays = {
         "index": there.index,
         "label": there.labels,
         "colour": there.colours,
         "anomalous": anomalous,
-        "in_test": in_test,
+        "in_test": torch.isin(unseen, parts.test),
         "z_s": here.z_s,
         "z_r": here.z_r,
-        "score": score,
+        "score": scores.s(here.logits),
     }
-    seen, trained = data.take(parts.train), scores.encode(model, data.images[parts.train])
-    probes = {
-        f"probe_{what}_{latent}": metrics.linear_probe(
-            getattr(trained, latent), y_seen, getattr(here, latent)[~anomalous], y_there[~anomalous]
-        )
-        for what, y_seen, y_there in (("digit", seen.labels, there.labels), ("colour", seen.colours, there.colours))
-        for latent in ("z_s", "z_r")
+    arrays = {name: array.numpy() for name, array in arrays.items()}
+
+    test, normal, held_out = arrays["in_test"], ~anomalous, int(there.labels[-1])
+    right = here.logits[normal].argmax(1) == normal_classes(there.labels[normal], held_out)
+    measured = {
+        "auc": metrics.auc(arrays["score"][test], arrays["anomalous"][test]),
+        "normal_accuracy": right.double().mean().item(),
     }
-    held_out = int(data.labels[parts.test_anomalous[0]])
-    right = (here.logits.argmax(1) == normal_classes(there.labels, held_out))[~anomalous]
-    measured = {"auc": metrics.auc(score[in_test], anomalous[in_test]), "normal_accuracy": right.double().mean().item(), **probes}
-    return {name: array.numpy() for name, array in arrays.items()}, measured
+    seen, learned = data.take(parts.train), scores.encode(model, data.images[parts.train])
+    for what, y, y_test in (("digit", seen.labels, there.labels), ("colour", seen.colours, there.colours)):
+        for latent in ("z_s", "z_r"):
+            z, z_test = getattr(learned, latent), getattr(here, latent)
+            measured[f"probe_{what}_{latent}"] = metrics.linear_probe(z, y, z_test[normal], y_test[normal])
+
+    donors = torch.arange(min(1000, int(normal.sum())))
+    partners = donors.roll(1)  # held-back images come in random order
+    hybrids = scores.decode(model, here.z_s[donors], here.z_r[partners])
+    reader = KNeighborsClassifier(5).fit(read_ink(seen.images[:10_000]), seen.labels[:10_000])
+    measured["swap_digit"] = float(reader.score(read_ink(hybrids), there.labels[donors]))
+    measured["swap_colour"] = (read_ground(hybrids) == there.colours[partners]).double().mean().item()
+    return arrays, measured
 
 
 def provenance() -> dict:
@@ -196,30 +214,42 @@ class Study:
         """The trainings of section 5, by configuration; the one to show first."""
         return {name: self.run(job) for name, job in self.color_mnist_jobs.items()}
 
+    def made(self, path: Path, runs: Iterable[Run]) -> None:
+        """Say beside a figure or table, in a JSON, what it was made of: profile, jobs, commit, versions."""
+        about = {"profile": self.profile, "jobs": [run.job.id for run in runs], **provenance()}
+        write_atomically(path.with_suffix(".json"), lambda p: p.write_text(json.dumps(about, indent=2) + "\n"))
+
+    def is_made(self, path: Path) -> bool:
+        """Whether a figure or table is there and was made of the jobs that this study asks for."""
+        try:
+            about = json.loads(path.with_suffix(".json").read_text())
+        except (OSError, ValueError):
+            return False
+        return path.exists() and about["jobs"] == [job.id for job in self.color_mnist_jobs.values()]
+
     def _train(self, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
         config = job.config
         data, parts = prepare(config)
-        images, labels = data.images[parts.train], normal_classes(data.labels[parts.train], config.held_out)
-        write_atomically(folder / "config.json", lambda p: p.write_text(json.dumps(as_dict(config), indent=2) + "\n"))
+        run = Run(job, folder)
+        if not all((folder / name).exists() for name in FILES[:3]):  # trained, but what was measured is gone: only that is made
+            images, labels = data.images[parts.train], normal_classes(data.labels[parts.train], config.held_out)
+            write_atomically(folder / "config.json", lambda p: p.write_text(json.dumps(as_dict(config), indent=2) + "\n"))
+            title = f"{config.dataset} {config.held_out} {config.name}"
+            trainer = train(config, images, labels, folder, self.device, callbacks, title)
+            history = pd.DataFrame(trainer.history, index=pd.RangeIndex(1, len(trainer.history) + 1, name="epoch"))
+            state = {name: tensor.contiguous().cpu() for name, tensor in trainer.model.state_dict().items()}
+            write_atomically(folder / "losses.csv", history.to_csv)
+            write_atomically(folder / "weights.safetensors", lambda p: save_file(state, p))
 
-        start = time.perf_counter()
-        title = f"{config.dataset} {config.held_out} {config.name}"
-        trainer = train(config, images, labels, folder, self.device, callbacks, title)
-        seconds = time.perf_counter() - start
-        history = pd.DataFrame(trainer.history, index=pd.RangeIndex(1, len(trainer.history) + 1, name="epoch"))
-        write_atomically(folder / "losses.csv", history.to_csv)
-        state = {name: tensor.contiguous().cpu() for name, tensor in trainer.model.state_dict().items()}
-        write_atomically(folder / "weights.safetensors", lambda p: save_file(state, p))
-
-        arrays, measured = evaluate(trainer.model, data, parts)
+        arrays, measured = evaluate(run.model().to(self.device), data, parts)
         write_atomically(folder / "test.npz", lambda p: np.savez(p, **arrays))
         about = {
             "id": job.id,
             "metrics": measured,
             "split": parts.hash,
             "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
-            "device": str(self.device),
-            "seconds": round(seconds, 1),  # of this process: less than the whole where the training was resumed
+            "device": self.device,
+            "seconds": round(float(run.losses["seconds"].sum()), 1),
             **provenance(),
         }
         write_atomically(folder / "run.json", lambda p: p.write_text(json.dumps(about, indent=2) + "\n"))

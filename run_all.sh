@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Reproduces the experiments, tables and figures. Needs Python 3.10 to 3.13: uses the active environment
+# if it has every package, else makes .venv here (once; see environment.sh).
+#
+#   ./run_all.sh [options]
+#
+#   --profile NAME     smoke, quick (default), laptop or paper: how much is trained
+#   --only NAME...     only these experiments
+#   --list             list the experiments and stop
+#   --force            do finished work again
+#   --device NAME      auto (default), cpu, cuda or mps
+#   --data DIR         where the datasets are or go
+#   --results DIR      where the results go
+#   --set KEY=VALUE    change one setting
+#   -h, --help         all options
+#
+# A second start goes on where an earlier one was stopped. Relative folders are relative to where you are.
+
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+
+for argument in "$@"; do
+    case "$argument" in
+        -h | --help)
+            # Without an environment: the text above, rather than gigabytes for a help text.
+            have_environment || { sed -n '2,/^$/s/^# \{0,1\}//p' "$ROOT/run_all.sh"; exit 0; } ;;
+    esac
+done
+
+need_environment
+exec "$PYTHON" -m ygan_core.study all "$@"

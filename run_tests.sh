@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Runs the tests: ./run_tests.sh [pytest arguments]. Finds or makes the environment as run_all.sh does.
+
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+
+need_environment dev
+cd "$ROOT"
+[ $# -gt 0 ] || set -- tests
+exec "$PYTHON" -m pytest "$@"

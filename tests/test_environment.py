@@ -1,0 +1,208 @@
+"""The lists of packages agree with each other and with the code, and the start scripts find the right Python."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+NAMES = ["python", "python3", "python3.10", "python3.11", "python3.12", "python3.13"]
+PROMISED = (
+    "torch torchvision jupyterlab ipywidgets papermill matplotlib seaborn scikit-learn pandas grad-cam tqdm safetensors"
+).split()
+
+
+def listed(array):
+    """The requirements of one array, read as environment.sh reads them (and Python 3.10 has no tomllib)."""
+    lines = re.search(rf"^{array} = \[\n(.*?)^\]", PYPROJECT, re.M | re.S).group(1)
+    return {canonicalize_name(need.name): need for need in map(Requirement, re.findall('"(.+)"', lines))}
+
+
+# the lists
+
+
+def test_arrays_are_read_as_toml_reads_them():
+    if sys.version_info < (3, 11):
+        assert listed("dependencies") and listed("dev")
+        return
+    import tomllib
+
+    project = tomllib.loads(PYPROJECT)["project"]
+    assert [str(need) for need in listed("dependencies").values()] == project["dependencies"]
+    assert [str(need) for need in listed("dev").values()] == project["optional-dependencies"]["dev"]
+
+
+def test_promised_packages_are_listed():
+    dependencies = listed("dependencies")
+    assert set(PROMISED) <= set(dependencies)
+    torch = dependencies["torch"].specifier
+    assert torch.contains("2.11.0") and not torch.contains("2.10.9")
+
+
+def test_every_import_is_listed():
+    dependencies = listed("dependencies")
+    # what the installed packages hold (packages_distributions does not know most of them on Python 3.10)
+    provided = {file.parts[0].removesuffix(".py") for name in dependencies for file in files(name)}
+    imported = {}
+    for path in sorted((ROOT / "ygan_core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            for name in names:
+                imported.setdefault(name.split(".")[0], path)
+    third_party = {name: path for name, path in imported.items() if name not in {*sys.stdlib_module_names, "ygan_core"}}
+    assert {"torch", "PIL", "sklearn"} <= set(third_party)
+    for name, path in third_party.items():
+        assert name in provided, f"{path} imports {name}, which no dependency in pyproject.toml provides"
+
+
+def test_conda_installs_pyproject_and_nothing_else():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert conda["name"] == "ygan"
+    python, pip, installed = conda["dependencies"]
+    assert pip == "pip" and installed == {"pip": ["-e .[dev]"]}
+    python = Version(re.fullmatch(r"python=(3\.\d+)", python).group(1))
+    assert Version("3.10") <= python <= Version("3.13")
+    assert python in Requirement("python" + re.search(r'^requires-python = "(.+)"', PYPROJECT, re.M).group(1)).specifier
+
+
+# the start scripts, in a copy with no .venv, in a folder with a space in its name
+
+
+@pytest.fixture
+def copy(tmp_path):
+    copy = tmp_path / "a copy"
+    copy.mkdir()
+    for name in ["pyproject.toml", "environment.sh", "run_all.sh", "run_tests.sh"]:
+        shutil.copy(ROOT / name, copy / name)
+    (copy / "bin").mkdir()
+    return copy
+
+
+def put_python(path, version=sys.version_info[:2], code=""):
+    """An executable that runs this Python as if it were of that version; `code` runs first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runner = path.parent / (path.name + ".py")
+    runner.write_text(
+        f"import sys; sys.version_info = ({version[0]}, {version[1]}, 0, 'final', 0); sys.executable = {str(path)!r}\n{code}\n"
+        "arguments = sys.argv[1:]\n"
+        "if arguments[0] not in ('-c', '-'):\n"
+        f"    import os; os.execv({sys.executable!r}, [{sys.executable!r}, *arguments])\n"
+        "source = arguments[1] if arguments[0] == '-c' else sys.stdin.read()\n"
+        "sys.argv = arguments[:1] + arguments[1 + (arguments[0] == '-c'):]\n"
+        "exec(compile(source, '<code>', 'exec'), {'__name__': '__main__'})\n"
+    )
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{runner}" "$@"\n')
+    path.chmod(0o755)
+
+
+def put_shim(path):
+    path.write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
+    path.chmod(0o755)
+
+
+def bash(copy, *command):
+    path = f"{copy / 'bin'}:/usr/bin:/bin"
+    environment = {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, "PATH": path}
+    return subprocess.run(
+        ["bash", *command],
+        cwd=copy.parent,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def function(copy, command):
+    return bash(copy, "-euc", f". '{copy}/environment.sh'; {command}")
+
+
+def test_too_old_and_broken_pythons_are_refused_in_one_line(copy):
+    for name in NAMES:
+        put_python(copy / "bin" / name, version=(3, 9))
+    put_python(copy / "bin" / "python3", version=(3, 14))
+    put_shim(copy / "bin" / "python3.12")
+    result = bash(copy, str(copy / "run_all.sh"), "--list")
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr.count("\n") == 1 and "3.10, 3.11, 3.12 or 3.13" in result.stderr
+    assert not (copy / ".venv").exists()
+
+
+def test_python_without_ensurepip_is_named_in_one_line(copy):
+    for name in NAMES:
+        put_shim(copy / "bin" / name)
+    # no package is found either, so that this is not taken for a complete environment
+    put_python(copy / "bin" / "python3", version=(3, 12), code="sys.modules['ensurepip'] = sys.modules['packaging'] = None")
+    result = bash(copy, str(copy / "run_all.sh"))
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1 and "apt install python3-venv" in result.stderr
+    assert not (copy / ".venv").exists()
+
+
+def test_base_python_is_the_default_one_or_the_newest_that_runs(copy):
+    for name in NAMES:
+        put_shim(copy / "bin" / name)
+    put_python(copy / "bin" / "python3.11", version=(3, 11), code="sys._base_executable = 'the 3.11'")
+    assert function(copy, "base_python").stdout == "the 3.11\n"
+    put_python(copy / "bin" / "python", version=(3, 10), code="sys._base_executable = 'the default'")
+    assert function(copy, "base_python").stdout == "the default\n"
+
+
+def test_complete_active_environment_is_used(copy):
+    put_shim(copy / "bin" / "python")
+    put_python(copy / "bin" / "python3")
+    result = bash(copy, str(copy / "run_tests.sh"), "--version")
+    assert result.returncode == 0 and "pytest" in result.stdout + result.stderr
+    assert f"at {copy / 'bin' / 'python3'}\n" in result.stderr
+    assert not (copy / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "array, need", [("dependencies", "torch>=999"), ("dependencies", "ygan-no-such"), ("dev", "ygan-no-such")]
+)
+def test_incomplete_active_environment_is_not_used(copy, array, need):
+    for name in NAMES:
+        put_python(copy / "bin" / name)
+    assert function(copy, "have_environment dev").returncode == 0
+    (copy / "pyproject.toml").write_text(PYPROJECT.replace(f"\n{array} = [\n", f'\n{array} = [\n    "{need}",\n'))
+    assert function(copy, "have_environment dev").returncode == 1
+    assert function(copy, "have_environment").returncode == (1 if array == "dependencies" else 0)
+
+
+def test_venv_is_used_only_when_finished_for_this_pyproject(copy):
+    for name in NAMES:
+        put_shim(copy / "bin" / name)
+    put_python(copy / ".venv" / "bin" / "python")
+    for extra in "", "dev":
+        assert function(copy, f"have_environment {extra}").returncode == 1
+    mark = function(copy, 'cksum <"$ROOT/pyproject.toml"').stdout.strip()
+    for finished, plain, dev in [("", 0, 1), ("dev", 0, 0)]:
+        (copy / ".venv" / ".ready").write_text(f"{mark} {finished}\n")
+        assert function(copy, "have_environment").returncode == plain
+        assert function(copy, "have_environment dev").returncode == dev
+    (copy / "pyproject.toml").write_text(PYPROJECT + "# changed\n")
+    assert function(copy, "have_environment").returncode == 1
+
+
+def test_help_without_an_environment_installs_nothing(copy):
+    for name in NAMES:
+        put_shim(copy / "bin" / name)
+    result = bash(copy, str(copy / "run_all.sh"), "--help")
+    assert result.returncode == 0 and "--profile" in result.stdout and "set -euo" not in result.stdout
+    assert not (copy / ".venv").exists()

@@ -1,0 +1,60 @@
+"""Results in, tables out, as CSV and Markdown under results/<profile>/tables/. They read runs, they never train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from ygan_core.data import COLOURS
+from ygan_core.study.jobs import Run, Study
+from ygan_core.train import write_atomically
+
+
+def color_mnist_probes(runs: list[Run]) -> pd.DataFrame:
+    """What a linear classifier reads off each latent of held-back images (accuracy), beside the AUC of the digit held out.
+
+    Not in the paper. swap: of hybrids D(z_s, z_r'), how many show the digit of z_s's image, and the ground of z_r's. Disentangled means: the digit from z_s and not from z_r, the colour from z_r and not from z_s.
+    """
+    rows = [
+        {
+            "configuration": run.config.name,
+            "width": run.config.width,
+            "epochs": run.config.epochs,
+            "digit from z_s": run.metrics["probe_digit_z_s"],
+            "colour from z_s": run.metrics["probe_colour_z_s"],
+            "digit from z_r": run.metrics["probe_digit_z_r"],
+            "colour from z_r": run.metrics["probe_colour_z_r"],
+            "swap keeps digit": run.metrics["swap_digit"],
+            "swap takes colour": run.metrics["swap_colour"],
+            "accuracy of C": run.metrics["normal_accuracy"],
+            "AUC (Eq. 12)": run.metrics["auc"],
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows).set_index("configuration")
+
+
+CHANCE = {"digit": 1 / 9, "colour": 1 / len(COLOURS), "AUC": 0.5}  # Color-MNIST: nine normal digits, ten grounds
+
+TABLES: dict[str, Callable[[list[Run]], pd.DataFrame]] = {"color_mnist_probes": color_mnist_probes}
+
+
+def tabulate(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
+    """Make a table from `runs` (the study's Color-MNIST runs where none are given), save it, and return it."""
+    runs = list(study.color_mnist().values()) if runs is None else runs
+    table = TABLES[name](runs)
+    folder = study.folder / "tables"
+    write_atomically(folder / f"{name}{suffix}.csv", lambda path: table.to_csv(path, float_format="%.6f"))
+    write_atomically(folder / f"{name}{suffix}.md", lambda path: path.write_text(f"Profile: {study.profile}\n\n{markdown(table)}\n"))
+    study.made(folder / f"{name}{suffix}.csv", runs)
+    return table
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown, numbers to three places."""
+    flat = table.reset_index()
+    lines = ["| " + " | ".join(flat.columns) + " |", "| " + " | ".join("---" for _ in flat.columns) + " |"]
+    for row in flat.itertuples(index=False):
+        lines.append("| " + " | ".join(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row) + " |")
+    return "\n".join(lines)
