@@ -59,6 +59,7 @@ class Config:
             (self.image_size < 8 or self.image_size & (self.image_size - 1), "image_size is a power of two, 8 at least"),
             (self.source not in ("starter", "full"), "source is starter or full"),
             (self.images_per_class < 0, "images_per_class is 0 (all) or more"),
+            (not 0 <= self.held_out <= 9, "held_out is a class from 0 to 9"),
             (min(self.seed, self.split_seed) < 0, "seeds are 0 or more"),
         ]
         for wrong, rule in problems:

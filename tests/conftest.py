@@ -1,0 +1,44 @@
+import json
+
+import pytest
+import torch
+
+from ygan_core.config import Config
+from ygan_core.study import Study
+
+
+@pytest.fixture(scope="session", autouse=True)
+def two_threads():
+    """A laptop's worth of threads, so that the suite takes as long wherever it runs."""
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture
+def small():
+    """A configuration that trains in a second."""
+    return Config(width=4, epochs=4, batch_size=16)
+
+
+@pytest.fixture
+def images():
+    """Eighty random images of three classes: uint8 (80, 3, 32, 32), int64 (80,)."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=random), torch.arange(80) % 3
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """One results folder for the session: the smoke profile's trainings are made once."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="session")
+def smoke(results):
+    """The smoke profile's study with its runs."""
+    study = Study("smoke", results)
+    return study, study.color_mnist()
+
+
+@pytest.fixture
+def read_json():
+    return lambda path: json.loads(path.read_text())

@@ -1,0 +1,67 @@
+import ast
+
+import nbformat
+import pytest
+
+from ygan_core.study import notebooks as nb
+from ygan_core.study.__main__ import main
+from ygan_core.study.notebooks import SOURCES, NotebookError, execute, notebooks, output
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_in_git_without_outputs(name):
+    book = nbformat.read(SOURCES / f"{name}.ipynb", as_version=4)
+    nbformat.validate(book)
+    assert book.metadata.kernelspec.name == "python3"
+    for cell in book.cells:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_one_parameters_cell_with_literals_only(name):
+    book = nbformat.read(SOURCES / f"{name}.ipynb", as_version=4)
+    (cell,) = (cell for cell in book.cells if "parameters" in cell.metadata.get("tags", []))
+    for statement in ast.parse(cell.source).body:  # a value derived there would not follow a parameter that is changed
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+
+
+def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
+    study, _ = smoke
+    line = ["all", "--profile", "smoke", "--results", str(results)]
+    assert main(line) == 0
+    book = nbformat.read(output(study, "01_color_mnist"), as_version=4)
+    shown = [o for cell in book.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+    assert len(shown) == 7
+    text = "".join(o["data"]["text/markdown"] for c in book.cells for o in c.get("outputs", []) if "text/markdown" in o.get("data", {}))
+    assert "profile `smoke`" in text
+    for name in ("fig6a", "fig6b", "fig6a_longer", "fig6b_longer", "color_mnist_scores"):
+        for ending in ("png", "pdf", "json"):
+            assert (study.folder / "figures" / f"{name}.{ending}").stat().st_size > 0
+
+    made = output(study, "01_color_mnist").stat().st_mtime_ns
+    assert main(line) == 0 and output(study, "01_color_mnist").stat().st_mtime_ns == made
+    (study.folder / "figures" / "fig6a_longer.png").unlink()
+    assert not nb.is_done(study, "01_color_mnist")  # one file lost: the notebook makes it again
+
+
+def broken(tmp_path, monkeypatch, *cells, parameters="profile = 'quick'\nresults = None\ndevice = 'auto'\nsettings = {}"):
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    book.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *cells)]
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, tmp_path / "01_broken.ipynb")
+    monkeypatch.setattr(nb, "SOURCES", tmp_path)
+
+
+def test_an_unknown_parameter_is_refused(smoke, tmp_path, monkeypatch):
+    broken(tmp_path, monkeypatch, parameters="profil = 'quick'")
+    with pytest.raises(NotebookError, match="no parameter device, profile, results, settings"):
+        execute(smoke[0], "01_broken")
+
+
+def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, tmp_path, monkeypatch):
+    broken(tmp_path, monkeypatch, "assert profile == 'smoke' and settings == {}", "1 / 0")
+    with pytest.raises(NotebookError, match="01_broken, cell 4: ZeroDivisionError: division by zero"):
+        execute(smoke[0], "01_broken")
+    assert not output(smoke[0], "01_broken").exists()
+    assert output(smoke[0], "01_broken").with_name("01_broken.partial.ipynb").exists()

@@ -1,0 +1,232 @@
+import copy
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ygan_core import train as training
+from ygan_core.config import Config, ConfigError
+from ygan_core.train import NonFiniteLoss, Trainer, checkpoints, train, write_atomically
+
+
+def weights(trainer):
+    return {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+
+
+def same(a, b):
+    return all(a[name].equal(b[name]) for name in a)
+
+
+def reference_losses(model, images, labels, cfg):
+    """The equations of section 3 once more, plainly: own passes for each update, losses by hand, Adam unfused."""
+    G = [p for name, p in model.named_parameters() if not name.startswith("Ds.")]
+    adam_G, adam_D = (torch.optim.Adam(p, lr=cfg.lr, betas=(0.5, 0.999)) for p in (G, list(model.Ds.parameters())))
+    generator = torch.Generator().manual_seed(cfg.seed)
+    steps, batch, found = len(images) // cfg.batch_size, cfg.batch_size, []
+    model.train()
+    for epoch in range(cfg.epochs):
+        order = torch.randperm(len(images), generator=generator)
+        partners = [torch.randperm(batch, generator=generator) for _ in range(steps)]
+        for step in range(steps):
+            lam = 2 / (1 + math.exp(-10 * (epoch * steps + step) / (cfg.epochs * steps))) - 1
+            rows = order[step * batch : (step + 1) * batch]
+            x, y = images[rows].double() / 127.5 - 1, labels[rows]
+            z_s, z_r = model.E_s(x), model.E_r(x)
+            x_hat = model.D(z_s, z_r)
+            for_C = F.cross_entropy(model.C(z_r.detach()), y)
+            frozen_C = copy.deepcopy(model.C).requires_grad_(False)
+            for_E_r = -lam * F.cross_entropy(frozen_C(z_r), y)
+            norms = [m for part in (model.E_s, model.D) for m in part.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+            for norm in norms:
+                norm.momentum = 0.0
+            z_hat = model.E_s(model.D(z_s, z_r[partners[step]]))
+            for norm in norms:
+                norm.momentum = 0.1
+            con = -((z_s * z_hat).sum(1) / (z_s.norm(dim=1) * z_hat.norm(dim=1))).mean()
+            rec, s_ = (x - x_hat).abs().mean(), F.cross_entropy(model.C(z_s), y)
+            adv = (model.Ds(x)[1].detach() - model.Ds(x_hat)[1]).pow(2).mean()
+            lambda_5 = cfg.lambda_5 * (lam if cfg.ramp_con else 1)
+            total = cfg.lambda_1 * rec + cfg.lambda_2 * adv + cfg.lambda_3 * s_ + cfg.lambda_4 * (for_C + for_E_r) + lambda_5 * con
+            adam_G.zero_grad()
+            total.backward()
+            adam_D.zero_grad()
+            real, fake = (torch.sigmoid(model.Ds(image)[0]) for image in (x, x_hat.detach()))
+            bce = -(real.log() + (1 - fake).log()).mean()
+            (cfg.lambda_6 * bce).backward()
+            adam_G.step()
+            adam_D.step()
+            found.append(torch.stack([rec, adv, s_, for_C, con, bce]).detach())
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("ramp_con", [False, True])
+def test_fifty_steps_against_an_independent_implementation(images, ramp_con, monkeypatch):
+    monkeypatch.setattr(training, "to_input", lambda x: x.double() / 127.5 - 1)
+    cfg = Config(width=4, epochs=10, batch_size=16, lr=1e-3, lambda_3=10, lambda_4=5, ramp_con=ramp_con, lambda_6=2)
+    trainer = Trainer(cfg, *images)
+    trainer.model.double()
+    expected = reference_losses(copy.deepcopy(trainer.model), *images, cfg)
+    steps, step = [], trainer.step
+    monkeypatch.setattr(trainer, "step", lambda *a: steps.append(step(*a)) or steps[-1])
+    for _ in range(cfg.epochs):
+        trainer.epoch()
+    torch.testing.assert_close(torch.stack(steps), expected, atol=1e-6, rtol=1e-6)
+
+
+def only(**kept):
+    return {f"lambda_{i}": kept.get(f"lambda_{i}", 0.0) for i in range(1, 7)}
+
+
+@pytest.mark.parametrize(
+    "lambdas, learns",
+    [
+        ({"lambda_1": 1.0}, {"E_s", "E_r", "D"}),
+        ({"lambda_2": 1.0}, {"E_s", "E_r", "D"}),  # L_adv reaches the generator, and not Ds
+        ({"lambda_3": 1.0}, {"E_s", "C"}),
+        ({"lambda_4": 1.0}, {"E_r", "C"}),
+        ({"lambda_5": 1.0}, {"E_s", "E_r", "D"}),  # nothing is detached in Eq. 9
+        ({"lambda_6": 1.0}, {"Ds"}),
+    ],
+)
+def test_who_learns_from_which_term(small, images, lambdas, learns):
+    trainer = Trainer(replace(small, **only(**lambdas)), *images)
+    trainer.epoch()  # lambda_R is 0 at the very first step
+    for name, part in trainer.model.named_children():
+        moved = any(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
+        assert moved == (name in learns), name
+
+
+def test_training_updates_running_statistics_by_real_images_alone(small, images):
+    trainer = Trainer(small, *images)
+    alone = copy.deepcopy(trainer.model).train()
+    x = images[0][:16].float() / 127.5 - 1
+    alone(x)
+    trainer.model.train()
+    trainer.step(x, images[1][:16], torch.randperm(16), 0.5)
+    for part in ("E_s", "E_r", "D"):
+        ours, theirs = (getattr(m, part).state_dict() for m in (trainer.model, alone))
+        for key in ours:
+            if "running" in key or "tracked" in key:
+                torch.testing.assert_close(ours[key], theirs[key], msg=f"{part}.{key}")
+
+
+def test_same_seed_same_weights_whatever_ran_before(small, images):
+    first = weights(train(small, *images))
+    torch.randn(10)
+    train(replace(small, seed=3), *images)
+    assert same(first, weights(train(small, *images)))
+    assert not same(first, weights(train(replace(small, seed=1), *images)))
+
+
+def test_every_term_is_recorded_each_epoch(small, images):
+    seen = []
+    trainer = train(small, *images, callbacks=[seen.append])
+    assert [e.number for e in seen] == [1, 2, 3, 4] and seen[-1].losses == trainer.history[-1]
+    for row in trainer.history:
+        assert set(row) == {*training.TERMS, "lambda_R", "seconds"} and all(math.isfinite(v) for v in row.values())
+
+
+def test_stopped_and_resumed_equals_undisturbed(small, images, tmp_path):
+    undisturbed = weights(train(small, *images, folder=tmp_path / "a"))
+
+    def stop(epoch):
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small, *images, folder=tmp_path / "b", callbacks=[stop])
+    resumed = train(small, *images, folder=tmp_path / "b")
+    assert same(undisturbed, weights(resumed)) and len(resumed.history) == 4
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(small, images, tmp_path, damage, capsys):
+    undisturbed = weights(train(small, *images, folder=tmp_path))
+    newest = checkpoints(tmp_path)[-1]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 255
+    newest.write_bytes({"flip": content, "cut": content[:1000], "empty": b""}[damage])
+    resumed = train(small, *images, folder=tmp_path)
+    assert f"{newest} is damaged" in capsys.readouterr().out
+    assert same(undisturbed, weights(resumed))
+
+
+def test_a_checkpoint_of_another_training_is_refused(small, images, tmp_path):
+    train(small, *images, folder=tmp_path)
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(replace(small, lr=1e-3), *images, folder=tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(small, images, tmp_path, monkeypatch):
+    step = Trainer.step
+
+    def break_later(self, *arguments):
+        record = step(self, *arguments)
+        if len(self.history) == 2:
+            record[4] = float("nan")
+        return record
+
+    monkeypatch.setattr(Trainer, "step", break_later)
+    with pytest.raises(NonFiniteLoss, match="epoch 3, step 1: L_con is nan"):
+        train(small, *images, folder=tmp_path)
+    assert checkpoints(tmp_path)[-1].name == "epoch-00002.pt"
+
+
+def test_too_few_images_for_a_batch(small, images):
+    with pytest.raises(ConfigError, match="lower batch_size"):
+        Trainer(small, images[0][:15], images[1][:15])
+
+
+def test_writing_is_atomic(tmp_path):
+    target = tmp_path / "file.txt"
+    write_atomically(target, lambda path: path.write_text("good"))
+
+    def half(path):
+        path.write_text("ha")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError):
+        write_atomically(target, half)
+    assert target.read_text() == "good" and list(tmp_path.iterdir()) == [target]
+
+
+CHILD = """
+import sys, torch
+from pathlib import Path
+from ygan_core.config import Config
+from ygan_core.train import train
+torch.set_num_threads(1)
+images = torch.randint(256, (160, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+trainer = train(Config(width=4, epochs=12, batch_size=16), images, torch.arange(160) % 3, Path(sys.argv[1]))
+torch.save(trainer.model.state_dict(), Path(sys.argv[1]) / "final.pth")
+"""
+
+
+def child(folder, kill_at=None):
+    """Train in a process of its own; kill_at: SIGKILL it that many seconds after its first epoch."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", CHILD, folder], stdout=subprocess.PIPE, text=True, env=environment)
+    if kill_at is None:
+        assert process.communicate()[0] is not None and process.returncode == 0
+        return
+    process.stdout.readline()
+    time.sleep(kill_at)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_killed_at_random_moments_ends_in_the_same_weights(tmp_path):
+    child(str(tmp_path / "undisturbed"))
+    for _ in range(3):
+        child(str(tmp_path / "killed"), kill_at=random.uniform(0, 0.5))
+    child(str(tmp_path / "killed"))
+    a, b = (torch.load(tmp_path / name / "final.pth", weights_only=True) for name in ("undisturbed", "killed"))
+    assert same(a, b)
