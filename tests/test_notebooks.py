@@ -31,10 +31,9 @@ def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
     line = ["all", "--profile", "smoke", "--results", str(results)]
     assert main(line) == 0
     book = nbformat.read(output(study, "01_color_mnist"), as_version=4)
-    shown = [o for cell in book.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(shown) == 7
-    text = "".join(o["data"]["text/markdown"] for c in book.cells for o in c.get("outputs", []) if "text/markdown" in o.get("data", {}))
-    assert "profile `smoke`" in text
+    outputs = [o.get("data", {}) for cell in book.cells for o in cell.get("outputs", [])]
+    text = "".join(data.get("text/markdown", "") for data in outputs)
+    assert "profile `smoke`" in text and sum("image/png" in data for data in outputs) == 7
     for name in ("fig6a", "fig6b", "fig6a_longer", "fig6b_longer", "color_mnist_scores"):
         for ending in ("png", "pdf", "json"):
             assert (study.folder / "figures" / f"{name}.{ending}").stat().st_size > 0
@@ -46,7 +45,8 @@ def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
 
 
 def broken(tmp_path, monkeypatch, *cells, parameters="profile = 'quick'\nresults = None\ndevice = 'auto'\nsettings = {}"):
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     book.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *cells)]
     book.cells[0].metadata["tags"] = ["parameters"]
     nbformat.write(book, tmp_path / "01_broken.ipynb")

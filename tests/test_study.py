@@ -40,7 +40,9 @@ def test_ids_are_stable_and_tell_configs_apart():
     assert len(ids | {Job(Config()).id}) == 4
 
 
-@pytest.mark.parametrize("key, value, typed", [("epochs", "3", 3), ("lr", "1e-3", 1e-3), ("ramp_con", "true", True), ("lambda_5", 0, 0.0)])
+@pytest.mark.parametrize(
+    "key, value, typed", [("epochs", "3", 3), ("lr", "1e-3", 1e-3), ("ramp_con", "true", True), ("lambda_5", 0, 0.0)]
+)
 def test_overrides_are_typed(key, value, typed):
     got = getattr(with_overrides(Config(), {key: value}), key)
     assert got == typed and type(got) is type(typed)
@@ -180,7 +182,8 @@ def test_exported_weights_round_trip_and_damage_is_seen(smoke, tmp_path, monkeyp
 def test_the_list_makes_nothing(tmp_path, capsys):
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path), "--list"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("01_color_mnist", "fig6a", "fig6b", "color_mnist_probes")) and not list(tmp_path.iterdir())
+    assert all(name in out for name in ("01_color_mnist", "fig6a", "fig6b", "color_mnist_probes"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

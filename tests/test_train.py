@@ -54,7 +54,8 @@ def reference_losses(model, images, labels, cfg):
             rec, s_ = (x - x_hat).abs().mean(), F.cross_entropy(model.C(z_s), y)
             adv = (model.Ds(x)[1].detach() - model.Ds(x_hat)[1]).pow(2).mean()
             lambda_5 = cfg.lambda_5 * (lam if cfg.ramp_con else 1)
-            total = cfg.lambda_1 * rec + cfg.lambda_2 * adv + cfg.lambda_3 * s_ + cfg.lambda_4 * (for_C + for_E_r) + lambda_5 * con
+            total = cfg.lambda_1 * rec + cfg.lambda_2 * adv + cfg.lambda_3 * s_ + lambda_5 * con
+            total = total + cfg.lambda_4 * (for_C + for_E_r)
             adam_G.zero_grad()
             total.backward()
             adam_D.zero_grad()

@@ -1,7 +1,7 @@
 """The five networks of Y-GAN: sections 3.1 and 4.3, Fig. 2.
 
-    x ──► E_s ──► z_s ──┬──────► C ──► class
-      └─► E_r ──► z_r ──┴─► D ──► x_hat ──► Ds ──► real or reconstructed
+x ──► E_s ──► z_s ──┬──────► C ──► class
+  └─► E_r ──► z_r ──┴─► D ──► x_hat ──► Ds ──► real or reconstructed
 """
 
 from __future__ import annotations

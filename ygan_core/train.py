@@ -170,7 +170,8 @@ def train(
     if folder:
         resume(trainer, folder)
     first, start = len(trainer.history), time.perf_counter()
-    with tqdm(total=config.epochs * trainer.steps, initial=first * trainer.steps, desc=title, unit=" batch", disable=None) as bar:
+    total, before = config.epochs * trainer.steps, first * trainer.steps
+    with tqdm(total=total, initial=before, desc=title, unit=" batch", disable=None) as bar:
         for number in range(first + 1, config.epochs + 1):
             means = trainer.epoch(bar.update)
             if folder:

@@ -106,7 +106,7 @@ def _load(name: str, size: int, root: Path) -> Dataset:
 
 
 def color_mnist(size: int = 32, source: str = "starter", seed: int = 0, images_per_class: int = 0) -> Dataset:
-    """Color-MNIST (section 5): MNIST's digits, dark on grounds of ten colours. images_per_class: the first so many; 0 is all."""
+    """Color-MNIST (section 5): MNIST's digits, dark on grounds of ten colours. images_per_class: 0 takes all."""
     data = load("mnist", size, source)
     if images_per_class:
         data = data.take(torch.cat([(data.labels == c).nonzero().flatten()[:images_per_class] for c in range(10)]))
@@ -152,10 +152,12 @@ def _torchvision(source: _Source, root: Path) -> Dataset:
         missing = [name for name in files if not (place / name).exists()]
         damaged = [name for name, md5 in files.items() if (place / name).exists() and not check_integrity(place / name, md5)]
         if missing:
-            what = f"{', '.join(missing)} missing in {place} and not to be downloaded: copy there, get a network, or set YGAN_DATA"
+            how = "copy them there, get a network, or set YGAN_DATA to the folder that holds them"
+            what = f"{', '.join(missing)} missing in {place} and the download failed: {how}"
         else:
             what = f"{', '.join(damaged) or 'a file'} damaged in {place}: remove it and run again"
-        raise DataError(f"{source.title}: {what} ({type(error).__name__}: {str(error).splitlines()[0][:120] or 'no reason given'})")
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise DataError(f"{source.title}: {what} ({type(error).__name__}: {reason})") from None
     images = torch.cat([torch.as_tensor(part.data) for part in parts])
     images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
     labels = torch.cat([torch.as_tensor(part.targets) for part in parts])

@@ -110,13 +110,13 @@ def parser() -> argparse.ArgumentParser:
     profiles = "; ".join(f"{name}: {p.purpose}" for name, p in PROFILES.items())
     a = verbs.add_parser("all", help="train what is missing and make every notebook, table and figure", allow_abbrev=False)
     a.add_argument("--profile", choices=PROFILES, default="quick", help=f"how much of the paper ({profiles}); default quick")
-    a.add_argument("--only", nargs="+", metavar="NAME", default=[], help="these notebooks, tables or figures alone (see --list)")
+    a.add_argument("--only", nargs="+", metavar="NAME", default=[], help="only these notebooks, tables, figures (see --list)")
     a.add_argument("--list", action="store_true", help="say what there is and whether it is done, and do nothing")
     a.add_argument("--force", action="store_true", help="make parts anew that are there already; trained networks are kept")
     a.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default auto")
     a.add_argument("--data", metavar="DIR", help="the full datasets; default $YGAN_DATA, or data/ of the repository")
     a.add_argument("--results", metavar="DIR", help="where results/ goes; default results/ of the repository")
-    a.add_argument("--set", nargs="+", action="extend", type=_setting, default=[], metavar="KEY=VALUE", help="e.g. epochs=3 width=8")
+    a.add_argument("--set", nargs="+", action="extend", type=_setting, default=[], metavar="KEY=VALUE", help="epochs=3, say")
     return top
 
 

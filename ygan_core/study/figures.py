@@ -103,8 +103,9 @@ def color_mnist_scores(runs: list[Run]) -> Figure:
     for ax, run in zip(axes.flat, runs, strict=True):
         test = {key: array[run.test["in_test"]] for key, array in run.test.items()}
         bins = np.linspace(0, 1, 41)
-        sns.histplot(x=test["score"][~test["anomalous"]], bins=bins, color=NORMAL, label="normal", ax=ax, linewidth=0)
-        sns.histplot(x=test["score"][test["anomalous"]], bins=bins, color=ANOMALOUS, label="anomalous", ax=ax, fill=False, element="step")
+        normal, anomalous = test["score"][~test["anomalous"]], test["score"][test["anomalous"]]
+        sns.histplot(x=normal, bins=bins, color=NORMAL, label="normal", ax=ax, linewidth=0)
+        sns.histplot(x=anomalous, bins=bins, color=ANOMALOUS, label="anomalous", ax=ax, fill=False, element="step")
         ax.set(title=f"{_title(run)}\nAUC {run.metrics['auc']:.3f}", xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)", ylabel="images")
         ax.set_yscale("symlog", linthresh=10)
         ax.legend()

@@ -1,6 +1,6 @@
 """What to train, running one, the store of what is done. A job's folder is the truth: complete files or none.
 
-    results/<profile>/jobs/<id>/   config.json  losses.csv  weights.safetensors  test.npz  run.json (written last)
+results/<profile>/jobs/<id>/   config.json  losses.csv  weights.safetensors  test.npz  run.json (written last)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prose from results: what the paper says, what was found, whether they agree. It cannot contradict the numbers it is made of."""
+"""Prose from results: what the paper says, what was found, whether they agree. It cannot contradict its numbers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def color_mnist_verdict(run: Run, profile: str) -> str:
         f"{run.about['images']['train']:,} training images):",
         "",
         "- *Another image's $z_r$ changes the ground and leaves the digit*: "
-        f"**{'agrees' if swaps else 'does not agree'}**. Of the hybrids, {m['swap_digit']:.0%} show the digit of the $z_s$ image "
-        f"and {m['swap_colour']:.0%} the ground of the $z_r$ image.",
+        f"**{'agrees' if swaps else 'does not agree'}**. Of the hybrids, {m['swap_digit']:.0%} show the digit of the "
+        f"$z_s$ image and {m['swap_colour']:.0%} the ground of the $z_r$ image.",
         f"- *$z_s$ separates the normal digits, $z_r$ the ten grounds*: **{'agrees' if read else 'does not agree'}**. "
         f"A linear classifier reads the digit off $z_s$ at {m['probe_digit_z_s']:.2f} "
         f"and the colour off $z_r$ at {m['probe_colour_z_r']:.2f}.",
         f"- *the two latents are mutually exclusive*: **{'does not agree' if leaks else 'agrees'}**. "
-        + (f"A linear classifier still reads {' and '.join(leaks)}." if leaks else "Neither latent gives the other's content away."),
+        + (f"A linear classifier still reads {' and '.join(leaks)}." if leaks else "Neither gives the other's content away."),
         f"- The held-out {run.config.held_out} is told from the normal digits with an AUC of **{m['auc']:.3f}** "
         "(the paper prints none for Color-MNIST).",
     ]

@@ -14,7 +14,8 @@ from ygan_core.train import write_atomically
 def color_mnist_probes(runs: list[Run]) -> pd.DataFrame:
     """What a linear classifier reads off each latent of held-back images (accuracy), beside the AUC of the digit held out.
 
-    Not in the paper. swap: of hybrids D(z_s, z_r'), how many show the digit of z_s's image, and the ground of z_r's. Disentangled means: the digit from z_s and not from z_r, the colour from z_r and not from z_s.
+    Not in the paper. Disentangled means: the digit from z_s and not from z_r, the colour from z_r and not from z_s.
+    swap: of hybrids D(z_s, z_r'), how many show the digit of z_s's image, and the ground of z_r's.
     """
     rows = [
         {
@@ -46,7 +47,8 @@ def tabulate(study: Study, name: str, runs: list[Run] | None = None, suffix: str
     table = TABLES[name](runs)
     folder = study.folder / "tables"
     write_atomically(folder / f"{name}{suffix}.csv", lambda path: table.to_csv(path, float_format="%.6f"))
-    write_atomically(folder / f"{name}{suffix}.md", lambda path: path.write_text(f"Profile: {study.profile}\n\n{markdown(table)}\n"))
+    text = f"Profile: {study.profile}\n\n{markdown(table)}\n"
+    write_atomically(folder / f"{name}{suffix}.md", lambda path: path.write_text(text))
     study.made(folder / f"{name}{suffix}.csv", runs)
     return table
 
