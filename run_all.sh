@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Reproduces the experiments, tables and figures. Needs Python 3.10 to 3.13: uses the active environment
+# Trains what is missing and makes every notebook, table and figure. Needs Python 3.10 to 3.13: uses the active environment
 # if it has every package, else makes .venv here (once; see environment.sh).
 #
 #   ./run_all.sh [options]
 #
 #   --profile NAME     smoke, quick (default), laptop or paper: how much is trained
-#   --only NAME...     only these experiments
-#   --list             list the experiments and stop
-#   --force            do finished work again
+#   --only NAME...     only these notebooks, tables or figures
+#   --list             say what there is and what is done, and stop
+#   --force            make them again, finished or not; trained networks are kept
 #   --device NAME      auto (default), cpu, cuda or mps
 #   --data DIR         where the datasets are or go
 #   --results DIR      where the results go
-#   --set KEY=VALUE    change one setting
+#   --set KEY=VALUE    change a setting of the training: epochs=3
 #   -h, --help         all options
 #
 # A second start goes on where an earlier one was stopped. Relative folders are relative to where you are.
