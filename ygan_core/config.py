@@ -18,7 +18,6 @@ class Config:
     """
 
     # what is trained on what
-    method: str = "ygan"
     name: str = "paper"  # the configuration, an entry of CONFIGURATIONS
     dataset: str = "color_mnist"  # section 5
     held_out: int = 0  # the class that counts as anomalous (4.2; "0 as anomalous", section 5)
@@ -51,20 +50,33 @@ class Config:
 
     def __post_init__(self):
         problems = [
-            (self.width < 1 or self.d < 1 or self.hidden < 1, "width, d and hidden are at least 1"),
+            (not all(1 <= n <= 1024 for n in (self.width, self.d, self.hidden)), "width, d and hidden lie between 1 and 1024"),
             (self.batch_size < 2, "batch_size is at least 2: with one image L_con has nothing to shuffle (section 3.1)"),
             (self.epochs < 1, "epochs is at least 1"),
             (not self.lr > 0, "lr is above 0"),
+            (
+                min(self.lambda_1, self.lambda_2, self.lambda_3, self.lambda_4, self.lambda_5, self.lambda_6) < 0,
+                "a lambda is 0 or more",
+            ),
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
             (self.image_size < 8 or self.image_size & (self.image_size - 1), "image_size is a power of two, 8 at least"),
             (self.source not in ("starter", "full"), "source is starter or full"),
-            (self.images_per_class < 0, "images_per_class is 0 (all) or more"),
+            (self.images_per_class < 0, "images_per_class is at least 20, or 0 for all"),
             (not 0 <= self.held_out <= 9, "held_out is a class from 0 to 9"),
-            (min(self.seed, self.split_seed) < 0, "seeds are 0 or more"),
+            (not all(0 <= n < 2**32 for n in (self.seed, self.split_seed)), "seeds lie between 0 and 2^32 - 1"),
+            (0 < self.images_per_class < 20, "images_per_class is at least 20, or 0 for all"),
         ]
         for wrong, rule in problems:
             if wrong:
                 raise ConfigError(f"configuration refused: {rule}")
+
+    @property
+    def label(self) -> str:
+        """The configuration's name, and whatever was changed in it: `paper, lambda_5=0.0`. Width, epochs and data apart."""
+        own = replace(Config(), **CONFIGURATIONS[self.name])
+        aside = ("name", "dataset", "source", "images_per_class", "width", "epochs")
+        changed = [f.name for f in fields(self) if f.name not in aside and getattr(self, f.name) != getattr(own, f.name)]
+        return ", ".join([self.name, *(f"{key}={getattr(self, key)}" for key in changed)])
 
 
 # Weights picked on Color-MNIST 0 and MNIST 9 by their AUC, before this project began: not a blind choice for those two cells.
@@ -111,7 +123,7 @@ def color_mnist_configs(profile: str, overrides: dict | None = None) -> dict[str
     return {name: with_overrides(replace(base, **CONFIGURATIONS[name]), overrides or {}) for name in p.configurations}
 
 
-FIXED = ("name", "method", "dataset")  # what an override may not touch: they say which training it is
+FIXED = ("name", "dataset")  # what an override may not touch: they say which training it is
 
 
 def with_overrides(config: Config, overrides: dict) -> Config:

@@ -63,7 +63,7 @@ class Decoder(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Ds: x (B, channels, S, S) in [-1, 1] -> (logit (B,), f (B, 8 width, 4, 4) at S = 32).
+    """Ds: x (B, channels, S, S) in [-1, 1] -> (logit (B,), f (B, 4 width, 4, 4) at S = 32).
 
     The sigmoid of section 4.3 is taken inside the loss (Eq. 5), where it does not overflow. f is the activation that Eq. 4
     compares: Ds's last 4 x 4 map, before its final convolution.

@@ -143,7 +143,7 @@ class Trainer:
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from `state`. Raises ConfigError where it belongs to another training."""
-        if state["config"] != as_dict(self.config) or state["images"] != len(self.images):
+        if {**as_dict(Config()), **state["config"]} != as_dict(self.config) or state["images"] != len(self.images):
             raise ConfigError("the checkpoint belongs to another configuration: remove its folder, or train under another name")
         self.model.load_state_dict(state["model"])
         self.adam_G.load_state_dict(state["adam_G"])
@@ -200,7 +200,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob("epoch-*.pt"))
+    return sorted(folder.glob("epoch-[0-9]*.pt"))
 
 
 def save_checkpoint(trainer: Trainer, folder: Path) -> None:
@@ -212,14 +212,18 @@ def save_checkpoint(trainer: Trainer, folder: Path) -> None:
 
 def resume(trainer: Trainer, folder: Path) -> None:
     """Load the newest checkpoint that can be read; a damaged one is named, and the one before it is used."""
+    for left in folder.glob(".*.epoch-*.pt"):  # half-written by a process that was killed
+        left.unlink()
     for path in reversed(checkpoints(folder)):
         try:
             with zipfile.ZipFile(path) as archive:  # torch.load alone does not notice a flipped byte
                 if archive.testzip():
                     raise zipfile.BadZipFile
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
-            print(f"{path} is damaged: going on from the epoch before it", flush=True)
+            if not set(trainer.state_dict()) <= set(state):
+                raise zipfile.BadZipFile
+        except (TypeError, zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+            print(f"{path} is damaged: going on from before it", flush=True)
             continue
         trainer.load_state_dict(state)
         return

@@ -31,7 +31,7 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits that name this split: the same images in the same parts, the same hash."""
+        """Sixteen hex digits that name this split: the same places of the same dataset in the same parts, the same hash."""
         digest = hashlib.sha256()
         for part in (self.train, self.calibration, self.test_normal, self.test_anomalous):
             digest.update(len(part).to_bytes(8, "big") + part.sort().values.numpy().astype(">i8").tobytes())

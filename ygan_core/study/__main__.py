@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ygan_core.config import PROFILES, ConfigError
-from ygan_core.data import DataError
+from ygan_core.data import DataError, data_root
 from ygan_core.study import Job, Study
 from ygan_core.study.figures import FIGURES, draw
 from ygan_core.study.notebooks import execute, is_done, notebooks, output
@@ -46,7 +47,7 @@ def parts(study: Study) -> dict[str, Part]:
 def run_all(study: Study, names: list[str], force: bool) -> int:
     """Train what is missing, then make the parts: one that fails does not stop the others. Returns the exit status."""
     known = parts(study)
-    chosen = [known[name] for name in names] or [part for part in known.values() if part.kind == "notebook"]
+    chosen = [known[name] for name in dict.fromkeys(names)] or [part for part in known.values() if part.kind == "notebook"]
     done, skipped, failed = [], [], []
     start = time.perf_counter()
 
@@ -127,7 +128,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.data:
             if not Path(options.data).is_dir():
                 raise DataError(f"--data: no folder {options.data}: make it, or give the one that holds the datasets")
-            os.environ["YGAN_DATA"] = str(Path(options.data).resolve())  # notebooks inherit it
+            os.environ["YGAN_DATA"] = options.data
+        os.environ["YGAN_DATA"] = str(data_root().resolve())  # notebooks inherit it, and run in another folder
+        if len(dict(options.set)) < len(options.set):
+            raise ConfigError("--set: a setting is given twice")
         study = Study(options.profile, options.results, options.device, dict(options.set))
         known = parts(study)
         if unknown := [name for name in options.only if name not in known]:
@@ -135,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.list:
             _list(study, known)
             return OK
-        study.folder.mkdir(parents=True, exist_ok=True)
+        _writable(study.folder)
         return run_all(study, options.only, options.force)
     except (ConfigError, DataError, OSError) as error:
         print(f"{parser().prog}: {error}", file=sys.stderr)
@@ -143,6 +147,15 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here, from the last epoch that was finished", file=sys.stderr)
         return INTERRUPTED
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}): choose another folder with --results") from None
 
 
 def _list(study: Study, known: dict[str, Part]) -> None:

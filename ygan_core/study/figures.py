@@ -113,12 +113,12 @@ def color_mnist_scores(runs: list[Run]) -> Figure:
 
 
 def color_mnist_losses(runs: list[Run]) -> Figure:
-    """Every loss term over the epochs, unweighted, and the schedule of lambda_R."""
+    """Every loss term over the epochs, unweighted."""
     terms = ["L_rec", "L_adv", "L_s", "L_r", "L_con", "L_bce"]
     fig, axes = plt.subplots(2, 3, figsize=(9, 4.2), sharex=False)
     for ax, term in zip(axes.flat, terms, strict=True):
         for run, style in zip(runs, ("-", "--", ":", "-."), strict=False):
-            ax.plot(run.losses.index / len(run.losses), run.losses[term], style, label=run.config.name, marker=".", ms=4)
+            ax.plot(run.losses.index / len(run.losses), run.losses[term], style, label=run.config.label, marker=".", ms=4)
         ax.set_title(f"$L_{{{term[2:]}}}$")
         if term in ("L_s", "L_r"):
             ax.axhline(np.log(9), color="grey", lw=0.6)
@@ -152,7 +152,7 @@ def draw(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "
 
 def _title(run: Run) -> str:
     c = run.config
-    return f"{c.name}: width {c.width}, {run.about['images']['train']:,} images, {c.epochs} epochs"
+    return f"{c.label}: width {c.width}, {run.about['images']['train']:,} images, {c.epochs} epochs"
 
 
 def _first(test: dict[str, np.ndarray], skip: int = 0, **wanted: int) -> int:

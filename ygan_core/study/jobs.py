@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
@@ -102,6 +103,25 @@ class Run:
         return model.eval()
 
 
+def sha256(path: Path) -> str:
+    """A file's checksum, in hex. Raises OSError where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_trained(run: Run) -> bool:
+    """Whether a folder holds the weights and losses of a whole training, readable."""
+    if not (run.folder / "weights.safetensors").exists():
+        return False
+    try:
+        run.model()
+        whole = len(pd.read_csv(run.folder / "losses.csv")) == run.config.epochs
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError):
+        whole = False
+    if not whole:
+        print(f"{run.folder}: what was trained is damaged; trained anew", flush=True)
+    return whole
+
+
 def prepare(config: Config) -> tuple[Dataset, Split]:
     """The images and the split of a job (sections 4.2 and 5)."""
     data = color_mnist(config.image_size, config.source, config.split_seed, config.images_per_class)
@@ -114,7 +134,8 @@ def evaluate(model: YGAN, data: Dataset, parts: Split) -> tuple[dict[str, np.nda
     auc: Eq. 12 over the balanced test set; normal_accuracy: of C on all held-back normal images;
     probe_<what>_<latent>: what a linear classifier, fitted on the training images' latents, reads off the held-back ones;
     swap_digit, swap_colour: how many hybrids D(z_s, z_r') of held-back images show the digit of z_s's image and the ground of
-    z_r's. The digit is read off the ink by 5 nearest training images, so the network does not judge itself.
+    z_r's. The digit is read off the ink by 5 nearest training images, so the network does not judge itself; read_digit is what
+    this reader makes of the real images, the most that swap_digit can be expected to reach.
     """
     unseen = torch.cat([parts.held_back, parts.test_anomalous])
     there, here = data.take(unseen), scores.encode(model, data.images[unseen])
@@ -147,6 +168,7 @@ def evaluate(model: YGAN, data: Dataset, parts: Split) -> tuple[dict[str, np.nda
     partners = donors.roll(1)  # held-back images come in random order
     hybrids = scores.decode(model, here.z_s[donors], here.z_r[partners])
     reader = KNeighborsClassifier(5).fit(read_ink(seen.images[:10_000]), seen.labels[:10_000])
+    measured["read_digit"] = float(reader.score(read_ink(there.images[donors]), there.labels[donors]))
     measured["swap_digit"] = float(reader.score(read_ink(hybrids), there.labels[donors]))
     measured["swap_colour"] = (read_ground(hybrids) == there.colours[partners]).double().mean().item()
     return arrays, measured
@@ -191,9 +213,13 @@ class Study:
         return {"results": str(self.folder.parent), "device": self.device, "settings": self.settings}
 
     def find(self, job: Job) -> Run | None:
-        """The run of a job that is done, else None."""
-        folder = self.folder / "jobs" / job.id
-        return Run(job, folder) if all((folder / name).exists() for name in FILES) else None
+        """The run of a job that is done, else None: a folder with a file that is missing or damaged is not done."""
+        run = Run(job, self.folder / "jobs" / job.id)
+        try:
+            whole = all(sha256(run.folder / name) == expected for name, expected in run.about["sha256"].items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return run if whole else None
 
     def run(self, job: Job, callbacks: Iterable[Callback] = ()) -> Run:
         """The run of a job: loaded where it is done, else trained, from its last checkpoint where it has one."""
@@ -207,8 +233,10 @@ class Study:
         except Timeout:
             print(f"{job.id}: another process is training it; waiting for it", flush=True)
             lock.acquire()
-        with lock:
+        try:
             return self.find(job) or self._train(job, folder, callbacks)
+        finally:
+            lock.release()
 
     def color_mnist(self) -> dict[str, Run]:
         """The trainings of section 5, by configuration; the one to show first."""
@@ -223,17 +251,17 @@ class Study:
         """Whether a figure or table is there and was made of the jobs that this study asks for."""
         try:
             about = json.loads(path.with_suffix(".json").read_text())
-        except (OSError, ValueError):
+            return path.exists() and about["jobs"] == [job.id for job in self.color_mnist_jobs.values()]
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        return path.exists() and about["jobs"] == [job.id for job in self.color_mnist_jobs.values()]
 
     def _train(self, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
         config = job.config
         data, parts = prepare(config)
+        write_atomically(folder / "config.json", lambda p: p.write_text(json.dumps(as_dict(config), indent=2) + "\n"))
         run = Run(job, folder)
-        if not all((folder / name).exists() for name in FILES[:3]):  # trained, but what was measured is gone: only that is made
+        if not is_trained(run):  # else only what was measured is lost, and made again
             images, labels = data.images[parts.train], normal_classes(data.labels[parts.train], config.held_out)
-            write_atomically(folder / "config.json", lambda p: p.write_text(json.dumps(as_dict(config), indent=2) + "\n"))
             title = f"{config.dataset} {config.held_out} {config.name}"
             trainer = train(config, images, labels, folder, self.device, callbacks, title)
             history = pd.DataFrame(trainer.history, index=pd.RangeIndex(1, len(trainer.history) + 1, name="epoch"))
@@ -251,6 +279,7 @@ class Study:
             "device": self.device,
             "seconds": round(float(run.losses["seconds"].sum()), 1),
             **provenance(),
+            "sha256": {name: sha256(folder / name) for name in FILES if name != "run.json"},
         }
         write_atomically(folder / "run.json", lambda p: p.write_text(json.dumps(about, indent=2) + "\n"))
         for checkpoint in checkpoints(folder):
@@ -259,7 +288,7 @@ class Study:
 
 
 def resolve_device(device: str, profile: str) -> str:
-    """auto is the CPU for smoke and quick, so that they give the same everywhere, and else a GPU where there is one."""
+    """auto is the CPU for smoke and quick, so that they run alike everywhere, and else a CUDA device where there is one."""
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return "cpu" if profile in ("smoke", "quick") or not has["cuda"] else "cuda"

@@ -14,7 +14,7 @@ import papermill
 from traitlets.config import Config as TraitletsConfig
 
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.jobs import Study
+from ygan_core.study.jobs import Study, sha256
 
 SOURCES = REPOSITORY / "notebooks"
 
@@ -44,12 +44,13 @@ def fingerprint(study: Study, name: str) -> str:
 
 
 def is_done(study: Study, name: str) -> bool:
-    """Whether the executed notebook is there, made of what is there now, with every file that it made."""
+    """Whether the executed notebook is there, made of what is there now, and every file that it made is as it left it."""
     try:
-        stamp = nbformat.read(output(study, name), as_version=4).metadata["ygan"]
-    except (OSError, KeyError, ValueError):
+        stamp = json.loads(output(study, name).read_text())["metadata"]["ygan"]
+        whole = all(sha256(study.folder / file) == expected for file, expected in stamp["files"].items())
+        return whole and stamp["fingerprint"] == fingerprint(study, name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return stamp["fingerprint"] == fingerprint(study, name) and all((study.folder / file).exists() for file in stamp["files"])
 
 
 def execute(study: Study, name: str) -> Path:
@@ -76,7 +77,7 @@ def execute(study: Study, name: str) -> Path:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
         raise NotebookError(f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {partial})") from None
     made = [p for folder in ("figures", "tables") for p in (study.folder / folder).glob("[!.]*") if p.stat().st_mtime > started]
-    files = sorted(str(path.relative_to(study.folder)) for path in made)
+    files = {str(path.relative_to(study.folder)): sha256(path) for path in sorted(made)}
     executed.metadata["ygan"] = {"fingerprint": stamp, "files": files}
     nbformat.write(executed, partial)
     os.replace(partial, target)

@@ -19,13 +19,14 @@ def color_mnist_probes(runs: list[Run]) -> pd.DataFrame:
     """
     rows = [
         {
-            "configuration": run.config.name,
+            "configuration": run.config.label,
             "width": run.config.width,
             "epochs": run.config.epochs,
             "digit from z_s": run.metrics["probe_digit_z_s"],
             "colour from z_s": run.metrics["probe_colour_z_s"],
             "digit from z_r": run.metrics["probe_digit_z_r"],
             "colour from z_r": run.metrics["probe_colour_z_r"],
+            "digit read off real images": run.metrics["read_digit"],
             "swap keeps digit": run.metrics["swap_digit"],
             "swap takes colour": run.metrics["swap_colour"],
             "accuracy of C": run.metrics["normal_accuracy"],

@@ -8,7 +8,6 @@ only for images that the starter pack has too: so they can be looked at without 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 
@@ -17,9 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from ygan_core import scores
-from ygan_core.config import Config
+from ygan_core.config import Config, ConfigError
 from ygan_core.data.datasets import REPOSITORY, DataError, load
-from ygan_core.study.jobs import FILES, Job, Run, Study
+from ygan_core.study.jobs import FILES, Job, Run, Study, sha256
 from ygan_core.train import write_atomically
 
 WEIGHTS = REPOSITORY / "results" / "weights"
@@ -33,9 +32,9 @@ def shipped(name: str) -> Run:
     if not (folder / SUMS).exists():
         there = ", ".join(sorted(path.parent.name for path in WEIGHTS.glob(f"*/{SUMS}"))) or "none"
         raise DataError(f"no weights {name!r} in {WEIGHTS} (there are: {there}): {mend}")
-    for line in (folder / SUMS).read_text().splitlines():
-        expected, file = line.split("  ")
-        if not (folder / file).exists() or _sha256(folder / file) != expected:
+    listed = (folder / SUMS).read_text().splitlines()
+    for file in FILES:
+        if not (folder / file).exists() or f"{sha256(folder / file)}  {file}" not in listed:
             raise DataError(f"{folder / file} is missing or damaged: {mend}")
     return Run(Job(Config(**json.loads((folder / "config.json").read_text()))), folder, source="starter")
 
@@ -57,17 +56,16 @@ def export(run: Run) -> Run:
     write_atomically(folder / "test.npz", lambda path: np.savez_compressed(path, **test))
     for name in ("config.json", "losses.csv", "run.json"):
         write_atomically(folder / name, lambda path, name=name: path.write_bytes((run.folder / name).read_bytes()))
-    sums = "".join(f"{_sha256(folder / name)}  {name}\n" for name in FILES)
+    sums = "".join(f"{sha256(folder / name)}  {name}\n" for name in FILES)
     write_atomically(folder / SUMS, lambda path: path.write_text(sums))
     return shipped(folder.name)
 
 
-def _sha256(path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 if __name__ == "__main__":
-    study = Study(*sys.argv[1:2])
+    try:
+        study = Study(*sys.argv[1:2])
+    except ConfigError as error:
+        sys.exit(str(error))
     for configuration, job in study.color_mnist_jobs.items():
         if done := study.find(job):
             print(f"{configuration}: {export(done).folder}")
