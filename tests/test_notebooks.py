@@ -40,8 +40,16 @@ def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
 
     made = output(study, "01_color_mnist").stat().st_mtime_ns
     assert main(line) == 0 and output(study, "01_color_mnist").stat().st_mtime_ns == made
-    (study.folder / "figures" / "fig6a_longer.png").unlink()
-    assert not nb.is_done(study, "01_color_mnist")  # one file lost: the notebook makes it again
+    for name, change in (("fig6a_longer.png", None), ("fig6a.png", b"of other settings")):
+        file = study.folder / "figures" / name
+        content = file.read_bytes()
+        file.unlink() if change is None else file.write_bytes(change)
+        assert not nb.is_done(study, "01_color_mnist")  # a file lost or changed since: the notebook makes it again
+        file.write_bytes(content)
+    assert nb.is_done(study, "01_color_mnist")
+    for content in ("", "{}", "[]", "null"):
+        output(study, "01_color_mnist").write_text(content)
+        assert not nb.is_done(study, "01_color_mnist")
 
 
 def broken(tmp_path, monkeypatch, *cells, parameters="profile = 'quick'\nresults = None\ndevice = 'auto'\nsettings = {}"):

@@ -2,6 +2,7 @@ import io
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,10 @@ def test_overrides_are_typed(key, value, typed):
         ({"epochs": "0"}, "epochs is at least 1"),
         ({"held_out": "12"}, "held_out"),
         ({"name": "mine"}, "no setting 'name'"),
+        ({"lambda_1": "-1"}, "a lambda is 0 or more"),
+        ({"width": "5000"}, "between 1 and 1024"),
+        ({"split_seed": "99999999999"}, "seeds lie between"),
+        ({"images_per_class": "3"}, "at least 20"),
     ],
 )
 def test_wrong_settings_are_refused(settings, said):
@@ -113,6 +118,41 @@ def test_a_lost_result_is_measured_again_without_training(smoke, monkeypatch):
     again = study.run(run.job)
     assert again.metrics == about
     assert all(np.array_equal(again.test[k], v) for k, v in np.load(io.BytesIO(before)).items())
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_file_of_a_job_is_noticed_and_made_again(smoke, tmp_path, name, damage):
+    folder = smoke[0].folder / "jobs" / smoke[1]["paper"].job.id
+    study = Study("smoke", tmp_path)
+    job = study.color_mnist_jobs["paper"]
+    copy = tmp_path / "smoke/jobs" / job.id
+    shutil.copytree(folder, copy)
+    assert study.find(job)
+    content = (copy / name).read_bytes()
+    (copy / name).unlink() if damage == "gone" else (copy / name).write_bytes(content[: len(content) // 2])
+    assert study.find(job) is None
+    run = study.run(job)
+    assert study.find(job) and len(run.losses) == 3
+    assert (copy / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
+    assert run.metrics == pytest.approx(smoke[1]["paper"].metrics)
+
+
+def test_an_interrupted_job_can_be_run_again_in_the_same_process(tmp_path):
+    study = Study("smoke", tmp_path)
+    job = study.color_mnist_jobs["balanced"]
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as kept:  # a notebook keeps the traceback, and all that it refers to
+        study.run(job, callbacks=[stop])
+    assert study.run(job).metrics and kept
+
+
+def test_a_changed_setting_shows_in_the_label():
+    assert with_overrides(Config(), {"lambda_5": 0, "width": 8, "seed": 0}).label == "paper, lambda_5=0.0"
+    assert color_mnist_configs("quick")["balanced"].label == "balanced"
 
 
 def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch):
@@ -195,6 +235,7 @@ def test_the_list_makes_nothing(tmp_path, capsys):
         (["--set", "epochs"], "not key=value"),
         (["--set", "epochs=many"], "epochs takes a whole number"),
         (["--set", "depth=3"], "no setting 'depth'"),
+        (["--set", "epochs=1", "epochs=2"], "given twice"),
         (["--only", "fig99"], "no fig99: choose from"),
         (["--data", "/nowhere/at/all"], "no folder /nowhere/at/all"),
         (["--device", "tpu"], "invalid choice"),
@@ -218,7 +259,7 @@ def test_a_device_that_is_not_there(tmp_path, capsys):
 def test_results_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "file")]) == 2
-    assert "ygan_core.study: " in capsys.readouterr().err
+    assert "choose another folder with --results" in capsys.readouterr().err
 
 
 def test_a_failed_part_does_not_stop_the_others(smoke, results, monkeypatch, capsys):
