@@ -54,10 +54,15 @@ def tabulate(study: Study, name: str, runs: list[Run] | None = None, suffix: str
     return table
 
 
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: measurements to three places, counts as they are."""
+    return table.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else str(cell))
+
+
 def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown, numbers to three places."""
-    flat = table.reset_index()
+    """A table as Markdown."""
+    flat = readable(table).reset_index()
     lines = ["| " + " | ".join(flat.columns) + " |", "| " + " | ".join("---" for _ in flat.columns) + " |"]
     for row in flat.itertuples(index=False):
-        lines.append("| " + " | ".join(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row) + " |")
+        lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
