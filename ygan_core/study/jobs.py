@@ -262,7 +262,7 @@ class Study:
         run = Run(job, folder)
         if not is_trained(run):  # else only what was measured is lost, and made again
             images, labels = data.images[parts.train], normal_classes(data.labels[parts.train], config.held_out)
-            title = f"{config.dataset} {config.held_out} {config.name}"
+            title = f"{config.dataset} {config.held_out} {config.label}"
             trainer = train(config, images, labels, folder, self.device, callbacks, title)
             history = pd.DataFrame(trainer.history, index=pd.RangeIndex(1, len(trainer.history) + 1, name="epoch"))
             state = {name: tensor.contiguous().cpu() for name, tensor in trainer.model.state_dict().items()}
