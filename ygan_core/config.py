@@ -61,10 +61,9 @@ class Config:
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
             (self.image_size < 8 or self.image_size & (self.image_size - 1), "image_size is a power of two, 8 at least"),
             (self.source not in ("starter", "full"), "source is starter or full"),
-            (self.images_per_class < 0, "images_per_class is at least 20, or 0 for all"),
             (not 0 <= self.held_out <= 9, "held_out is a class from 0 to 9"),
             (not all(0 <= n < 2**32 for n in (self.seed, self.split_seed)), "seeds lie between 0 and 2^32 - 1"),
-            (0 < self.images_per_class < 20, "images_per_class is at least 20, or 0 for all"),
+            (self.images_per_class != 0 and self.images_per_class < 20, "images_per_class is at least 20, or 0 for all"),
         ]
         for wrong, rule in problems:
             if wrong:
@@ -149,15 +148,13 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 def _as_type(kind: type, value):
     text = str(value)
     if kind is bool:
-        return {"true": True, "false": False}.get(text.lower()) if text.lower() in ("true", "false") else _refuse()
+        if text.lower() not in ("true", "false"):
+            raise ValueError
+        return text.lower() == "true"
     number = kind(text)
     if kind is float and not abs(number) < float("inf"):
-        _refuse()
+        raise ValueError
     return number
-
-
-def _refuse():
-    raise ValueError
 
 
 def as_dict(config: Config) -> dict:

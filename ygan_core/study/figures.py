@@ -24,7 +24,7 @@ from torch import Tensor
 from ygan_core.data import COLOURS
 from ygan_core.scores import swap
 from ygan_core.study.jobs import Run, Study
-from ygan_core.train import write_atomically
+from ygan_core.train import TERMS, write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
@@ -114,9 +114,8 @@ def color_mnist_scores(runs: list[Run]) -> Figure:
 
 def color_mnist_losses(runs: list[Run]) -> Figure:
     """Every loss term over the epochs, unweighted."""
-    terms = ["L_rec", "L_adv", "L_s", "L_r", "L_con", "L_bce"]
     fig, axes = plt.subplots(2, 3, figsize=(9, 4.2), sharex=False)
-    for ax, term in zip(axes.flat, terms, strict=True):
+    for ax, term in zip(axes.flat, TERMS, strict=True):
         for run, style in zip(runs, ("-", "--", ":", "-."), strict=False):
             ax.plot(run.losses.index / len(run.losses), run.losses[term], style, label=run.config.label, marker=".", ms=4)
         ax.set_title(f"$L_{{{term[2:]}}}$")
