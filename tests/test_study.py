@@ -120,8 +120,10 @@ def test_a_lost_result_is_measured_again_without_training(smoke, monkeypatch):
     assert all(np.array_equal(again.test[k], v) for k, v in np.load(io.BytesIO(before)).items())
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["cut", "gone"])
+@pytest.mark.parametrize(
+    "name, damage",
+    [(name, damage) for name in FILES for damage in ("cut", "gone", "flip") if (name, damage) != ("run.json", "flip")],
+)
 def test_a_damaged_file_of_a_job_is_noticed_and_made_again(smoke, tmp_path, name, damage):
     folder = smoke[0].folder / "jobs" / smoke[1]["paper"].job.id
     study = Study("smoke", tmp_path)
@@ -130,7 +132,9 @@ def test_a_damaged_file_of_a_job_is_noticed_and_made_again(smoke, tmp_path, name
     shutil.copytree(folder, copy)
     assert study.find(job)
     content = (copy / name).read_bytes()
-    (copy / name).unlink() if damage == "gone" else (copy / name).write_bytes(content[: len(content) // 2])
+    half = len(content) // 2
+    damaged = {"cut": content[:half], "flip": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]}
+    (copy / name).unlink() if damage == "gone" else (copy / name).write_bytes(damaged[damage])
     assert study.find(job) is None
     run = study.run(job)
     assert study.find(job) and len(run.losses) == 3

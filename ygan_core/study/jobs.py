@@ -109,12 +109,17 @@ def sha256(path: Path) -> str:
 
 
 def is_trained(run: Run) -> bool:
-    """Whether a folder holds the weights and losses of a whole training, readable."""
+    """Whether a folder holds the weights and losses of a whole training, readable, and as run.json noted them if it can."""
     if not (run.folder / "weights.safetensors").exists():
         return False
     try:
+        noted = run.about["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        noted = {}
+    try:
         run.model()
         whole = len(pd.read_csv(run.folder / "losses.csv")) == run.config.epochs
+        whole &= all(sha256(run.folder / name) == noted[name] for name in FILES[1:3] if name in noted)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError):
         whole = False
     if not whole:
