@@ -34,9 +34,9 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke(results):
-    """The smoke profile's study with its runs."""
+    """The smoke profile's study, and its Color-MNIST runs by configuration."""
     study = Study("smoke", results)
-    return study, study.color_mnist()
+    return study, {run.config.name: run for run in study.color_mnist()}
 
 
 @pytest.fixture

@@ -7,7 +7,19 @@ import torch
 from PIL import Image
 from torchvision.datasets import mnist
 
-from ygan_core.data import COLOURS, DATASETS, DataError, color_mnist, data_root, datasets, load, split
+from ygan_core.data import (
+    COLOURS,
+    DATASETS,
+    DataError,
+    anomalous,
+    color_mnist,
+    data_root,
+    datasets,
+    load,
+    species,
+    split,
+    sub_classes,
+)
 from ygan_core.data.color import assign_colours, colourise, read_ground, read_ink
 
 AT_HAND = {name: (data_root() / source.folder).is_dir() for name, source in DATASETS.items()}
@@ -128,7 +140,7 @@ def test_unknown_names_are_refused(wrong):
 
 def test_split_sizes_and_disjointness():
     labels = torch.arange(10).repeat_interleave(torch.tensor([690, 787, 699, 714, 682, 631, 687, 729, 682, 695]))
-    parts = split(labels, held_out=9, seed=0)
+    parts = split(labels == 9, seed=0)
     normal, anomalous = int((labels != 9).sum()), int((labels == 9).sum())
     pool = round(0.8 * normal)
     assert len(parts.train) + len(parts.calibration) == pool and len(parts.calibration) == round(0.05 * pool)
@@ -141,19 +153,39 @@ def test_split_sizes_and_disjointness():
 
 
 def test_more_anomalies_than_held_back_images_still_balance():
-    parts = split(torch.tensor([0] * 100 + [1] * 300), held_out=1, seed=0)
+    parts = split(torch.tensor([0] * 100 + [1] * 300) == 1, seed=0)
     assert len(parts.test_normal) == len(parts.test_anomalous) == 20
 
 
 def test_split_hash_is_the_same_everywhere_and_tells_splits_apart():
     labels = load("mnist").labels
-    assert split(labels, 0, 0).hash == split(labels, 0, 0).hash == "354c8aff2fbbec2e"
-    assert len({split(labels, held_out, seed).hash for held_out in (0, 1) for seed in (0, 1)}) == 4
+    assert split(labels == 0, 0).hash == split(labels == 0, 0).hash == "354c8aff2fbbec2e"
+    assert len({split(labels == held_out, seed).hash for held_out in (0, 1) for seed in (0, 1)}) == 4
 
 
 def test_a_class_without_images_is_refused():
-    with pytest.raises(ValueError, match="class 4 has no images"):
-        split(torch.tensor([0, 1, 2] * 50), held_out=4, seed=0)
+    with pytest.raises(ValueError, match="no image is an anomaly"):
+        split(torch.tensor([0, 1, 2] * 50) == 4, seed=0)
+    with pytest.raises(ValueError, match="too few"):
+        split(torch.tensor([0, 0, 1]) == 1, seed=0)
+
+
+def test_leaves_healthy_ones_are_normal_all_diseased_ones_anomalous():
+    data = load("plantvillage", 64)
+    sick, y = anomalous(data, -1), sub_classes(data, -1)
+    assert all(sick[data.labels == k].all() != name.endswith("healthy") for k, name in enumerate(data.classes))
+    healthy = sorted({name.split("___")[0] for name in data.classes if name.endswith("___healthy")})
+    assert y[~sick].unique().tolist() == list(range(len(healthy))) == list(range(10)) and (y[sick] == -1).all()
+    parts = split(sick, seed=0, balanced=False)
+    assert len(parts.test_anomalous) == sick.sum() and parts.test_normal.equal(parts.held_back)
+    assert len(parts.held_back) == int((~sick).sum()) - round(0.8 * int((~sick).sum()))
+    assert {"Cherry", "Corn", "Pepper", "Orange"} <= set(species(data))  # Orange has no healthy leaves
+    assert not any(name.startswith("Orange") and name.endswith("healthy") for name in data.classes)
+
+
+def test_normal_classes_are_renumbered_without_the_one_held_out():
+    data = load("mnist").per_class(2)
+    assert sub_classes(data, 3).tolist() == [0, 0, 1, 1, 2, 2, -1, -1, *sum(([k, k] for k in range(3, 9)), [])]
 
 
 def test_colours_are_equally_frequent_within_each_digit():

@@ -53,7 +53,7 @@ def test_consistency_is_minus_the_cosine():
 
 def test_generator_objective_weighs_each_term_by_its_own_lambda():
     terms = {name: torch.tensor(10.0**i) for i, name in enumerate(("L_rec", "L_adv", "L_s", "L_r", "L_con"))}
-    assert losses.L_G(terms, (1, 2, 3, 4, 5)).item() == 54321
+    assert losses.L_G(terms, dict(zip(terms, (1, 2, 3, 4, 5), strict=True))).item() == 54321
 
 
 def test_gradient_reversal_against_a_gradient_negated_by_hand():

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from ygan_core.config import CONFIGURATIONS, PROFILES, Config, ConfigError, color_mnist_configs, with_overrides
-from ygan_core.data import DataError, normal_classes
-from ygan_core.study import Job, Study, jobs, weights
+from ygan_core.config import CONFIGURATIONS, PROFILES, Config, ConfigError, profile_config, with_overrides
+from ygan_core.data import DataError, sub_classes
+from ygan_core.study import Job, Study, View, jobs, weights
 from ygan_core.study.__main__ import main
-from ygan_core.study.jobs import FILES, prepare
+from ygan_core.study.evaluation import prepare
+from ygan_core.study.jobs import FILES
 from ygan_core.train import Trainer
 
 
@@ -29,10 +30,10 @@ def test_the_paper_configuration_is_the_papers():
 
 def test_profiles():
     assert list(PROFILES) == ["smoke", "quick", "laptop", "paper"]
-    quick = color_mnist_configs("quick")
-    assert list(quick) == ["balanced", "paper"] and quick["paper"].lambda_5 == 50 and quick["balanced"].lambda_5 == 10
-    assert color_mnist_configs("laptop")["paper-w32"].width == 32
-    assert color_mnist_configs("paper")["paper"] == Config()
+    quick = [job.config for job in Study("quick").select(dataset="color_mnist")]
+    assert [c.name for c in quick] == ["balanced", "paper"] and [c.lambda_5 for c in quick] == [10, 50]
+    assert profile_config("laptop", "color_mnist", "paper-w32").width == 32
+    assert profile_config("paper", "color_mnist", "paper") == Config()
 
 
 def test_ids_are_stable_and_tell_configs_apart():
@@ -85,7 +86,7 @@ def test_metrics_recomputed_from_what_is_stored(smoke):
     _, runs = smoke
     for run in runs.values():
         test = {key: array[run.test["in_test"]] for key, array in run.test.items()}
-        normal, anomalous = test["score"][~test["anomalous"]], test["score"][test["anomalous"]]
+        normal, anomalous = test["s"][~test["anomalous"]], test["s"][test["anomalous"]]
         assert len(normal) == len(anomalous)
         wins = (anomalous[:, None] > normal).mean() + 0.5 * (anomalous[:, None] == normal).mean()
         assert run.metrics["auc"] == pytest.approx(wins)
@@ -106,7 +107,7 @@ def test_a_stored_model_gives_the_stored_latents(smoke):
 def test_what_is_done_is_not_trained_again(smoke, monkeypatch):
     study, runs = smoke
     monkeypatch.setattr(jobs, "train", None)
-    assert [run.folder for run in study.color_mnist().values()] == [run.folder for run in runs.values()]
+    assert [run.folder for run in study.color_mnist()] == [run.folder for run in runs.values()]
 
 
 def test_a_lost_result_is_measured_again_without_training(smoke, monkeypatch):
@@ -127,7 +128,7 @@ def test_a_lost_result_is_measured_again_without_training(smoke, monkeypatch):
 def test_a_damaged_file_of_a_job_is_noticed_and_made_again(smoke, tmp_path, name, damage):
     folder = smoke[0].folder / "jobs" / smoke[1]["paper"].job.id
     study = Study("smoke", tmp_path)
-    job = study.color_mnist_jobs["paper"]
+    (job,) = study.select(dataset="color_mnist", name="paper")
     copy = tmp_path / "smoke/jobs" / job.id
     shutil.copytree(folder, copy)
     assert study.find(job)
@@ -144,7 +145,7 @@ def test_a_damaged_file_of_a_job_is_noticed_and_made_again(smoke, tmp_path, name
 
 def test_an_interrupted_job_can_be_run_again_in_the_same_process(tmp_path):
     study = Study("smoke", tmp_path)
-    job = study.color_mnist_jobs["balanced"]
+    job = study.select(dataset="color_mnist")[0]
 
     def stop(epoch):
         raise KeyboardInterrupt
@@ -156,7 +157,7 @@ def test_an_interrupted_job_can_be_run_again_in_the_same_process(tmp_path):
 
 def test_a_changed_setting_shows_in_the_label():
     assert with_overrides(Config(), {"lambda_5": 0, "width": 8, "seed": 0}).label == "paper, lambda_5=0.0"
-    assert color_mnist_configs("quick")["balanced"].label == "balanced"
+    assert profile_config("quick", "mnist", "balanced").label == "balanced"
 
 
 def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch):
@@ -168,12 +169,12 @@ def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch)
         return torch.zeros(6)
 
     monkeypatch.setattr(Trainer, "step", watch)
-    job = Study("smoke", tmp_path).color_mnist_jobs["balanced"]
+    job = Study("smoke", tmp_path).select(dataset="color_mnist")[0]
     Study("smoke", tmp_path).run(job)
     data, parts = prepare(job.config)
 
     def images(which):
-        x, y = data.images[which].float() / 127.5 - 1, normal_classes(data.labels[which], 0)
+        x, y = data.images[which].float() / 127.5 - 1, sub_classes(data, 0)[which]
         return {(image.numpy().tobytes(), int(label)) for image, label in zip(x, y, strict=True)}
 
     assert seen and seen <= images(parts.train)
@@ -200,7 +201,7 @@ def test_two_processes_never_train_the_same_job(tmp_path, capfd):
 
 def test_shipped_weights_are_what_they_say(tmp_path, monkeypatch):
     run = weights.shipped("color_mnist-paper-w32")
-    assert run.config == color_mnist_configs("laptop")["paper-w32"]
+    assert run.config == profile_config("laptop", "color_mnist", "paper-w32")
     assert run.model().E_s(torch.zeros(1, 3, 32, 32)).shape == (1, 100)
     x = run.images(np.arange(9)).float() / 127.5 - 1
     with torch.inference_mode():
@@ -212,7 +213,7 @@ def test_exported_weights_round_trip_and_damage_is_seen(smoke, tmp_path, monkeyp
     run = smoke[1]["paper"]
     out = weights.export(run)
     assert out.config == run.config and out.metrics == run.metrics
-    np.testing.assert_allclose(out.test["score"], run.test["score"], atol=5e-3)
+    np.testing.assert_allclose(out.scores, run.scores, atol=5e-3)
     file = out.folder / "weights.safetensors"
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
@@ -272,7 +273,7 @@ def test_a_failed_part_does_not_stop_the_others(smoke, results, monkeypatch, cap
     def broken(runs):
         raise RuntimeError("no ink left")
 
-    monkeypatch.setitem(figures.FIGURES, "fig6a", broken)
+    monkeypatch.setitem(figures.FIGURES, "fig6a", View(broken, figures.FIGURES["fig6a"].jobs))
     line = ["all", "--profile", "smoke", "--results", str(results), "--only", "fig6a", "color_mnist_probes", "--force"]
     assert main(line) == 1
     out = capsys.readouterr().out

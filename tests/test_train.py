@@ -1,13 +1,14 @@
+import ast
+import contextlib
 import copy
 import math
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
+import types
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -111,7 +112,7 @@ def test_training_updates_running_statistics_by_real_images_alone(small, images)
     x = images[0][:16].float() / 127.5 - 1
     alone(x)
     trainer.model.train()
-    trainer.step(x, images[1][:16], torch.randperm(16), 0.5)
+    trainer.step(x, images[1][:16], torch.randperm(16), torch.tensor(0.5))
     for part in ("E_s", "E_r", "D"):
         ours, theirs = (getattr(m, part).state_dict() for m in (trainer.model, alone))
         for key in ours:
@@ -199,35 +200,140 @@ def test_writing_is_atomic(tmp_path):
     assert target.read_text() == "good" and list(tmp_path.iterdir()) == [target]
 
 
-CHILD = """
-import sys, torch
+class FakeGraph:
+    """What a CUDA graph does, on a CPU: recording executes nothing; replaying repeats the work on the same memory."""
+
+    def record(self, trainer, before):
+        weights, optimisers = before
+        trainer.model.load_state_dict(weights)
+        for optimiser, state in zip(trainer.optimisers, optimisers, strict=True):
+            optimiser.load_state_dict(state)
+        self.trainer = trainer
+
+    def replay(self):
+        captured = self.trainer.captured
+        captured.terms.copy_(self.trainer.step(*captured.inputs))
+
+
+def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
+    """All of CapturedStep but the recording itself, which needs a GPU (below)."""
+    plain = Trainer(small, *images)
+    trainer = Trainer(small, *images)
+
+    @contextlib.contextmanager
+    def recording(graph, stream):
+        before = copy.deepcopy((trainer.model.state_dict(), [o.state_dict() for o in trainer.optimisers]))
+        yield
+        graph.record(trainer, before)
+
+    stream = types.SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda s: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "graph", recording)
+    trainer.captured = training.CapturedStep(trainer)
+    for _ in range(small.epochs):
+        expected, found = plain.epoch(), trainer.epoch()
+        assert {k: v for k, v in found.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}
+    assert same(weights(plain), weights(trainer)) and trainer.captured.calls == trainer.steps * small.epochs
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="capturing needs a CUDA device")
+def test_captured_against_eager_on_a_gpu(images):
+    config = Config(width=16, epochs=4, batch_size=16, lr=1e-3)  # 20 steps
+    eager, captured = Trainer(config, *images, "cuda", captured=False), Trainer(config, *images, "cuda")
+    for _ in range(config.epochs):
+        expected, found = eager.epoch(), captured.epoch()
+        assert all(found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4) for term in training.TERMS)
+
+
+def test_images_that_stay_on_the_host_train_alike(small, images, tmp_path, monkeypatch):
+    expected = weights(train(small, *images))
+    monkeypatch.setattr(training, "too_large", lambda images, device: True)
+    np.save(tmp_path / "images.npy", images[0].numpy())
+    mapped = torch.from_numpy(np.load(tmp_path / "images.npy", mmap_mode="c"))
+    assert same(expected, weights(train(small, mapped, images[1])))
+
+
+def test_terms_of_weight_0_are_left_out_with_what_only_they_need(small, images):
+    control = replace(small, latents="semantic", **only(lambda_3=1.0))
+    trainer = train(control, *images)
+    assert {name for name, _ in trainer.model.named_children()} == {"E_s", "C"}
+    assert set(trainer.history[0]) == {"L_s", "lambda_R", "seconds"}
+    assert trainer.history[-1]["L_s"] < trainer.history[0]["L_s"]
+
+
+@pytest.mark.parametrize("latents, lambdas", [("split", {}), ("single", {"lambda_4": 0.0, "lambda_5": 0.0})])
+def test_one_encoder(small, images, latents, lambdas):
+    trainer = train(replace(small, latents=latents, **lambdas), *images)
+    assert not hasattr(trainer.model, "E_r")
+    z_s, z_r = trainer.model.encode(torch.zeros(2, 3, 32, 32))
+    assert z_s.shape == (2, 100) and z_r.shape == (2, 100 if latents == "split" else 0)
+    with pytest.raises(ConfigError, match="set lambda_4 and lambda_5 to 0"):
+        replace(small, latents="single")
+
+
+def test_bfloat16_stays_near_float32_with_weights_latents_and_losses_in_float32(small, images):
+    full, half = (Trainer(small, *images, precision=precision) for precision in ("float32", "bfloat16"))
+    for _ in range(2):
+        a, b = full.epoch(), half.epoch()
+    assert not same(weights(full), weights(half))
+    assert all(p.dtype == torch.float32 for p in half.model.parameters())
+    for term in training.TERMS:
+        assert b[term] == pytest.approx(a[term], abs=0.15)
+
+
+def test_what_is_measured_is_kept_in_the_history_and_survives_a_stop(small, images, tmp_path):
+    def measure(model):
+        return {"training": float(model.training), "auc": 0.5}
+
+    train(replace(small, epochs=4), *images, folder=tmp_path, measure=measure)
+    resumed = train(replace(small, epochs=4), *images, folder=tmp_path)
+    assert [row["auc"] for row in resumed.history] == [0.5] * 4
+
+
+KILLS = """
+import os, random, signal, sys, time, torch
 from pathlib import Path
 from ygan_core.config import Config
 from ygan_core.train import train
 torch.set_num_threads(1)
-images = torch.randint(256, (160, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-trainer = train(Config(width=4, epochs=12, batch_size=16), images, torch.arange(160) % 3, Path(sys.argv[1]))
-torch.save(trainer.model.state_dict(), Path(sys.argv[1]) / "final.pth")
+images = torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+def newest(folder):
+    return max((int(p.stem[6:]) for p in folder.glob("epoch-*.pt")), default=0)
+
+def child(folder, kill=False):
+    before, process = newest(folder), os.fork()  # this process has trained nothing: there are no threads to lose
+    if not process:
+        trainer = train(Config(width=4, epochs=50, batch_size=16), images, torch.arange(80) % 3, folder)
+        torch.save(trainer.model.state_dict(), folder / "final.pth")
+        os._exit(0)
+    if kill:
+        while newest(folder) == before:  # so that every life gets somewhere, however slow the machine is
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.1))
+        os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+
+undisturbed, killed = Path(sys.argv[1]), Path(sys.argv[2])
+child(undisturbed)
+starts = []
+for _ in range(20):
+    child(killed, kill=True)
+    starts.append(newest(killed))
+child(killed)
+print("resumed from", starts)
 """
 
 
-def child(folder, kill_at=None):
-    """Train in a process of its own; kill_at: SIGKILL it that many seconds after its first epoch."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_killed_at_twenty_random_moments_ends_in_the_same_weights(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
-    process = subprocess.Popen([sys.executable, "-c", CHILD, folder], stdout=subprocess.PIPE, text=True, env=environment)
-    if kill_at is None:
-        assert process.communicate()[0] is not None and process.returncode == 0
-        return
-    process.stdout.readline()
-    time.sleep(kill_at)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-
-
-def test_killed_at_random_moments_ends_in_the_same_weights(tmp_path):
-    child(str(tmp_path / "undisturbed"))
-    for _ in range(3):
-        child(str(tmp_path / "killed"), kill_at=random.uniform(0, 0.5))
-    child(str(tmp_path / "killed"))
+    line = [sys.executable, "-c", KILLS, tmp_path / "undisturbed", tmp_path / "killed"]
+    out = subprocess.run(line, capture_output=True, text=True, env=environment, check=True).stdout
+    starts = ast.literal_eval(out.splitlines()[-1].removeprefix("resumed from "))
+    assert len(starts) == 20 and starts == sorted(starts) and 10 < starts[-1]
     a, b = (torch.load(tmp_path / name / "final.pth", weights_only=True) for name in ("undisturbed", "killed"))
     assert same(a, b)

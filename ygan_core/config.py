@@ -6,6 +6,9 @@ import dataclasses
 from dataclasses import dataclass, fields, replace
 
 
+DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
+
+
 class ConfigError(ValueError):
     """A setting that cannot be used; the message is one line that says what to do."""
 
@@ -20,10 +23,14 @@ class Config:
     # what is trained on what
     name: str = "paper"  # the configuration, an entry of CONFIGURATIONS
     dataset: str = "color_mnist"  # section 5
-    held_out: int = 0  # the class that counts as anomalous (4.2; "0 as anomalous", section 5)
+    held_out: int = 0  # the class that counts as anomalous (4.2; "0 as anomalous", section 5); PlantVillage: -1, the diseased
+    method: str = "ygan"  # ygan, classifier (the control), or a rival of Tables 1-4
+    variant: str = "full"  # an entry of study/variants.py (section 6.2)
+    labels: str = "true"  # of the normal sub-classes: true, or weak (k-means clusters, section 6.3)
     source: str = "full"  # full: all that the dataset has; starter: the part that comes with the repository
     images_per_class: int = 0  # a slice of each class, for the tests; 0 takes all
-    image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"
+    image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"; PlantVillage 256 (4.1)
+    augmentation: str = "none"  # none, or leaves (4.2, PlantVillage)
     seed: int = 0  # initial weights and the order of batches
     split_seed: int = 0  # the 80/20 split (4.2) and the colours (section 5)
 
@@ -31,8 +38,9 @@ class Config:
     width: int = 64  # filters of the first convolution, doubled at each further one: DCGAN's, the text gives none
     d: int = 100  # z_s and z_r are in R^d
     hidden: int = 30  # "one hidden layer and 30 hidden units" in C
+    latents: str = "dual"  # dual; split, single (6.2, B1 and B2); semantic (E_s and C alone)
 
-    # the objective: Eq. 10 and 11, weights of 4.3 "Training Setting"
+    # the objective: Eq. 10 and 11, weights of 4.3 "Training Setting"; a term of weight 0 is left out, with what only it needs
     lambda_1: float = 50.0  # L_rec
     lambda_2: float = 1.0  # L_adv
     lambda_3: float = 1.0  # L_s
@@ -48,6 +56,8 @@ class Config:
     batch_size: int = 64  # the text gives none: DCGAN's is 128, the authors' code has 64; the last, partial batch is dropped
     epochs: int = 100
 
+    score: str = "s"  # the score of the headline: s (Eq. 12), or s_x (Eq. 13) where there is no C (6.2, B3)
+
     def __post_init__(self):
         problems = [
             (not all(1 <= n <= 1024 for n in (self.width, self.d, self.hidden)), "width, d and hidden lie between 1 and 1024"),
@@ -60,8 +70,25 @@ class Config:
             ),
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
             (self.image_size < 8 or self.image_size & (self.image_size - 1), "image_size is a power of two, 8 at least"),
+            (self.dataset not in DATASETS, f"dataset is one of {', '.join(DATASETS)}"),
             (self.source not in ("starter", "full"), "source is starter or full"),
-            (not 0 <= self.held_out <= 9, "held_out is a class from 0 to 9"),
+            (self.labels not in ("true", "weak"), "labels is true or weak"),
+            (self.augmentation not in ("none", "leaves"), "augmentation is none or leaves"),
+            (self.latents not in ("dual", "split", "single", "semantic"), "latents is dual, split, single or semantic"),
+            (self.score not in ("s", "s_x"), "score is s or s_x"),
+            (
+                self.latents in ("single", "semantic") and (self.lambda_4 or self.lambda_5),
+                "without z_r there is no L_r and no L_con: set lambda_4 and lambda_5 to 0",
+            ),
+            (
+                self.latents == "semantic" and (self.lambda_1 or self.lambda_2 or self.lambda_6),
+                "without D and Ds there is no L_rec, L_adv, L_bce: set lambda_1, lambda_2 and lambda_6 to 0",
+            ),
+            (
+                self.dataset == "plantvillage" and self.held_out != -1,
+                "PlantVillage has no class to hold out, its diseased leaves are the anomalies: held_out is -1",
+            ),
+            (self.dataset != "plantvillage" and not 0 <= self.held_out <= 9, "held_out is a class from 0 to 9"),
             (not all(0 <= n < 2**32 for n in (self.seed, self.split_seed)), "seeds lie between 0 and 2^32 - 1"),
             (self.images_per_class != 0 and self.images_per_class < 20, "images_per_class is at least 20, or 0 for all"),
         ]
@@ -73,7 +100,7 @@ class Config:
     def label(self) -> str:
         """The configuration's name, and whatever was changed in it: `paper, lambda_5=0.0`. Width, epochs and data apart."""
         own = replace(Config(), **CONFIGURATIONS[self.name])
-        aside = ("name", "dataset", "source", "images_per_class", "width", "epochs")
+        aside = (*FIXED, "held_out", "source", "images_per_class", "width", "epochs", "image_size", "augmentation")
         changed = [f.name for f in fields(self) if f.name not in aside and getattr(self, f.name) != getattr(own, f.name)]
         return ", ".join([self.name, *(f"{key}={getattr(self, key)}" for key in changed)])
 
@@ -91,38 +118,93 @@ CONFIGURATIONS = {
 
 @dataclass(frozen=True)
 class Profile:
-    """How much of the paper one run does. `configurations` are trained in this order; the first is the one shown."""
+    """How much of the paper one run does. Of several configurations the first is the one shown."""
 
     purpose: str
     source: str
     images_per_class: int
     width: int
-    epochs: int  # of Color-MNIST
-    configurations: tuple[str, ...]
+    epochs: dict[str, int]  # by dataset; Color-MNIST's paper-w32 brings its own
+    color_mnist: tuple[str, ...]  # configurations of section 5
+    benchmarks: tuple[str, ...]  # configurations of Tables 1-4
+    classes: tuple[int, ...]  # held out one by one in Tables 1-3
+    ablations: dict[str, tuple[int, ...]]  # classes held out in Tables 5 and 6, by dataset
+    rivals: dict[str, tuple[int, ...]]  # classes held out for the rivals of Tables 1-4, by dataset
+    leaf_size: int = 64  # PlantVillage's pixels
+    seeds: tuple[int, ...] = (0,)
 
+
+def _epochs(color_mnist: int, mnist: int, fmnist: int, cifar10: int, plantvillage: int) -> dict[str, int]:
+    return dict(zip(DATASETS, (color_mnist, mnist, fmnist, cifar10, plantvillage), strict=True))
+
+
+TEN = tuple(range(10))
+# Class 4 (a 4, a Coat, a Deer) where there is time for one: in the middle, and chosen before any of its numbers was seen.
+ONE, THREE = (4,), (1, 4, 7)
 
 PROFILES = {
-    #                 purpose                            source     images  width  epochs  configurations
-    "smoke": Profile("the tests", "starter", 40, 8, 3, ("balanced", "paper")),
-    "quick": Profile("a first look, a class", "starter", 0, 16, 12, ("balanced", "paper")),
-    "laptop": Profile("a night on a CPU", "full", 0, 32, 6, ("balanced", "paper-w32")),
-    "paper": Profile("the paper's setting, a GPU", "full", 0, 64, 100, ("paper", "balanced")),
+    "smoke": Profile(
+        "the tests", "starter", 40, 8, _epochs(3, 2, 2, 2, 2), ("balanced", "paper"), ("balanced",), ONE, {"mnist": ONE}, {"mnist": ONE}
+    ),
+    "quick": Profile(
+        "a first look, a class",
+        "starter",
+        0,
+        16,
+        _epochs(12, 7, 7, 14, 24),
+        ("balanced", "paper"),
+        ("balanced",),
+        ONE,
+        {"mnist": ONE},
+        {"mnist": ONE},
+    ),
+    "laptop": Profile(
+        "a night on a CPU",
+        "full",
+        0,
+        32,
+        _epochs(6, 6, 6, 7, 12),
+        ("balanced", "paper-w32"),
+        ("balanced", "paper"),
+        TEN,
+        {"mnist": THREE, "fmnist": THREE, "cifar10": THREE, "plantvillage": (-1,)},
+        {"mnist": THREE, "fmnist": THREE, "cifar10": THREE, "plantvillage": (-1,)},
+    ),
+    "paper": Profile(
+        "the paper's setting, a GPU",
+        "full",
+        0,
+        64,
+        _epochs(100, 100, 100, 100, 200),  # 4.3
+        ("paper", "balanced"),
+        ("paper", "balanced"),
+        TEN,
+        {"mnist": TEN, "fmnist": TEN, "cifar10": TEN, "plantvillage": (-1,)},
+        {"mnist": TEN, "fmnist": TEN, "cifar10": TEN, "plantvillage": (-1,)},
+        leaf_size=256,
+        seeds=(0, 1, 2),
+    ),
 }
 
 
-def color_mnist_configs(profile: str, overrides: dict | None = None) -> dict[str, Config]:
-    """The trainings of section 5 in a profile: {configuration name: Config}, the one to show first.
+def profile_config(profile: str, dataset: str, configuration: str, overrides: dict | None = None) -> Config:
+    """The training of a profile on a dataset, with some settings replaced (see `with_overrides`).
 
     Raises ConfigError for a profile or an override that does not exist.
     """
     if profile not in PROFILES:
         raise ConfigError(f"no profile {profile!r}: choose from {', '.join(PROFILES)}")
     p = PROFILES[profile]
-    base = Config(source=p.source, images_per_class=p.images_per_class, width=p.width, epochs=p.epochs)
-    return {name: with_overrides(replace(base, **CONFIGURATIONS[name]), overrides or {}) for name in p.configurations}
+    leaves = dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves") if dataset == "plantvillage" else {}
+    base = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width, epochs=p.epochs[dataset])
+    config = Config(**{**base, **leaves, **CONFIGURATIONS[configuration]})
+    overrides = dict(overrides or {})
+    if dataset == "plantvillage":
+        overrides.pop("held_out", None)
+    return with_overrides(config, overrides)
 
 
-FIXED = ("name", "dataset")  # what an override may not touch: they say which training it is
+FIXED = ("name", "dataset", "method", "variant", "labels")  # what an override may not touch: they say which training it is
 
 
 def with_overrides(config: Config, overrides: dict) -> Config:

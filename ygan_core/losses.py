@@ -44,8 +44,8 @@ class _Reversal(torch.autograd.Function):
         return -ctx.lambda_R * gradient, None
 
 
-def R(z_r: Tensor, lambda_R: float) -> Tensor:
-    """Eq. 7, gradient reversal: the identity forward, -lambda_R times the gradient backward. z_r (B, d)."""
+def R(z_r: Tensor, lambda_R: float | Tensor) -> Tensor:
+    """Eq. 7, gradient reversal: the identity forward, -lambda_R times the gradient backward. z_r (B, d), lambda_R a scalar."""
     return _Reversal.apply(z_r, lambda_R)
 
 
@@ -70,10 +70,9 @@ def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 
 
-def L_G(terms: dict[str, Tensor], lambdas: tuple[float, float, float, float, float]) -> Tensor:
-    """Eq. 10, the generator's objective. terms: L_rec, L_adv, L_s, L_r, L_con; lambdas: lambda_1 to lambda_5."""
-    names = ("L_rec", "L_adv", "L_s", "L_r", "L_con")
-    return sum(weight * terms[name] for weight, name in zip(lambdas, names, strict=True))
+def L_G(terms: dict[str, Tensor], lambdas: dict[str, float | Tensor]) -> Tensor:
+    """Eq. 10, the generator's objective: the terms that `lambdas` names, L_rec, L_adv, L_s, L_r and L_con, each with its weight."""
+    return sum(weight * terms[name] for name, weight in lambdas.items())
 
 
 def L_D(bce: Tensor, lambda_6: float) -> Tensor:

@@ -44,13 +44,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """D (Eq. 2): z = z_s (+) z_r (B, 2d) -> x_hat (B, channels, S, S) in (-1, 1)."""
+    """D (Eq. 2): z = z_s (+) z_r (B, latent) -> x_hat (B, channels, S, S) float32 in (-1, 1)."""
 
-    def __init__(self, channels: int, image_size: int, width: int, d: int):
+    def __init__(self, channels: int, image_size: int, width: int, latent: int):
         super().__init__()
         steps = image_size.bit_length() - 3  # doublings from 4 x 4 to S x S
         filters = width * 2 ** (steps - 1)
-        layers = _hidden(nn.ConvTranspose2d(2 * d, filters, 4, bias=False), nn.ReLU())
+        layers = _hidden(nn.ConvTranspose2d(latent, filters, 4, bias=False), nn.ReLU())
         for _ in range(steps - 1):
             layers += _hidden(nn.ConvTranspose2d(filters, filters // 2, 4, stride=2, padding=1, bias=False), nn.ReLU())
             filters //= 2
@@ -59,7 +59,7 @@ class Decoder(nn.Module):
 
     def forward(self, z_s: Tensor, z_r: Tensor) -> Tensor:
         z = torch.cat([z_s, z_r], dim=1)
-        return self.layers(z[:, :, None, None])
+        return _full_precision(self.layers(z[:, :, None, None]))
 
 
 class Discriminator(nn.Module):
@@ -80,39 +80,62 @@ class Discriminator(nn.Module):
 
 
 class LatentClassifier(nn.Sequential):
-    """C: z (B, d) -> logits (B, N) over the N normal sub-classes; one hidden layer (section 4.3)."""
+    """C: z (B, d) -> logits (B, N) over the N normal sub-classes; one hidden layer (section 4.3). Always in full precision."""
 
     def __init__(self, d: int, hidden: int, classes: int):
         super().__init__(nn.Linear(d, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, classes))
+
+    def forward(self, z: Tensor) -> Tensor:
+        with torch.autocast(z.device.type, enabled=False):
+            return super().forward(z)
 
 
 class YGAN(nn.Module):
     """The Y-shaped auto-encoder (E_s, E_r, D), its latent classifier C and its discriminator Ds.
 
     channels: 1 or 3; image_size: S, a power of two; width: filters of the first convolution; d: length of z_s and of z_r;
-    hidden: units of C's hidden layer; classes: N.
+    hidden: units of C's hidden layer; classes: N; latents: dual (the paper's), or of section 6.2's ablations split (B1: one
+    encoder, its latent in R^2d cut in two; no E_r) or single (B2: one encoder, one latent in R^d; z_r is (B, 0)), or
+    semantic (E_s and C alone: the Classifier control; z_r is (B, 0); no E_r, D, Ds).
     """
 
-    def __init__(self, channels: int, image_size: int, width: int, d: int, hidden: int, classes: int):
+    def __init__(
+        self, channels: int, image_size: int, width: int, d: int, hidden: int, classes: int, latents: str = "dual"
+    ):
         super().__init__()
-        self.E_s = Encoder(channels, image_size, width, d)
-        self.E_r = Encoder(channels, image_size, width, d)
-        self.D = Decoder(channels, image_size, width, d)
+        self.latents, self.d = latents, d
+        self.E_s = Encoder(channels, image_size, width, 2 * d if latents == "split" else d)
+        if latents == "dual":
+            self.E_r = Encoder(channels, image_size, width, d)
+        if latents != "semantic":
+            self.D = Decoder(channels, image_size, width, d if latents == "single" else 2 * d)
         self.C = LatentClassifier(d, hidden, classes)
-        self.Ds = Discriminator(channels, image_size, width)
+        if latents != "semantic":
+            self.Ds = Discriminator(channels, image_size, width)
         self.apply(_dcgan_init)
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """What Eq. 10 trains: the auto-encoder and C."""
-        return [p for part in (self.E_s, self.E_r, self.D, self.C) for p in part.parameters()]
+        return [p for name, part in self.named_children() if name != "Ds" for p in part.parameters()]
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What Eq. 11 trains: Ds."""
-        return list(self.Ds.parameters())
+        return [p for name, part in self.named_children() if name == "Ds" for p in part.parameters()]
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 1: x (B, channels, S, S) in [-1, 1] -> z_s (B, d), z_r (B, d), or (B, 0) where there is no residual latent."""
+        z_s = self.E_s(x)
+        if self.latents == "dual":
+            return z_s, self.E_r(x)
+        return z_s[:, : self.d], z_s[:, self.d :]
+
+    def encode_s(self, x: Tensor) -> Tensor:
+        """z_s alone, all that Eq. 9 and Eq. 12 need: x as for `encode` -> (B, d)."""
+        return self.E_s(x)[:, : self.d]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """x (B, channels, S, S) in [-1, 1] -> z_s (B, d), z_r (B, d), x_hat like x, logits C(z_s) (B, N)."""
-        z_s, z_r = self.E_s(x), self.E_r(x)
+        """x (B, channels, S, S) in [-1, 1] -> z_s, z_r as `encode`, x_hat like x, logits C(z_s) (B, N)."""
+        z_s, z_r = self.encode(x)
         return z_s, z_r, self.D(z_s, z_r), self.C(z_s)
 
 

@@ -1,10 +1,11 @@
-"""Anomaly scores: Eq. 12. Higher is more anomalous. An image's score depends on that image alone (eval mode)."""
+"""Anomaly scores: Eq. 12 to 18. Higher is more anomalous. An image's score depends on that image alone (eval mode)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ygan_core.model import YGAN
@@ -16,6 +17,55 @@ def s(logits: Tensor) -> Tensor:
     Taken as the sum of all p_i but the highest, which is the same, but does not round the surest images to a tie at 0.
     """
     return logits.double().softmax(dim=1).sort(dim=1).values[:, :-1].sum(dim=1)
+
+
+def s_x(x: Tensor, x_hat: Tensor) -> Tensor:
+    """Eq. 13, image score: ||x - x_hat||_2^2. Both (B, C, H, W) in [-1, 1] -> float64 (B,).
+
+    Taken as a mean over pixels, as `L_rec` is: a constant factor for images of one size, so the same order and AUC.
+    """
+    return (x.double() - x_hat.double()).square().flatten(1).mean(dim=1)
+
+
+def _unit(z: Tensor) -> Tensor:
+    return F.normalize(z.double(), dim=1)
+
+
+def s_z(z: Tensor, z_hat: Tensor) -> Tensor:
+    """Eq. 14, latent score: ||z - z_hat||_2^2, z = z_s (+) z_r of an image and of its reconstruction. (B, 2d) -> float64 (B,).
+
+    Each is brought to unit norm first (section 6.3), after the concatenation; so the score lies in [0, 4].
+    """
+    return (_unit(z) - _unit(z_hat)).square().sum(dim=1)
+
+
+def s_zs(z_s: Tensor, z_s_hat: Tensor) -> Tensor:
+    """Eq. 15, semantic latent score: Eq. 14 over z_s alone. Both (B, d) -> float64 (B,) in [0, 4]."""
+    return s_z(z_s, z_s_hat)
+
+
+def prototypes(z_s: Tensor, labels: Tensor) -> Tensor:
+    """The class means of Eq. 16 and 17: z_s (n, d) of training images, labels (n,) -> float64 (N, d), in order of the labels.
+
+    Latents are brought to unit norm before the mean is taken (section 6.3). The mean is left as Eq. 16 prints it, not brought
+    to unit norm again: the wider a class is spread, the shorter its prototype.
+    """
+    return torch.stack([_unit(z_s[labels == label]).mean(dim=0) for label in labels.unique()])
+
+
+def s_prototype(z_s: Tensor, prototypes: Tensor) -> Tensor:
+    """Eq. 16, s_zp, and Eq. 17, s_zw: min_i ||z_s - prototype_i||_2^2. z_s (B, d), prototypes (N, d) -> float64 (B,) in [0, 4].
+
+    s_zp where the prototypes are of the ground-truth labels, s_zw where they are of the weak labels (Table 6).
+    """
+    # The other way to take distances, by matrix products, cancels digits where latents nearly coincide.
+    return torch.cdist(_unit(z_s), prototypes, compute_mode="donot_use_mm_for_euclid_dist").square().amin(dim=1)
+
+
+def s_c(logits: Tensor) -> Tensor:
+    """Eq. 18, classifier uncertainty: the entropy -sum_i p_i log p_i in nats. logits C(z_s) (B, N) -> float64 (B,)."""
+    log_p = logits.double().log_softmax(dim=1)
+    return -(log_p.exp() * log_p).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -45,9 +95,46 @@ def encode(model: YGAN, images: Tensor, batch_size: int = 512) -> Encoding:
     parts = []
     for batch in images.split(batch_size):
         x = to_input(batch.to(device))
-        z_s = model.E_s(x)
-        parts.append((z_s.cpu(), model.E_r(x).cpu(), model.C(z_s).cpu()))
+        z_s, z_r = model.encode(x)
+        parts.append((z_s.cpu(), z_r.cpu(), model.C(z_s).cpu()))
     return Encoding(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+@torch.inference_mode()
+def all_scores(
+    model: YGAN,
+    images: Tensor,
+    train_z_s: Tensor,
+    train_labels: Tensor,
+    weak_labels: Tensor | None = None,
+    batch_size: int = 512,
+) -> dict[str, Tensor]:
+    """The scores of Fig. 8 for images, uint8 (n, C, S, S): {s_x, s_z, s_zs, s_zp, s_zw, s_c, s}, each float64 (n,), on the CPU.
+
+    train_z_s (m, d), train_labels (m,) and weak_labels (m,) are the training images'. Without weak labels there is no s_zw;
+    where the model has no decoder, no s_x, s_z and s_zs. Leaves the model in eval mode.
+    """
+    here, found = encode(model, images, batch_size), {}
+    if hasattr(model, "D"):
+        device, rows = next(model.parameters()).device, []  # by batch: large reconstructions do not all fit in memory
+        for batch, z_s, z_r in zip(*(t.split(batch_size) for t in (images, here.z_s, here.z_r)), strict=True):
+            x_hat = model.D(z_s.to(device), z_r.to(device))
+            z_s_hat, z_r_hat = (z.cpu() for z in model.encode(x_hat))
+            z, z_hat = torch.cat([z_s, z_r], dim=1), torch.cat([z_s_hat, z_r_hat], dim=1)
+            rows.append(torch.stack([s_x(to_input(batch.cpu()), x_hat.cpu()), s_z(z, z_hat), s_zs(z_s, z_s_hat)]))
+        found = dict(zip(("s_x", "s_z", "s_zs"), torch.cat(rows, dim=1), strict=True))
+    found["s_zp"] = s_prototype(here.z_s, prototypes(train_z_s, train_labels))
+    if weak_labels is not None:
+        found["s_zw"] = s_prototype(here.z_s, prototypes(train_z_s, weak_labels))
+    return found | {"s_c": s_c(here.logits), "s": s(here.logits)}
+
+
+@torch.inference_mode()
+def classify(model: YGAN, images: Tensor, batch_size: int = 512) -> Tensor:
+    """C(E_s(x)), all that Eq. 12 needs: images uint8 (n, C, S, S) -> logits (n, N) on the CPU. Leaves the model in eval mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    return torch.cat([model.C(model.encode_s(to_input(batch.to(device)))).cpu() for batch in images.split(batch_size)])
 
 
 @torch.inference_mode()

@@ -1,8 +1,9 @@
 """The data of the paper: four datasets as uint8 tensors (`load`), Color-MNIST (`color_mnist`), the protocol (`split`)."""
 
 from ygan_core.data.color import COLOURS
+from ygan_core.data.augment import augment
 from ygan_core.data.datasets import DATASETS, DataError, Dataset, color_mnist, data_root, load
-from ygan_core.data.protocol import Split, normal_classes, split
+from ygan_core.data.protocol import Split, anomalous, species, split, sub_classes
 
 __all__ = [
     "COLOURS",
@@ -10,9 +11,12 @@ __all__ = [
     "DataError",
     "Dataset",
     "Split",
+    "anomalous",
+    "augment",
     "color_mnist",
     "data_root",
     "load",
-    "normal_classes",
+    "species",
     "split",
+    "sub_classes",
 ]

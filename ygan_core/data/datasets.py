@@ -49,6 +49,10 @@ class Dataset:
         colours = None if self.colours is None else self.colours[which]
         return Dataset(self.images[which], self.labels[which], self.classes, self.index[which], colours)
 
+    def per_class(self, count: int) -> Dataset:
+        """The first `count` images of each class."""
+        return self.take(torch.cat([(self.labels == c).nonzero().flatten()[:count] for c in range(len(self.classes))]))
+
 
 def data_root() -> Path:
     """Where full datasets lie and downloads go: the environment variable YGAN_DATA, or data/ of this repository."""
@@ -109,7 +113,7 @@ def color_mnist(size: int = 32, source: str = "starter", seed: int = 0, images_p
     """Color-MNIST (section 5): MNIST's digits, dark on grounds of ten colours. images_per_class: 0 takes all."""
     data = load("mnist", size, source)
     if images_per_class:
-        data = data.take(torch.cat([(data.labels == c).nonzero().flatten()[:images_per_class] for c in range(10)]))
+        data = data.per_class(images_per_class)
     colours = assign_colours(data.labels, seed)
     return replace(data, images=colourise(data.images, colours), colours=colours)
 
@@ -180,13 +184,44 @@ def _plantvillage(root: Path, size: int) -> Dataset:
         if not inside:
             raise DataError(f"PlantVillage: {folder} holds no images: remove the folder or fill it")
     paths = [path for inside in files for path in inside]
-    images = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
-    for image, path in zip(images, tqdm(paths, desc="reading PlantVillage", unit=" leaf", disable=None), strict=True):
+    labels = torch.tensor([label for label, inside in enumerate(files) for _ in inside])
+    pixels = torch.from_numpy(_decoded(root, paths, size))
+    return Dataset(pixels, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))
+
+
+def _decoded(root: Path, paths: list[Path], size: int) -> np.ndarray:
+    """The leaves as uint8 (n, 3, size, size), memory-mapped: decoded once, kept beside the folder if that can be written.
+
+    At 256 px they are 8 GB, more than many machines have. The file is named after the images' names and sizes.
+    """
+    listing = "\n".join(f"{path.relative_to(root)} {path.stat().st_size}" for path in paths)
+    kept = root.with_name(f"{root.name}-{size}px-{hashlib.sha256(listing.encode()).hexdigest()[:10]}.npy")
+    shape = (len(paths), 3, size, size)
+    try:
+        pixels = np.load(kept, mmap_mode="c")
+        if pixels.shape == shape and pixels.dtype == np.uint8:
+            return pixels
+    except (OSError, ValueError):
+        pass
+    partial = kept.with_name(f".{os.getpid()}.{kept.name}")
+    try:
+        try:
+            pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        except OSError:
+            return _decode(paths, np.empty(shape, dtype=np.uint8))
+        _decode(paths, pixels).flush()
+        os.replace(partial, kept)
+        return np.load(kept, mmap_mode="c")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _decode(paths: list[Path], pixels: np.ndarray) -> np.ndarray:
+    size = pixels.shape[-1]
+    for image, path in zip(pixels, tqdm(paths, desc="reading PlantVillage", unit=" leaf", disable=None), strict=True):
         try:
             with Image.open(path) as leaf:
-                pixels = leaf.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+                image[:] = np.array(leaf.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
         except (OSError, UnidentifiedImageError):
             raise DataError(f"PlantVillage: {path} is damaged: fetch it again or remove it") from None
-        image.copy_(torch.from_numpy(np.array(pixels)).permute(2, 0, 1))
-    labels = torch.tensor([label for label, inside in enumerate(files) for _ in inside])
-    return Dataset(images, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))
+    return pixels

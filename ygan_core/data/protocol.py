@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ygan_core.data.datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Split:
     """Indices into a dataset, int64. No image is in two parts; no anomaly outside `test_anomalous`.
 
     train: 80 % of the normal images, less `calibration`, the 5 % of them that are left untrained (thresholds, validation);
-    test_normal, test_anomalous: the test set, equally many of both; held_back: all of the other 20 % of the normal images.
+    test_normal, test_anomalous: the test set, equally many of both if it is balanced; held_back: all of the other 20 % of the normal images.
     """
 
     train: Tensor
@@ -38,26 +41,45 @@ class Split:
         return digest.hexdigest()[:16]
 
 
-def split(labels: Tensor, held_out: int, seed: int) -> Split:
-    """One class out (section 4.2): `held_out` is anomalous, the other classes are normal. labels int64 (n,).
+def anomalous(data: Dataset, held_out: int) -> Tensor:
+    """Which images are anomalies, bool (n,): those of class `held_out`, or at -1 (PlantVillage) the leaves that are not healthy."""
+    if held_out >= 0:
+        return data.labels == held_out
+    return ~torch.tensor([name.endswith("healthy") for name in data.classes])[data.labels]
 
-    The official training and test parts are pooled before. The test set has all anomalies and as many held-back normal images,
-    or all of those and as many anomalies where they are fewer. Raises ValueError where a side of the split would be empty.
+
+def sub_classes(data: Dataset, held_out: int) -> Tensor:
+    """The normal sub-class of each image, int64 (n,) from 0 to N - 1 in the order of `data.classes`; -1 for anomalies."""
+    normal = ~anomalous(data, held_out)
+    renumbered = torch.full((len(data.classes),), -1)
+    kinds = data.labels[normal].unique()
+    renumbered[kinds] = torch.arange(len(kinds))
+    return torch.where(normal, renumbered[data.labels], -1)
+
+
+def species(data: Dataset) -> list[str]:
+    """The plant of each of PlantVillage's classes, as Table 4 names it: `Cherry_(including_sour)___healthy` is a Cherry."""
+    return [re.match("[A-Za-z]+", name).group() for name in data.classes]
+
+
+def split(anomalies: Tensor, seed: int, balanced: bool = True) -> Split:
+    """The parts of section 4.2. anomalies bool (n,), over all images: the official training and test parts are pooled before.
+
+    balanced: the test set has all anomalies and as many held-back normal images, or all of those and as many anomalies where
+    they are fewer; else (PlantVillage) all of both. Raises ValueError where a side of the split would be empty.
     """
     random = np.random.RandomState(seed)  # its stream is frozen by NumPy for good, so a hash lasts
-    anomalous, normal = (np.flatnonzero((labels == held_out).numpy() == side) for side in (True, False))
+    anomalous, normal = np.flatnonzero(anomalies.numpy()), np.flatnonzero(~anomalies.numpy())
     if not len(anomalous):
-        raise ValueError(f"class {held_out} has no images: choose a class from 0 to {int(labels.max())}")
+        raise ValueError("no image is an anomaly: choose another class to hold out")
     normal = random.permutation(normal)
     pool, held_back = np.split(normal, [round(0.8 * len(normal))])
     calibration, train = np.split(pool, [round(0.05 * len(pool))])
     size = min(len(anomalous), len(held_back))
     if not (size and len(train) and len(calibration)):
         raise ValueError(f"{len(normal)} normal images are too few to split")
-    parts = (train, calibration, held_back[:size], random.permutation(anomalous)[:size], held_back)
+    test_normal, test_anomalous = held_back, random.permutation(anomalous)
+    if balanced:
+        test_normal, test_anomalous = test_normal[:size], test_anomalous[:size]
+    parts = (train, calibration, test_normal, test_anomalous, held_back)
     return Split(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
-
-
-def normal_classes(labels: Tensor, held_out: int) -> Tensor:
-    """Labels of normal images, renumbered 0 to N - 1 without the class held out. Both (n,) int64."""
-    return labels - (labels > held_out).long()

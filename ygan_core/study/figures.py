@@ -7,7 +7,6 @@ name.json (profile, jobs, commit, versions) under results/<profile>/figures/.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,16 +22,13 @@ from torch import Tensor
 
 from ygan_core.data import COLOURS
 from ygan_core.scores import swap
-from ygan_core.study.jobs import Run, Study
+from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.train import TERMS, write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
 GROUND_COLOURS = np.array(list(COLOURS.values())) / 255
 NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
-
-Drawing = Callable[[list[Run]], Figure]
-
 
 def color_mnist_samples(runs: list[Run]) -> Figure:
     """Color-MNIST (section 5): every digit, held out or normal, on each of the ten grounds."""
@@ -103,7 +99,8 @@ def color_mnist_scores(runs: list[Run]) -> Figure:
     for ax, run in zip(axes.flat, runs, strict=True):
         test = {key: array[run.test["in_test"]] for key, array in run.test.items()}
         bins = np.linspace(0, 1, 41)
-        normal, anomalous = test["score"][~test["anomalous"]], test["score"][test["anomalous"]]
+        score = run.scores[run.test["in_test"]]
+        normal, anomalous = score[~test["anomalous"]], score[test["anomalous"]]
         sns.histplot(x=normal, bins=bins, color=NORMAL, label="normal", ax=ax, linewidth=0)
         sns.histplot(x=anomalous, bins=bins, color=ANOMALOUS, label="anomalous", ax=ax, fill=False, element="step")
         ax.set(title=f"{_title(run)}\nAUC {run.metrics['auc']:.3f}", xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)", ylabel="images")
@@ -128,16 +125,25 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
     return fig
 
 
-FIGURES: dict[str, Drawing] = {
-    f.__name__: f for f in (color_mnist_samples, fig6a, fig6b, color_mnist_scores, color_mnist_losses)
+def _color_mnist(study: Study) -> list[Job]:
+    return study.select(dataset="color_mnist")
+
+
+FIGURES = {
+    f.__name__: View(f, jobs)
+    for jobs, drawings in {
+        _color_mnist: (color_mnist_samples, fig6a, fig6b, color_mnist_scores, color_mnist_losses),
+    }.items()
+    for f in drawings
 }
 
 
 def draw(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
-    """Draw a figure from `runs` (the study's Color-MNIST runs where none are given), save it, and return it."""
-    runs = list(study.color_mnist().values()) if runs is None else runs
+    """Draw a figure from `runs` (the study's where none are given), save it, and return it."""
+    view = FIGURES[name]
+    runs = [study.run(job) for job in view.jobs(study)] if runs is None else runs
     with plt.style.context(STYLE):
-        fig = FIGURES[name](runs)
+        fig = view.make(runs)
         folder = study.folder / "figures"
         for ending in ("png", "pdf"):
             picture = io.BytesIO()

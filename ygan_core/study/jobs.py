@@ -1,6 +1,7 @@
 """What to train, running one, the store of what is done. A job's folder is the truth: complete files or none.
 
 results/<profile>/jobs/<id>/   config.json  losses.csv  weights.safetensors  test.npz  run.json (written last)
+                               or, of a job that failed, error.txt
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,19 +25,25 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from ygan_core import metrics, scores
-from ygan_core.config import Config, ConfigError, as_dict, color_mnist_configs
-from ygan_core.data import Dataset, Split, color_mnist, load, normal_classes, split
-from ygan_core.data.color import colourise, read_ground, read_ink
+from ygan_core.baselines import RIVALS
+from ygan_core.config import PROFILES, Config, ConfigError, as_dict, profile_config
+from ygan_core.data import DataError, load, sub_classes
+from ygan_core.data.color import colourise
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.model import YGAN
+from ygan_core.study.evaluation import OWN, each_epoch, evaluate, evaluate_rival, prepare
+from ygan_core.study.variants import VARIANTS, classifier, variant
+from ygan_core.study.weak_labels import WeakLabels, purity, weak_labels
 from ygan_core.train import Callback, build, checkpoints, train, write_atomically
 
-TRAINING_VERSION = 1  # raised when the same config gives other numbers: every job then has a new id
+TRAINING_VERSION = 2  # raised when the same config gives other numbers: every job then has a new id
 FILES = ("config.json", "losses.csv", "weights.safetensors", "test.npz", "run.json")
+
+
+class JobFailed(RuntimeError):
+    """A job that failed, now or before; the message names its log."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,50 @@ class Job:
 
     @property
     def id(self) -> str:
-        """Stable: dataset, class held out, configuration, seed, and a hash of the settings that are not the defaults.
+        """Stable: dataset, class held out, method, configuration, seed, and a hash of the settings that are not the defaults.
 
         So a setting that is added later, with a default that changes nothing, leaves the ids of what is done alone.
         """
         c, default = self.config, as_dict(Config())
         settings = {key: value for key, value in as_dict(c).items() if value != default[key]}
         text = json.dumps({"version": TRAINING_VERSION, **settings}, sort_keys=True)
-        return f"{c.dataset}-{c.held_out}-{c.name}-s{c.seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        held_out = "diseased" if c.held_out < 0 else str(c.held_out)
+        what = [c.method] * (c.method != "ygan") + [c.variant] * (c.variant != "full") + ["weak"] * (c.labels == "weak")
+        words = [c.dataset, held_out, *what, c.name, f"s{c.seed}", hashlib.sha256(text.encode()).hexdigest()[:10]]
+        return "-".join(words)
+
+
+def study_jobs(profile: str, settings: dict | None = None) -> list[Job]:
+    """The evidence of the paper in a profile, in its order, none twice: dataset x class held out x method x variant x seed.
+
+    Section 5; Tables 1-4 (Y-GAN, the Classifier control, the rivals); Table 5; Table 6. Raises ConfigError.
+    """
+    if profile not in PROFILES:
+        raise ConfigError(f"no profile {profile!r}: choose from {', '.join(PROFILES)}")
+    p, settings = PROFILES[profile], settings or {}
+    configs = [profile_config(profile, "color_mnist", name, settings) for name in p.color_mnist]
+
+    def cells(name: str, classes: dict[str, tuple[int, ...]]) -> list[Config]:
+        bases = {data: profile_config(profile, data, name, settings) for data in classes}
+        seeds = (int(settings["seed"]),) if "seed" in settings else p.seeds
+        return [
+            replace(base, seed=seed, held_out=base.held_out if "held_out" in settings else held_out)
+            for data, base in bases.items()
+            for held_out in classes[data]
+            for seed in seeds
+        ]
+
+    everywhere = {"mnist": p.classes, "fmnist": p.classes, "cifar10": p.classes, "plantvillage": (-1,)}
+    first = p.benchmarks[0]
+    for name in p.benchmarks:
+        configs += cells(name, everywhere)
+    configs += [classifier(config) for config in cells(first, everywhere)]
+    for rival in RIVALS:
+        configs += [replace(config, method=rival) for config in cells(first, p.rivals)]
+    for name in VARIANTS:
+        configs += [variant(config, name) for config in cells(first, p.ablations)]
+    configs += [replace(config, labels="weak") for config in cells(first, p.ablations)]
+    return list({job.id: job for job in map(Job, configs)}.values())
 
 
 @dataclass(frozen=True)
@@ -84,18 +130,32 @@ class Run:
 
     @functools.cached_property
     def test(self) -> dict[str, np.ndarray]:
-        """test.npz: the images no training saw. index, label, colour, anomalous, in_test (n,); z_s, z_r (n, d); score (n,)."""
+        """test.npz: the images no training saw. index, label, anomalous, in_test (n,); z_s, z_r (n, d); the scores (n,).
+
+        Of Color-MNIST colour (n,) too; of a rival no latents, and its one score as `score`.
+        """
         with np.load(self.folder / "test.npz") as arrays:
             return dict(arrays)
 
+    @property
+    def scores(self) -> np.ndarray:
+        """The headline's score of every image in `test`, (n,)."""
+        return self.test[OWN if self.config.method in RIVALS else self.config.score]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the labels in `test` mean."""
+        return tuple(self.about["classes"])
+
     def images(self, rows: np.ndarray) -> Tensor:
         """The images at these rows of `test`, uint8 (len(rows), C, S, S)."""
-        digits = load("mnist", self.config.image_size, self.source or self.config.source)
-        places = np.searchsorted(digits.index.numpy(), self.test["index"][rows])
-        return colourise(digits.images[places], torch.from_numpy(self.test["colour"][rows]))
+        c = self.config
+        data = load("mnist" if c.dataset == "color_mnist" else c.dataset, c.image_size, self.source or c.source)
+        images = data.images[torch.from_numpy(np.searchsorted(data.index.numpy(), self.test["index"][rows]))]
+        return colourise(images, torch.from_numpy(self.test["colour"][rows])) if "colour" in self.test else images
 
     def model(self) -> YGAN:
-        """The trained networks, float32, on the CPU, in eval mode."""
+        """The trained networks, float32, on the CPU, in eval mode. Not for a rival's."""
         state = load_file(self.folder / "weights.safetensors")
         state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         model = build(self.config, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"]))
@@ -117,7 +177,7 @@ def is_trained(run: Run) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         noted = {}
     try:
-        run.model()
+        load_file(run.folder / "weights.safetensors")
         whole = len(pd.read_csv(run.folder / "losses.csv")) == run.config.epochs
         whole &= all(sha256(run.folder / name) == noted[name] for name in FILES[1:3] if name in noted)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError):
@@ -125,58 +185,6 @@ def is_trained(run: Run) -> bool:
     if not whole:
         print(f"{run.folder}: what was trained is damaged; trained anew", flush=True)
     return whole
-
-
-def prepare(config: Config) -> tuple[Dataset, Split]:
-    """The images and the split of a job (sections 4.2 and 5)."""
-    data = color_mnist(config.image_size, config.source, config.split_seed, config.images_per_class)
-    return data, split(data.labels, config.held_out, config.split_seed)
-
-
-def evaluate(model: YGAN, data: Dataset, parts: Split) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Scores, latents and metrics of a trained model: (the arrays of Run.test, metrics).
-
-    auc: Eq. 12 over the balanced test set; normal_accuracy: of C on all held-back normal images;
-    probe_<what>_<latent>: what a linear classifier, fitted on the training images' latents, reads off the held-back ones;
-    swap_digit, swap_colour: how many hybrids D(z_s, z_r') of held-back images show the digit of z_s's image and the ground of
-    z_r's. The digit is read off the ink by 5 nearest training images, so the network does not judge itself; read_digit is what
-    this reader makes of the real images, the most that swap_digit can be expected to reach.
-    """
-    unseen = torch.cat([parts.held_back, parts.test_anomalous])
-    there, here = data.take(unseen), scores.encode(model, data.images[unseen])
-    anomalous = torch.arange(len(unseen)) >= len(parts.held_back)
-    arrays = {
-        "index": there.index,
-        "label": there.labels,
-        "colour": there.colours,
-        "anomalous": anomalous,
-        "in_test": torch.isin(unseen, parts.test),
-        "z_s": here.z_s,
-        "z_r": here.z_r,
-        "score": scores.s(here.logits),
-    }
-    arrays = {name: array.numpy() for name, array in arrays.items()}
-
-    test, normal, held_out = arrays["in_test"], ~anomalous, int(there.labels[-1])
-    right = here.logits[normal].argmax(1) == normal_classes(there.labels[normal], held_out)
-    measured = {
-        "auc": metrics.auc(arrays["score"][test], arrays["anomalous"][test]),
-        "normal_accuracy": right.double().mean().item(),
-    }
-    seen, learned = data.take(parts.train), scores.encode(model, data.images[parts.train])
-    for what, y, y_test in (("digit", seen.labels, there.labels), ("colour", seen.colours, there.colours)):
-        for latent in ("z_s", "z_r"):
-            z, z_test = getattr(learned, latent), getattr(here, latent)
-            measured[f"probe_{what}_{latent}"] = metrics.linear_probe(z, y, z_test[normal], y_test[normal])
-
-    donors = torch.arange(min(1000, int(normal.sum())))
-    partners = donors.roll(1)  # held-back images come in random order
-    hybrids = scores.decode(model, here.z_s[donors], here.z_r[partners])
-    reader = KNeighborsClassifier(5).fit(read_ink(seen.images[:10_000]), seen.labels[:10_000])
-    measured["read_digit"] = float(reader.score(read_ink(there.images[donors]), there.labels[donors]))
-    measured["swap_digit"] = float(reader.score(read_ink(hybrids), there.labels[donors]))
-    measured["swap_colour"] = (read_ground(hybrids) == there.colours[partners]).double().mean().item()
-    return arrays, measured
 
 
 def provenance() -> dict:
@@ -198,37 +206,70 @@ class Study:
     """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
 
     profile: smoke, quick, laptop or paper; results: the folder above, by default results/ of the repository; device: auto, cpu,
-    cuda or mps; settings: overrides of Config, typed and checked. Raises ConfigError.
+    cuda or mps; precision: auto, float32 or bfloat16; settings: overrides of Config, typed and checked. Raises ConfigError.
     """
 
     profile: str = "quick"
     results: str | Path | None = None
     device: str = "auto"
+    precision: str = "auto"
     settings: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        configs = color_mnist_configs(self.profile, self.settings)
-        self.color_mnist_jobs = {name: Job(config) for name, config in configs.items()}
+        self.jobs = study_jobs(self.profile, self.settings)
         self.folder = Path(self.results or REPOSITORY / "results").expanduser().resolve() / self.profile
         self.device = resolve_device(self.device, self.profile)
+        self.precision = resolve_precision(self.precision, self.profile, self.device)
 
     @property
     def overrides(self) -> dict:
         """What a notebook needs beside the profile to ask for the same study."""
-        return {"results": str(self.folder.parent), "device": self.device, "settings": self.settings}
+        return {
+            "results": str(self.folder.parent),
+            "device": self.device,
+            "precision": self.precision,
+            "settings": self.settings,
+        }
+
+    def select(self, **wanted) -> list[Job]:
+        """The jobs whose config has these values; a tuple offers several: select(method=("ygan", "classifier"))."""
+
+        def fits(config: Config) -> bool:
+            values = ((getattr(config, key), value) for key, value in wanted.items())
+            return all(own in value if isinstance(value, tuple) else own == value for own, value in values)
+
+        return [job for job in self.jobs if fits(job.config)]
+
+    def path(self, job: Job) -> Path:
+        """A job's folder."""
+        return self.folder / "jobs" / job.id
 
     def find(self, job: Job) -> Run | None:
         """The run of a job that is done, else None: a folder with a file that is missing or damaged is not done."""
-        run = Run(job, self.folder / "jobs" / job.id)
+        run = Run(job, self.path(job))
         try:
             whole = all(sha256(run.folder / name) == expected for name, expected in run.about["sha256"].items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return run if whole else None
 
-    def run(self, job: Job, callbacks: Iterable[Callback] = ()) -> Run:
-        """The run of a job: loaded where it is done, else trained, from its last checkpoint where it has one."""
-        folder = self.folder / "jobs" / job.id
+    def state(self, job: Job) -> str:
+        """done, failed, running, stopped (there is a checkpoint to go on from) or waiting."""
+        folder = self.path(job)
+        if self.find(job):
+            return "done"
+        if (folder / "error.txt").exists():
+            return "failed"
+        if _is_locked(folder / ".lock"):
+            return "running"
+        return "stopped" if checkpoints(folder) else "waiting"
+
+    def run(self, job: Job, callbacks: Iterable[Callback] = (), wait: bool = True) -> Run | None:
+        """The run of a job: loaded where it is done, else trained, from its last checkpoint where it has one.
+
+        Where another process is at it: waits for that, or returns None. Raises JobFailed, also for a job that failed before.
+        """
+        folder = self.path(job)
         if done := self.find(job):
             return done
         folder.mkdir(parents=True, exist_ok=True)
@@ -236,53 +277,114 @@ class Study:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            if not wait:
+                return None
             print(f"{job.id}: another process is training it; waiting for it", flush=True)
             lock.acquire()
+        log = folder / "error.txt"
         try:
+            if log.exists():
+                raise JobFailed(f"{job.id} failed before ({log}): --retry tries again")
             return self.find(job) or self._train(job, folder, callbacks)
+        except (JobFailed, DataError, ConfigError):
+            raise
+        except Exception as error:
+            write_atomically(log, lambda p: p.write_text(f"{traceback.format_exc()}\n{json.dumps(provenance())}\n"))
+            line = (str(error).splitlines() or [""])[0]
+            raise JobFailed(f"{job.id}: {type(error).__name__}: {line} ({log})") from error
         finally:
             lock.release()
 
-    def color_mnist(self) -> dict[str, Run]:
-        """The trainings of section 5, by configuration; the one to show first."""
-        return {name: self.run(job) for name, job in self.color_mnist_jobs.items()}
+    def forget_failure(self, job: Job) -> None:
+        """Let a job that failed be tried again."""
+        (self.path(job) / "error.txt").unlink(missing_ok=True)
+
+    def color_mnist(self) -> list[Run]:
+        """The trainings of section 5; the one to show first."""
+        return [self.run(job) for job in self.select(dataset="color_mnist")]
+
+    def weak_labels(self, config: Config) -> WeakLabels:
+        """The clusters of a cell's training images (section 6.3), made once: results/<profile>/weak_labels/."""
+        data, parts = prepare(config)
+        path = self.folder / "weak_labels" / f"{config.dataset}-{config.held_out}-{parts.hash}.npz"
+        try:
+            with np.load(path) as kept:
+                silhouette = dict(zip(kept["tried"].tolist(), kept["silhouette"].tolist(), strict=True))
+                return WeakLabels(torch.from_numpy(kept["labels"]), int(kept["k"]), silhouette, str(kept["network"]))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            made = weak_labels(data.images[parts.train], config.split_seed, self.device)
+        arrays = dict(labels=made.labels.numpy(), k=made.k, network=made.network)
+        arrays |= dict(tried=list(made.silhouette), silhouette=list(made.silhouette.values()))
+        write_atomically(path, lambda p: np.savez(p, **arrays))
+        return made
+
+    def write_runs(self) -> pd.DataFrame:
+        """Rebuild runs.csv from the folders of all jobs that are done: one tidy row a number. Returns it.
+
+        epoch_rule: `last`, the headline, or `best_on_test`: the epoch whose AUC on the test set is the highest, which nobody
+        without the test's labels could pick.
+        """
+        rows = []
+        for folder in sorted((self.folder / "jobs").glob("*/")):
+            try:
+                job = Job(Config(**json.loads((folder / "config.json").read_text())))
+            except (OSError, ValueError, TypeError):
+                continue
+            if job.id == folder.name and (run := self.find(job)):
+                rows += _rows(run)
+        table = pd.DataFrame(rows, columns=RUNS_COLUMNS)
+        write_atomically(self.folder / "runs.csv", lambda p: table.to_csv(p, index=False))
+        return table
 
     def made(self, path: Path, runs: Iterable[Run]) -> None:
         """Say beside a figure or table, in a JSON, what it was made of: profile, jobs, commit, versions."""
         about = {"profile": self.profile, "jobs": [run.job.id for run in runs], **provenance()}
         write_atomically(path.with_suffix(".json"), lambda p: p.write_text(json.dumps(about, indent=2) + "\n"))
 
-    def is_made(self, path: Path) -> bool:
-        """Whether a figure or table is there and was made of the jobs that this study asks for."""
+    def is_made(self, path: Path, jobs: Iterable[Job]) -> bool:
+        """Whether a figure or table is there and was made of these jobs."""
         try:
             about = json.loads(path.with_suffix(".json").read_text())
-            return path.exists() and about["jobs"] == [job.id for job in self.color_mnist_jobs.values()]
+            return path.exists() and about["jobs"] == [job.id for job in jobs]
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
     def _train(self, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
-        config = job.config
+        config, run = job.config, Run(job, folder)
         data, parts = prepare(config)
+        images, y = data.images[parts.train], sub_classes(data, config.held_out)[parts.train]
         write_atomically(folder / "config.json", lambda p: p.write_text(json.dumps(as_dict(config), indent=2) + "\n"))
-        run = Run(job, folder)
-        if not is_trained(run):  # else only what was measured is lost, and made again
-            images, labels = data.images[parts.train], normal_classes(data.labels[parts.train], config.held_out)
-            title = f"{config.dataset} {config.held_out} {config.label}"
-            trainer = train(config, images, labels, folder, self.device, callbacks, title)
-            history = pd.DataFrame(trainer.history, index=pd.RangeIndex(1, len(trainer.history) + 1, name="epoch"))
-            state = {name: tensor.contiguous().cpu() for name, tensor in trainer.model.state_dict().items()}
-            write_atomically(folder / "losses.csv", history.to_csv)
-            write_atomically(folder / "weights.safetensors", lambda p: save_file(state, p))
-
-        arrays, measured = evaluate(run.model().to(self.device), data, parts)
+        title = " ".join(job.id.split("-")[:-1])
+        if config.method in RIVALS:
+            rival = RIVALS[config.method](config, self.device).fit(images, folder=folder, title=title)
+            history, state = rival.history, rival.state_dict()
+            arrays, measured = evaluate_rival(rival, data, parts)
+            self._save_trained(folder, history, state)
+        else:
+            clusters = self.weak_labels(config) if config.dataset != "color_mnist" else None
+            if config.labels == "weak":
+                measured = {"clusters": clusters.k, "purity": purity(clusters.labels, y)}
+                y = clusters.labels
+            else:
+                measured = {}
+            if not is_trained(run):  # else only what was measured is lost, and made again
+                measure = each_epoch(config, data, parts)
+                trainer = train(config, images, y, folder, self.device, self.precision, callbacks, title, measure)
+                self._save_trained(folder, trainer.history, trainer.model.state_dict())
+            model = run.model().to(self.device)
+            arrays, found = evaluate(model, config, data, parts, y, clusters and clusters.labels)
+            measured |= found
         write_atomically(folder / "test.npz", lambda p: np.savez(p, **arrays))
         about = {
             "id": job.id,
+            "classes": data.classes,
             "metrics": measured,
             "split": parts.hash,
             "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
             "device": self.device,
-            "seconds": round(float(run.losses["seconds"].sum()), 1),
+            "precision": self.precision,
+            "threads": torch.get_num_threads(),
+            "seconds": round(float(run.losses.get("seconds", pd.Series(dtype=float)).sum()), 1),
             **provenance(),
             "sha256": {name: sha256(folder / name) for name in FILES if name != "run.json"},
         }
@@ -290,6 +392,78 @@ class Study:
         for checkpoint in checkpoints(folder):
             checkpoint.unlink()
         return Run(job, folder)
+
+    @staticmethod
+    def _save_trained(folder: Path, history: list[dict], state: dict[str, Tensor]) -> None:
+        table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))
+        state = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+        write_atomically(folder / "losses.csv", table.to_csv)
+        write_atomically(folder / "weights.safetensors", lambda p: save_file(state, p))
+
+
+@dataclass(frozen=True)
+class View:
+    """A figure or a table: how it is made of runs, and the jobs whose runs a study gives it."""
+
+    make: Callable[[list[Run]], object]
+    jobs: Callable[[Study], list[Job]]
+
+
+RUNS_COLUMNS = [
+    *("dataset", "held_out", "class", "method", "variant", "labels", "configuration", "width", "epochs", "seed"),
+    *("epoch_rule", "epoch", "metric", "value", "job"),
+]
+
+
+def _rows(run: Run) -> list[tuple]:
+    c = run.config
+    held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
+    about = (c.dataset, c.held_out, held_out, c.method, c.variant, c.labels, c.label, c.width, c.epochs, c.seed)
+    numbers = {**run.metrics, "training_seconds": run.about["seconds"], "training_images": run.about["images"]["train"]}
+    rows = [(*about, "last", c.epochs, metric, value, run.job.id) for metric, value in numbers.items()]
+    if "auc" in run.losses:
+        best = int(run.losses["auc"].idxmax())
+        seen = [name for name in ("auc", "normal_accuracy") if name in run.losses]
+        rows += [(*about, "best_on_test", best, name, run.losses.loc[best, name], run.job.id) for name in seen]
+    return rows
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def resolve_precision(precision: str, profile: str, device: str) -> str:
+    """auto is float32, so that a profile gives the same numbers everywhere, but for laptop and paper on a CPU: there it is
+    bfloat16 where a short trial finds it faster. A processor without it would be several times slower.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ConfigError(f"no precision {precision!r}: choose from auto, float32, bfloat16")
+    if precision != "auto":
+        return precision
+    return "bfloat16" if profile in ("laptop", "paper") and device == "cpu" and _bfloat16_pays() else "float32"
+
+
+@functools.cache
+def _bfloat16_pays() -> bool:
+    x = torch.randn(64, 64, 16, 16).contiguous(memory_format=torch.channels_last)
+    convolution = torch.nn.Conv2d(64, 128, 4, stride=2, padding=1).to(memory_format=torch.channels_last)
+
+    def seconds(enabled: bool) -> float:
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            convolution(x).sum().backward()
+        return time.perf_counter() - start
+
+    both = [(seconds(True), seconds(False)) for _ in range(6)][1:]
+    return min(b for b, _ in both) < 0.8 * min(f for _, f in both)
 
 
 def resolve_device(device: str, profile: str) -> str:

@@ -14,7 +14,9 @@ import papermill
 from traitlets.config import Config as TraitletsConfig
 
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.jobs import Study, sha256
+from ygan_core.study.figures import FIGURES
+from ygan_core.study.jobs import Job, Study, sha256
+from ygan_core.study.tables import TABLES
 
 SOURCES = REPOSITORY / "notebooks"
 
@@ -33,13 +35,20 @@ def output(study: Study, name: str) -> Path:
     return study.folder / "notebooks" / f"{name}.ipynb"
 
 
+def needs(study: Study, name: str) -> list[Job]:
+    """The jobs of a notebook: those of the figures and tables that its cells name."""
+    named = set(re.findall(r"\w+", (SOURCES / f"{name}.ipynb").read_text()))
+    views = [view for view_name, view in {**FIGURES, **TABLES}.items() if view_name in named]
+    return list({job.id: job for view in views for job in view.jobs(study)}.values())
+
+
 def fingerprint(study: Study, name: str) -> str:
     """A hash of all that decides what a notebook shows: its cells, the code, the parameters, the jobs."""
     digest = hashlib.sha256((SOURCES / f"{name}.ipynb").read_bytes())
     for path in sorted((REPOSITORY / "ygan_core").rglob("*")):
         if path.suffix in (".py", ".mplstyle"):
             digest.update(path.read_bytes())
-    digest.update(json.dumps([study.profile, study.overrides, *(job.id for job in study.color_mnist_jobs.values())]).encode())
+    digest.update(json.dumps([study.profile, study.overrides, *(job.id for job in needs(study, name))]).encode())
     return digest.hexdigest()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from ygan_core.data import COLOURS
-from ygan_core.study.jobs import Run, Study
+from ygan_core.study.jobs import Run, Study, View
 from ygan_core.train import write_atomically
 
 
@@ -39,13 +37,14 @@ def color_mnist_probes(runs: list[Run]) -> pd.DataFrame:
 
 CHANCE = {"digit": 1 / 9, "colour": 1 / len(COLOURS), "AUC": 0.5}  # Color-MNIST: nine normal digits, ten grounds
 
-TABLES: dict[str, Callable[[list[Run]], pd.DataFrame]] = {"color_mnist_probes": color_mnist_probes}
+TABLES = {"color_mnist_probes": View(color_mnist_probes, lambda study: study.select(dataset="color_mnist"))}
 
 
 def tabulate(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
-    """Make a table from `runs` (the study's Color-MNIST runs where none are given), save it, and return it."""
-    runs = list(study.color_mnist().values()) if runs is None else runs
-    table = TABLES[name](runs)
+    """Make a table from `runs` (the study's where none are given), save it, and return it."""
+    view = TABLES[name]
+    runs = [study.run(job) for job in view.jobs(study)] if runs is None else runs
+    table = view.make(runs)
     folder = study.folder / "tables"
     write_atomically(folder / f"{name}{suffix}.csv", lambda path: table.to_csv(path, float_format="%.6f"))
     text = f"Profile: {study.profile}\n\n{markdown(table)}\n"

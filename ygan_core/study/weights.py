@@ -48,9 +48,10 @@ def export(run: Run) -> Run:
             module.weight.data = module.weight.data.half().float()
     state = {key: t.half() if t.dim() == 4 else t for key, t in model.state_dict().items()}
     few = np.isin(run.test["index"], load("mnist", run.config.image_size).index.numpy())
-    test = {key: array[few] for key, array in run.test.items()}
+    kept = ("index", "label", "colour", "anomalous", "in_test")
+    test = {key: run.test[key][few] for key in kept}
     latents = scores.encode(model, run.images(np.flatnonzero(few)))
-    test |= {"z_s": latents.z_s.numpy(), "z_r": latents.z_r.numpy(), "score": scores.s(latents.logits).numpy()}
+    test |= {"z_s": latents.z_s.numpy(), "z_r": latents.z_r.numpy(), "s": scores.s(latents.logits).numpy()}
 
     write_atomically(folder / "weights.safetensors", lambda path: save_file(state, path))
     write_atomically(folder / "test.npz", lambda path: np.savez_compressed(path, **test))
@@ -66,8 +67,8 @@ if __name__ == "__main__":
         study = Study(*sys.argv[1:2])
     except ConfigError as error:
         sys.exit(str(error))
-    for configuration, job in study.color_mnist_jobs.items():
+    for job in study.select(dataset="color_mnist"):
         if done := study.find(job):
-            print(f"{configuration}: {export(done).folder}")
+            print(f"{job.config.name}: {export(done).folder}")
         else:
-            print(f"{configuration}: not trained yet; ./run_all.sh --profile {study.profile} --only 01_color_mnist trains it")
+            print(f"{job.config.name}: not trained yet; ./run_all.sh --profile {study.profile} --only 01_color_mnist trains it")

@@ -1,0 +1,329 @@
+"""Each score against a few lines of NumPy, thresholds against cases made by hand, later scores against their definitions."""
+
+import numpy as np
+import pytest
+import torch
+from pytorch_ood.detector import Mahalanobis
+from scipy.spatial.distance import cdist, mahalanobis
+from scipy.special import logsumexp
+
+from ygan_core import metrics, scores
+from ygan_core.model import YGAN, LatentClassifier
+from ygan_core.study.later_scores import later_scores
+from ygan_core.study.later_scores import mahalanobis as by_hand
+
+
+def rand(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def unit(z):
+    z = z.double().numpy()
+    return z / np.linalg.norm(z, axis=1, keepdims=True)
+
+
+# Eq. 13-18
+
+
+def test_image_score_is_the_mean_squared_difference_of_each_image():
+    x, x_hat = rand(4, 3, 8, 8), rand(4, 3, 8, 8, seed=1)
+    expected = [np.mean((a - b) ** 2) for a, b in zip(x.double().numpy(), x_hat.double().numpy(), strict=True)]
+    np.testing.assert_allclose(scores.s_x(x, x_hat).numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("score", [scores.s_z, scores.s_zs])
+def test_latent_scores_are_squared_distances_on_the_unit_sphere(score):
+    z, z_hat = rand(6, 10), rand(6, 10, seed=1)
+    np.testing.assert_allclose(score(z, z_hat).numpy(), ((unit(z) - unit(z_hat)) ** 2).sum(1), rtol=1e-12)
+    torch.testing.assert_close(score(8 * z, z_hat / 4), score(z, z_hat), rtol=0, atol=0)
+    assert score(z, -z).tolist() == pytest.approx([4] * 6)
+
+
+def test_prototypes_are_means_of_unit_latents_and_the_nearest_one_counts():
+    z, y, probe = rand(60, 10), torch.arange(60) % 4, rand(30, 10, seed=1)
+    means = np.stack([unit(z[y == label]).mean(0) for label in range(4)])
+    prototypes = scores.prototypes(z, y)
+    np.testing.assert_allclose(prototypes.numpy(), means, rtol=1e-12)
+    assert (np.linalg.norm(means, axis=1) < 0.9).all()  # not brought to unit norm again
+    expected = cdist(unit(probe), means, "sqeuclidean").min(1)
+    np.testing.assert_allclose(scores.s_prototype(probe, prototypes).numpy(), expected, rtol=1e-12)
+    scale = torch.arange(1, 61)[:, None]
+    torch.testing.assert_close(
+        scores.prototypes(scale * z, y), prototypes, rtol=0, atol=1e-7
+    )  # scale * z is rounded to float32
+    torch.testing.assert_close(
+        scores.s_prototype(16 * probe, prototypes), scores.s_prototype(probe, prototypes), rtol=0, atol=0
+    )
+
+
+def test_prototypes_take_labels_with_gaps():
+    z, y = rand(30, 5), torch.arange(30) % 3
+    torch.testing.assert_close(scores.prototypes(z, y * 7 + 2), scores.prototypes(z, y))
+
+
+def test_prototype_score_tells_latents_apart_that_nearly_coincide():
+    z = torch.ones(40, 100, dtype=torch.float64)
+    z[:, 0] += torch.arange(40) * 1e-7
+    assert scores.s_prototype(z, scores.prototypes(z[:1], torch.tensor([0]))).diff().gt(0).all()
+
+
+def test_uncertainty_is_the_entropy():
+    logits = rand(5, 9)
+    p = np.exp(logits.double().numpy())
+    p /= p.sum(1, keepdims=True)
+    np.testing.assert_allclose(scores.s_c(logits).numpy(), -(p * np.log(p)).sum(1), rtol=1e-12)
+    assert scores.s_c(torch.zeros(1, 9)).item() == pytest.approx(np.log(9))
+    assert scores.s_c(torch.tensor([[2000.0, 0.0]])).item() == 0
+
+
+def test_entropy_and_highest_probability_agree_on_the_order_of_two_classes():
+    logits = 20 * rand(200, 2)
+    assert scores.s_c(logits).argsort().equal(scores.s(logits).argsort())
+    assert len(scores.s_c(logits).unique()) == 200
+
+
+# all of them, from images
+
+
+def network(latents="dual"):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return YGAN(3, 32, width=4, d=6, hidden=5, classes=3, latents=latents)
+
+
+def test_all_scores_are_the_equations_of_the_networks_outputs(images):
+    pictures, y = images
+    model, weak = network(), torch.arange(len(pictures)) % 2
+    z_s, z_r, logits = (getattr(scores.encode(model, pictures), name) for name in ("z_s", "z_r", "logits"))
+    found = scores.all_scores(model, pictures, z_s, y, weak, batch_size=32)
+    with torch.no_grad():
+        x = scores.to_input(pictures)
+        x_hat = model.D(z_s, z_r)
+        z_s_hat, z_r_hat = model.E_s(x_hat), model.E_r(x_hat)
+    expected = {
+        "s_x": scores.s_x(x, x_hat),
+        "s_z": scores.s_z(torch.cat([z_s, z_r], 1), torch.cat([z_s_hat, z_r_hat], 1)),
+        "s_zs": scores.s_zs(z_s, z_s_hat),
+        "s_zp": scores.s_prototype(z_s, scores.prototypes(z_s, y)),
+        "s_zw": scores.s_prototype(z_s, scores.prototypes(z_s, weak)),
+        "s_c": scores.s_c(logits),
+        "s": scores.s(logits),
+    }
+    assert list(found) == list(expected)
+    for name, score in found.items():
+        assert score.shape == (80,) and score.dtype == torch.float64
+        torch.testing.assert_close(score, expected[name], rtol=1e-3, atol=1e-9)  # convolutions differ by size of batch
+        assert score.std() > 0
+
+
+def test_an_images_scores_do_not_depend_on_its_company(images):
+    pictures, y = images
+    model = network().train()
+    train = scores.encode(model, pictures).z_s
+    together = scores.all_scores(model, pictures, train, y)
+    alone = scores.all_scores(model, pictures[7:8], train, y)
+    assert "s_zw" not in alone
+    for name in alone:
+        torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize(("latents", "missing"), [("split", set()), ("single", set()), ("semantic", {"s_x", "s_z", "s_zs"})])
+def test_all_scores_of_the_variants(images, latents, missing):
+    pictures, y = images
+    model = network(latents)
+    found = scores.all_scores(model, pictures, scores.encode(model, pictures).z_s, y, y)
+    assert set(found) == {"s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "s"} - missing
+    if latents == "single":  # no z_r: z is z_s
+        assert found["s_z"].equal(found["s_zs"])
+
+
+# thresholds
+
+
+def test_equal_error_rate_of_a_case_made_by_hand():
+    normal, anomalous = [1, 2, 3, 4, 7], [5, 6, 8, 9, 3.5]  # above 4: 7 is called anomalous, 3.5 is missed
+    kinds = [False] * 5 + [True] * 5
+    assert metrics.eer_threshold(normal + anomalous, kinds) == (4, pytest.approx(0.2))
+    assert metrics.rates(normal + anomalous, kinds, 4) == (pytest.approx(0.8), pytest.approx(0.8))
+
+
+def test_equal_error_rate_between_kinds_of_different_numbers():
+    """Three normal images, two anomalous: the shares cannot be equal, so the EER lies between two points of the curve."""
+    kinds = [False, False, False, True, True]
+    threshold, eer = metrics.eer_threshold([1, 2, 4, 3, 5], kinds)
+    assert eer == pytest.approx(1 / 3)  # missed: 1/2 above 3, 0 above 2; false alarms: 1/3 at both
+    assert threshold == 3
+    assert metrics.rates([1, 2, 4, 3, 5], kinds, threshold) == (pytest.approx(1 / 2), pytest.approx(2 / 3))
+
+
+def test_equal_error_rate_of_perfect_and_inverted_scores():
+    kinds = np.arange(10) >= 5
+    threshold, eer = metrics.eer_threshold(np.arange(10), kinds)
+    assert (threshold, eer) == (4, 0) and metrics.rates(np.arange(10), kinds, threshold) == (1, 1)
+    assert metrics.eer_threshold(-np.arange(10), kinds)[1] == 1  # never flipped
+
+
+def test_many_ties_are_never_split():
+    """Nine in ten normal images and half of the anomalous ones tie at 0."""
+    values = np.array([0] * 90 + [1] * 10 + [0] * 50 + [2] * 50)
+    kinds = np.arange(200) >= 100
+    threshold, eer = metrics.eer_threshold(values, kinds)
+    assert threshold == 0
+    assert metrics.rates(values, kinds, threshold) == (pytest.approx(0.5), pytest.approx(0.9))
+    # the straight line from (0.1 false alarms, 0.5 hits) to (1, 1) meets false alarms = 1 - hits at 5 / 14
+    assert eer == pytest.approx(5 / 14)
+
+
+def test_scores_that_are_all_equal():
+    kinds = np.arange(10) >= 5
+    threshold, eer = metrics.eer_threshold(np.zeros(10), kinds)
+    assert (threshold, eer) == (0, 0.5)
+    assert metrics.rates(np.zeros(10), kinds, threshold) == (0, 1)
+
+
+def test_equal_error_rate_against_every_threshold():
+    random = np.random.RandomState(0)
+    kinds = np.arange(500) % 3 == 0
+    values = np.round(random.randn(500) + kinds, 1)  # some ties
+    threshold, eer = metrics.eer_threshold(values, kinds)
+    points = np.array([metrics.rates(values, kinds, t) for t in np.unique(values)])
+    tpr, tnr = metrics.rates(values, kinds, threshold)
+    assert abs(tpr - tnr) == pytest.approx(np.abs(points[:, 0] - points[:, 1]).min())
+    assert min(1 - tpr, 1 - tnr) <= eer <= max(1 - tpr, 1 - tnr)
+
+
+def test_rate_of_a_kind_that_is_not_there_is_nan():
+    tpr, tnr = metrics.rates([1, 2], [True, True], 1)
+    assert tpr == 0.5 and np.isnan(tnr)
+    tpr, tnr = metrics.rates([1, 2, 3], [False] * 3, 1)
+    assert np.isnan(tpr) and tnr == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="normal and anomalous"):
+        metrics.eer_threshold([1, 2], [True, True])
+
+
+@pytest.mark.parametrize("n", [1, 7, 20, 100, 1003])
+def test_percentile_threshold_lets_enough_normal_images_pass(n):
+    values = np.random.RandomState(n).randn(n)
+    threshold = metrics.percentile_threshold(values)
+    assert threshold in values
+    tnr = metrics.rates(values, np.zeros(n, bool), threshold)[1]
+    assert 0.95 <= tnr < 0.95 + 1 / n
+    tied = np.minimum(values, np.median(values))  # half of them at the top
+    assert metrics.rates(tied, np.zeros(n, bool), metrics.percentile_threshold(tied))[1] == 1
+
+
+# later scores
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Three clusters in R^20, and C trained to tell them apart; test: 40 normal latents, 40 of a far cluster between them."""
+    random = np.random.RandomState(0)
+    centres = 3 * random.randn(3, 20)
+    y = np.arange(300) % 3
+    z = (centres[y] + random.randn(300, 20)).astype(np.float32)
+    normal = centres[np.arange(40) % 3] + random.randn(40, 20)
+    far = centres.mean(0) + 0.2 * random.randn(40, 20) + 20 * np.eye(20)[0]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        C = LatentClassifier(20, 30, 3)
+    adam = torch.optim.Adam(C.parameters(), 1e-2)
+    for _ in range(60):
+        adam.zero_grad()
+        torch.nn.functional.cross_entropy(C(torch.from_numpy(z)), torch.from_numpy(y)).backward()
+        adam.step()
+    return C, z, y, np.concatenate([normal, far]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def later(clusters):
+    return later_scores(*clusters)
+
+
+def numpy_logits(C, z):
+    first, _, last = (
+        (layer.weight.detach().numpy(), layer.bias.detach().numpy()) if i != 1 else None for i, layer in enumerate(C)
+    )
+    h = z @ first[0].T + first[1]
+    h = np.where(h > 0, h, 0.2 * h)
+    return h, h @ last[0].T + last[1], last
+
+
+def test_later_scores_are_float64_one_an_image(later):
+    assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM"]
+    assert all(score.shape == (80,) and score.dtype == np.float64 and np.isfinite(score).all() for score in later.values())
+
+
+@pytest.mark.parametrize("name", ["Mahalanobis", "kNN", "ViM"])
+def test_a_far_cluster_scores_higher(later, name):
+    assert metrics.auc(later[name], np.arange(80) >= 40) > 0.95
+
+
+@pytest.mark.parametrize("name", ["max-logit", "energy"])
+def test_doubtful_logits_score_higher(clusters, name):
+    """These two read logits: what C knows nothing of is where its logits are low, here the middle of the clusters."""
+    C, z, y, test = clusters
+    middle = np.repeat(z.mean(0, keepdims=True), 40, axis=0)
+    score = later_scores(C, z, y, np.concatenate([test[:40], middle]))[name]
+    assert metrics.auc(score, np.arange(80) >= 40) > 0.95
+
+
+def test_max_logit_and_energy(clusters, later):
+    C, _, _, test = clusters
+    logits = numpy_logits(C, test)[1].astype(np.float64)
+    np.testing.assert_allclose(later["max-logit"], -logits.max(1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(later["energy"], -logsumexp(logits, axis=1), rtol=1e-4, atol=1e-5)
+
+
+def test_mahalanobis(clusters, later):
+    _, z, y, test = clusters
+    means = [z[y == label].astype(np.float64).mean(0) for label in range(3)]
+    within = np.stack([z[i] - means[y[i]] for i in range(len(z))])
+    precision = np.linalg.inv(within.T @ within / len(z))
+    expected = [min(mahalanobis(probe, mean, precision) ** 2 for mean in means) for probe in test.astype(np.float64)]
+    np.testing.assert_allclose(later["Mahalanobis"], expected, rtol=1e-8)
+    library = Mahalanobis(None).fit_features(torch.from_numpy(z), torch.from_numpy(y)).predict_features(torch.from_numpy(test))
+    np.testing.assert_allclose(later["Mahalanobis"], 2 * len(z) * library.numpy(), rtol=1e-3)  # it leaves out 1 / m, and halves
+
+
+def test_mahalanobis_does_not_depend_on_the_axes(clusters):
+    """Nor on how far latents spread along them: stretched by 1 to 10,000, turned, and with a unit that is always 0."""
+    _, z, y, test = clusters
+    turn = np.linalg.qr(np.random.RandomState(0).randn(20, 20))[0]
+    mapped = [np.pad(a * np.logspace(-2, 2, 20) @ turn, ((0, 0), (0, 1))).astype(np.float32) for a in (z, test)]
+    np.testing.assert_allclose(by_hand(mapped[0], y, mapped[1]), by_hand(z, y, test), rtol=1e-2)
+
+
+def test_knn_against_brute_force(clusters, later):
+    _, z, _, test = clusters
+    distances = np.sort(cdist(unit(torch.from_numpy(test)), unit(torch.from_numpy(z))), axis=1)
+    np.testing.assert_allclose(later["kNN"], distances[:, 49], rtol=1e-6)
+
+
+def test_vim(clusters, later):
+    C, z, _, test = clusters
+    h, logits, (w, b) = numpy_logits(C, z)
+    h_test, logits_test, _ = numpy_logits(C, test)
+    origin = -np.linalg.pinv(w) @ b
+    _, _, directions = np.linalg.svd(h - origin)
+    residual = directions[15:].T  # C has 30 hidden units
+    norm = lambda a: np.linalg.norm((a - origin) @ residual, axis=1)  # noqa: E731
+    alpha = logits.max(1).mean() / norm(h).mean()
+    np.testing.assert_allclose(later["ViM"], alpha * norm(h_test) - logsumexp(logits_test, axis=1), rtol=1e-2, atol=1e-2)
+
+
+def test_few_latents_labels_with_gaps_and_tensors(clusters, later):
+    C, z, y, test = clusters
+    few = later_scores(C, torch.from_numpy(z[:30]), torch.from_numpy(y[:30] * 4), torch.from_numpy(test))
+    distances = cdist(unit(torch.from_numpy(test)), unit(torch.from_numpy(z[:30])))
+    np.testing.assert_allclose(few["kNN"], distances.max(1), rtol=1e-6)
+    np.testing.assert_array_equal(few["energy"], later["energy"])
+    assert np.isfinite(few["Mahalanobis"]).all()
+
+
+def test_knn_looks_among_ten_thousand_at_most_drawn_by_seed(clusters):
+    C, _, _, test = clusters
+    z, y = np.random.RandomState(1).randn(10_500, 20).astype(np.float32), np.arange(10_500) % 3
+    once, again, other = (later_scores(C, z, y, test, seed)["kNN"] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(once, again)
+    assert (once != other).any()

