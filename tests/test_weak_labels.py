@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import adjusted_rand_score
 from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
+from torchvision.transforms import InterpolationMode
 
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, load
@@ -47,15 +48,13 @@ def test_the_silhouette_finds_the_number_of_groups(blobs, cosine):
     assert adjusted_rand_score(labels, blobs[1]) == 1
 
 
-def test_cosine_ignores_length_and_the_paper_s_reading_does_not(blobs):
-    ray = torch.randn(2, 150, generator=torch.Generator().manual_seed(1))
-    ray -= ray.mean(0)  # two opposite directions, each with short and long vectors
-    length = torch.tensor([4.0, 40.0]).repeat_interleave(60)[:, None]
-    features = torch.cat([side * length for side in ray]) + 0.1 * blobs[0][:, :150]
-    direction = torch.arange(240) // 120
-    two = {cosine: cluster(features, cosine=cosine)[0] for cosine in (True, False)}
-    assert adjusted_rand_score(two[True], direction) == 1
-    assert adjusted_rand_score(two[False], direction) < 1
+def test_only_cosine_ignores_length():
+    random = torch.Generator().manual_seed(0)
+    side = torch.tensor([-1.0, 1.0]).repeat(120)  # two opposite directions, each with short and long vectors
+    length = torch.tensor([4.0, 40.0]).repeat_interleave(120)
+    features = torch.outer(side * length, torch.randn(150, generator=random)) + torch.randn(240, 150, generator=random)
+    found = [adjusted_rand_score(cluster(features, cosine=cosine)[0], side) for cosine in (True, False)]
+    assert found[0] == 1 and found[1] < 1
 
 
 def test_k_is_chosen_on_a_sample_and_every_image_gets_a_label(blobs, monkeypatch):
@@ -72,13 +71,13 @@ def test_purity():
 
 
 def test_zeros_and_ones_fall_into_pure_clusters():
-    images, classes = digits(30)
+    images, classes = digits(14)
     before = torch.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made, again = weak_labels(images, seed=3), weak_labels(images, seed=3)
     assert made.network == "EfficientNet-Lite0 (ImageNet)" and made.silhouette == again.silhouette
-    assert made.labels.equal(again.labels) and made.labels.shape == (60,) and made.k == len(made.labels.unique())
+    assert made.labels.equal(again.labels) and made.labels.shape == (28,) and made.k == len(made.labels.unique())
     assert purity(made.labels, classes) > 0.9
     assert torch.get_rng_state().equal(before)
 
@@ -113,10 +112,12 @@ def test_b4_where_the_hub_cache_has_its_weights(tmp_path):
     images = load("mnist").images[:2]
     features, name = imagenet_features(images)
     assert name == "EfficientNet-B4 (ImageNet)" and features.shape == (2, 1792)
-    x = EfficientNet_B4_Weights.IMAGENET1K_V1.transforms(resize_size=128, crop_size=128)(images.expand(-1, 3, -1, -1))
+    sizes = dict(resize_size=128, crop_size=128, interpolation=InterpolationMode.BILINEAR)
+    x = EfficientNet_B4_Weights.IMAGENET1K_V1.transforms(**sizes)(images.expand(-1, 3, -1, -1))
     with torch.no_grad():
         expected = network.avgpool(network.features(x)).flatten(1)
-    assert F.cosine_similarity(features, expected).min() > 0.99  # torchvision's own input, but for bicubic re-scaling
+    likeness = (F.normalize(features, eps=0) * F.normalize(expected, eps=0)).sum(dim=1)  # of random weights: tiny numbers
+    assert likeness.min() > 0.999
 
 
 def test_damaged_b4_weights_are_one_line(tmp_path):

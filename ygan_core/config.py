@@ -144,7 +144,16 @@ ONE, THREE = (4,), (1, 4, 7)
 
 PROFILES = {
     "smoke": Profile(
-        "the tests", "starter", 40, 8, _epochs(3, 2, 2, 2, 2), ("balanced", "paper"), ("balanced",), ONE, {"mnist": ONE}, {"mnist": ONE}
+        "the tests",
+        "starter",
+        40,
+        8,
+        _epochs(3, 2, 2, 2, 2),
+        ("balanced", "paper"),
+        ("balanced",),
+        ONE,
+        {"mnist": ONE},
+        {"mnist": ONE},
     ),
     "quick": Profile(
         "a first look, a class",

@@ -99,9 +99,7 @@ class YGAN(nn.Module):
     semantic (E_s and C alone: the Classifier control; z_r is (B, 0); no E_r, D, Ds).
     """
 
-    def __init__(
-        self, channels: int, image_size: int, width: int, d: int, hidden: int, classes: int, latents: str = "dual"
-    ):
+    def __init__(self, channels: int, image_size: int, width: int, d: int, hidden: int, classes: int, latents: str = "dual"):
         super().__init__()
         self.latents, self.d = latents, d
         self.E_s = Encoder(channels, image_size, width, 2 * d if latents == "split" else d)

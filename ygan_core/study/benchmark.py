@@ -416,6 +416,8 @@ def benchmark(folder: Path, device: str = "auto", authors: Path | None = None, q
     """
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     extent, threads_before = EXTENTS["quick" if quick else device], torch.get_num_threads()
+    if authors:  # a wrong folder is refused now, not minutes later
+        authors_step(authors, torch.zeros(2, 3, 32, 32), torch.arange(2), permutations=1)
     torch.set_num_threads(threads)
     about = machine(device, threads) | {"quick": quick}
     name = f"{about['gpu'] or about['cpu']}, {about['cores']} cores, {threads} threads, torch {about['versions']['torch']}"

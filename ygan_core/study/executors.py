@@ -41,7 +41,9 @@ def images_seen(config: Config) -> float:
 
 def flops(config: Config) -> float:
     """Floating-point operations of a whole training, counted over one real step of it."""
-    per_image = _flops_per_image(replace(config, seed=0, split_seed=0, held_out=min(config.held_out, 0), epochs=1, labels="true"))
+    per_image = _flops_per_image(
+        replace(config, seed=0, split_seed=0, held_out=min(config.held_out, 0), epochs=1, labels="true")
+    )
     return per_image * images_seen(config)
 
 
@@ -120,7 +122,7 @@ def _here(study: Study, jobs: list[Job]) -> Iterator[tuple[str, str]]:
 
 
 def _attempt(study: Study, job: Job, wait: bool = True) -> str | None:
-    """"" where the job is done, what went wrong in one line where it failed, None where another process is at it."""
+    """ "" where the job is done, what went wrong in one line where it failed, None where another process is at it."""
     try:
         return "" if study.run(job, wait=wait) else None
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Labels made without labels (section 6.3, Table 6): ImageNet features -> PCA -> k-means, as many clusters as the silhouette says."""
+"""Labels made without labels (section 6.3, Table 6): ImageNet features -> PCA -> k-means, k by the average silhouette."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def weak_labels(images: Tensor, seed: int = 0, device: str | torch.device = "cpu
 
 
 def cluster(features: Tensor, seed: int = 0, cosine: bool = False) -> tuple[Tensor, dict[int, float]]:
-    """PCA to 100 dimensions, k-means, k of the highest average silhouette (6.3): features (n, F) -> labels int64 (n,), silhouettes.
+    """PCA to 100 dimensions, then k-means (6.3): features (n, F) -> labels int64 (n,), the average silhouette of each k tried.
 
-    k is chosen on a seeded sample of at most 5,000, and k-means then runs once on all. cosine, not in the paper: features are
-    standardised before PCA and scaled to unit length after it, so that Euclidean distances order as cosines do.
+    k, of the highest silhouette, is chosen on a seeded sample of at most 5,000; then k-means runs once on all. cosine, not in
+    the paper: features are standardised before PCA and scaled to unit length after it, so that distances order as cosines do.
     """
     pca = PCA(min(DIMENSIONS, *features.shape), random_state=seed)
     reduce = make_pipeline(StandardScaler(), pca, Normalizer()) if cosine else pca
@@ -77,7 +77,8 @@ def imagenet_features(images: Tensor, device: str | torch.device = "cpu", batch_
     """Pooled penultimate features of an ImageNet network: uint8 (n, C, S, S) -> float32 (n, F) on the CPU, the network's name.
 
     EfficientNet-B4 (the paper's, F = 1792) where torch's hub cache holds torchvision's weights, else EfficientNet-Lite0
-    (F = 1280) of the package efficientnet_lite_pytorch; nothing is fetched. Raises ConfigError, and DataError for damaged weights.
+    (F = 1280) of the package efficientnet_lite_pytorch; nothing is fetched. Raises ConfigError where that package is missing,
+    DataError where B4's weights are damaged.
     """
     with torch.random.fork_rng(devices=[]):  # constructors draw initial weights, and would move the caller's random state
         features, network = _b4(device) or _lite0(device)

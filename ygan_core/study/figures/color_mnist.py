@@ -1,34 +1,30 @@
-"""Results in, pictures out: Fig. 6 of the paper and what stands beside it. They read runs, they never train.
-
-A figure is a function of a list of runs. `draw(study, name)` calls it with the study's, and leaves name.png, name.pdf and
-name.json (profile, jobs, commit, versions) under results/<profile>/figures/.
-"""
+"""Section 5 in pictures: Color-MNIST, Fig. 6, and what stands beside it."""
 
 from __future__ import annotations
-
-import io
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import torch
 from joblib import Parallel, cpu_count, delayed
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from ygan_core.data import COLOURS
 from ygan_core.scores import swap
+from ygan_core.study.figures.base import (
+    ANOMALOUS,
+    CLASS_COLOURS,
+    GROUND_COLOURS,
+    NORMAL,
+    centres,
+    scatter,
+    show_grid,
+    title,
+    tsne,
+)
 from ygan_core.study.jobs import Job, Run, Study, View
-from ygan_core.train import TERMS, write_atomically
+from ygan_core.train import TERMS
 
-STYLE = Path(__file__).with_name("style.mplstyle")
-CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
-GROUND_COLOURS = np.array(list(COLOURS.values())) / 255
-NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
 
 def color_mnist_samples(runs: list[Run]) -> Figure:
     """Color-MNIST (section 5): every digit, held out or normal, on each of the ten grounds."""
@@ -38,11 +34,11 @@ def color_mnist_samples(runs: list[Run]) -> Figure:
     found, rows = np.unique(pairs, return_index=True)  # the first image of each; a small slice may lack some: left white
     tiles = torch.full((10 * len(COLOURS), *runs[0].images(rows[:1])[0].shape), 255, dtype=torch.uint8)
     tiles[torch.from_numpy(found)] = runs[0].images(rows)
-    _show_grid(ax, tiles.unflatten(0, (10, len(COLOURS))))
+    show_grid(ax, tiles.unflatten(0, (10, len(COLOURS))))
     held_out = runs[0].config.held_out
     ax.set_title(f"Color-MNIST: {held_out} is the anomaly, the others are normal")
-    ax.set_xticks(_centres(10), list(COLOURS), rotation=40, ha="right")
-    ax.set_yticks(_centres(10), [f"{digit}" for digit in range(10)])
+    ax.set_xticks(centres(10), list(COLOURS), rotation=40, ha="right")
+    ax.set_yticks(centres(10), [f"{digit}" for digit in range(10)])
     return fig
 
 
@@ -57,8 +53,8 @@ def fig6a(runs: list[Run]) -> Figure:
         blank = torch.full_like(hybrids[:1, :1], 255)
         top = torch.cat([blank, run.images(tops)[None]], dim=1)
         rest = torch.cat([run.images(lefts)[:, None], hybrids], dim=1)
-        _show_grid(ax, torch.cat([top, rest]), gap_after_first=True)
-        ax.set_title(_title(run))
+        show_grid(ax, torch.cat([top, rest]), gap_after_first=True)
+        ax.set_title(title(run))
         ax.set_xlabel("columns: $z_s$ of the top image")
         ax.set_ylabel("rows: $z_r$ of the left image")
         ax.set_xticks([])
@@ -73,16 +69,16 @@ def fig6b(runs: list[Run]) -> Figure:
         rows = np.concatenate([np.flatnonzero(run.test["label"] == digit)[:250] for digit in range(10)])
         shown.append({key: array[rows] for key, array in run.test.items()})
     # Processes of one thread each: on a busy machine t-SNE's own threads wait for each other, ten times as long.
-    flat = Parallel(n_jobs=min(2 * len(runs), cpu_count()))(delayed(_tsne)(test[z]) for test in shown for z in ("z_s", "z_r"))
+    flat = Parallel(n_jobs=min(2 * len(runs), cpu_count()))(delayed(tsne)(test[z]) for test in shown for z in ("z_s", "z_r"))
 
     fig, axes = plt.subplots(len(runs), 3, figsize=(9, 3.1 * len(runs)), squeeze=False)
     for row, run, test, map_s, map_r in zip(axes, runs, shown, flat[::2], flat[1::2], strict=True):
         by_digit, by_ground = np.array(CLASS_COLOURS)[test["label"]], GROUND_COLOURS[test["colour"]]
         for ax, points, colours in ((row[0], map_s, by_digit), (row[1], map_r, by_digit), (row[2], map_r, by_ground)):
-            _scatter(ax, points, colours, test["anomalous"])
-        for ax, title in zip(row, ("$z_s$, by digit", "$z_r$, by digit", "$z_r$, by ground colour"), strict=True):
-            ax.set_title(title)
-        row[0].set_ylabel(_title(run).replace(": ", ":\n"))
+            scatter(ax, points, colours, test["anomalous"])
+        for ax, heading in zip(row, ("$z_s$, by digit", "$z_r$, by digit", "$z_r$, by ground colour"), strict=True):
+            ax.set_title(heading)
+        row[0].set_ylabel(title(run).replace(": ", ":\n"))
     held_out = runs[0].config.held_out
     handles = [
         plt.Line2D([], [], marker="o", ls="", ms=5, mfc=CLASS_COLOURS[digit], mec="black" if digit == held_out else "none")
@@ -103,7 +99,7 @@ def color_mnist_scores(runs: list[Run]) -> Figure:
         normal, anomalous = score[~test["anomalous"]], score[test["anomalous"]]
         sns.histplot(x=normal, bins=bins, color=NORMAL, label="normal", ax=ax, linewidth=0)
         sns.histplot(x=anomalous, bins=bins, color=ANOMALOUS, label="anomalous", ax=ax, fill=False, element="step")
-        ax.set(title=f"{_title(run)}\nAUC {run.metrics['auc']:.3f}", xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)", ylabel="images")
+        ax.set(title=f"{title(run)}\nAUC {run.metrics['auc']:.3f}", xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)", ylabel="images")
         ax.set_yscale("symlog", linthresh=10)
         ax.legend()
     return fig
@@ -125,39 +121,8 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
     return fig
 
 
-def _color_mnist(study: Study) -> list[Job]:
+def _jobs(study: Study) -> list[Job]:
     return study.select(dataset="color_mnist")
-
-
-FIGURES = {
-    f.__name__: View(f, jobs)
-    for jobs, drawings in {
-        _color_mnist: (color_mnist_samples, fig6a, fig6b, color_mnist_scores, color_mnist_losses),
-    }.items()
-    for f in drawings
-}
-
-
-def draw(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
-    """Draw a figure from `runs` (the study's where none are given), save it, and return it."""
-    view = FIGURES[name]
-    runs = [study.run(job) for job in view.jobs(study)] if runs is None else runs
-    with plt.style.context(STYLE):
-        fig = view.make(runs)
-        folder = study.folder / "figures"
-        for ending in ("png", "pdf"):
-            picture = io.BytesIO()
-            metadata = {"CreationDate": None} if ending == "pdf" else None  # so that the same results give the same bytes
-            fig.savefig(picture, format=ending, metadata=metadata)
-            write_atomically(folder / f"{name}{suffix}.{ending}", lambda path, p=picture: path.write_bytes(p.getvalue()))
-    plt.close(fig)  # the notebook shows what is returned, once
-    study.made(folder / f"{name}{suffix}.png", runs)
-    return fig
-
-
-def _title(run: Run) -> str:
-    c = run.config
-    return f"{c.label}: width {c.width}, {run.about['images']['train']:,} images, {c.epochs} epochs"
 
 
 def _first(test: dict[str, np.ndarray], skip: int = 0, **wanted: int) -> int:
@@ -169,30 +134,4 @@ def _first(test: dict[str, np.ndarray], skip: int = 0, **wanted: int) -> int:
     return int(rows[skip % len(rows)])
 
 
-def _tsne(z: np.ndarray) -> np.ndarray:
-    with threadpool_limits(1):
-        return TSNE(random_state=0).fit_transform(z)
-
-
-def _centres(count: int) -> list[float]:
-    return [(place + 0.5) for place in range(count)]
-
-
-def _show_grid(ax: Axes, tiles: Tensor, gap_after_first: bool = False) -> None:
-    """Tiles uint8 (rows, columns, C, S, S) as one picture, a unit a tile; a gap sets the first row and column apart."""
-    rows, columns = tiles.shape[:2]
-    gap = 0.15 if gap_after_first else 0.0
-    for i in range(rows):
-        for j in range(columns):
-            x, y = j + gap * (j > 0), i + gap * (i > 0)
-            ax.imshow(tiles[i, j].permute(1, 2, 0), extent=(x + 0.03, x + 0.97, y + 0.97, y + 0.03), interpolation="nearest")
-    ax.set(xlim=(0, columns + gap), ylim=(rows + gap, 0), aspect="equal")
-    ax.tick_params(length=0)
-    sns.despine(ax=ax, left=True, bottom=True)
-
-
-def _scatter(ax: Axes, points: np.ndarray, colours: np.ndarray, anomalous: np.ndarray) -> None:
-    ax.scatter(*points[~anomalous].T, s=5, c=colours[~anomalous], linewidths=0.15, edgecolors="grey")
-    ax.scatter(*points[anomalous].T, s=9, c=colours[anomalous], linewidths=0.6, edgecolors="black")
-    ax.set(xticks=[], yticks=[])
-    sns.despine(ax=ax, left=True, bottom=True)
+VIEWS = {f.__name__: View(f, _jobs) for f in (color_mnist_samples, fig6a, fig6b, color_mnist_scores, color_mnist_losses)}
