@@ -4,9 +4,9 @@ A patch encoder learns to map neighbouring patches close together, and to tell f
 other (one of 8 directions). A patch's anomaly is its distance to the nearest patch of normal images; each pixel takes the mean
 over the patches that hold it, the maps of both patch sizes are multiplied, and the score is the largest value.
 From the paper: patches of 1/4 and 1/8 of the image's side (64 and 32 at 256 px), the large one encoded from its four quarters,
-embeddings of 64, Adam 1e-4, colour jitter. Adapted: 8 and 4 px at 32 px (16 and 8 at 64), with fewer layers; neighbours lie one
-pixel apart at both sizes; partners are drawn inside the image instead of being clipped to it; the normal patches searched are a
-seeded sample of 10,000 a size, since all of them (40 million for 50,000 images) take days.
+embeddings of 64, Adam 1e-4, colour jitter; lambda 1e-3 is the authors' command. Adapted: 8 and 4 px at 32 px (16 and 8 at 64),
+with fewer layers; neighbours lie one pixel apart at both sizes; partners are drawn inside the image instead of being clipped to
+it; the normal patches searched are a seeded sample of 10,000 a size, since all of them (50 million in 50,000 images) take days.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ygan_core.baselines.knn import nearest
 from ygan_core.scores import to_input
 
 EMBEDDING = 64
-LAMBDA = 1.0  # of the neighbours' loss beside the position's
+LAMBDA = 1e-3  # of the neighbours' loss beside the position's; with 1 all embeddings become one
 JITTER = 0.02  # std of the shift of a patch's channels and of its noise, against telling positions from colour alone
 BANK = 10_000  # normal patches of each size
 DIRECTIONS = torch.tensor([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j])

@@ -84,7 +84,7 @@ def contrast(x: Tensor, strength: Tensor) -> Tensor:
 def _blend_filtered(x: Tensor, strength: Tensor, kernel: list[list[float]]) -> Tensor:
     size, padded = x.shape[-1], F.pad(x, (1, 1, 1, 1), mode="replicate")
     filtered = torch.zeros_like(x)
-    for i, row in enumerate(kernel):  # nine sums: on a CPU, conv2d takes several times as long
+    for i, row in enumerate(kernel):  # nine sums: a depthwise conv2d is slower on a CPU
         for j, weight in enumerate(row):
             filtered.add_(padded[..., i : i + size, j : j + size], alpha=weight)
     return torch.lerp(x, filtered, strength[..., None, None]).clamp(0, 1)

@@ -33,7 +33,7 @@ from ygan_core.config import Config
 from ygan_core.model import Encoder, LatentClassifier, running_statistics_untouched
 from ygan_core.scores import s, to_input
 from ygan_core.study.benchmark_authors import authors_step
-from ygan_core.study.figures import STYLE
+from ygan_core.study.figures.base import STYLE
 from ygan_core.study.jobs import provenance
 from ygan_core.train import Trainer, build, write_atomically
 
@@ -64,7 +64,7 @@ CURVES = {"batch_size": BATCHES, "width": WIDTHS, "image_size": SIZES}
 SCORED = ((32, 1), (32, 64), (256, 1), (256, 16))
 ALONE = (PLAIN, *((OURS, precision) for precision in PRECISIONS))
 EXTENTS = {
-    "cpu": Extent((16, 32, 64), Config(width=16), CURVES, SCORED, 64, ALONE, 4, 2048, 5, 15),
+    "cpu": Extent((16, 32, 64), Config(width=16), CURVES, SCORED, 64, ALONE, 2, 2048, 5, 15),
     "cuda": Extent((16, 32, 64), Config(), CURVES, (*SCORED, (32, 1024)), 64, ALONE, 100, 8192, 5, 10),
     "quick": Extent((8,), Config(width=8), {"batch_size": (8, 16), "width": (8,)}, ((32, 1),), 8, ALONE[1:2], 1, 128, 2, 0),
 }
