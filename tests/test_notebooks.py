@@ -52,7 +52,10 @@ def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
         assert not nb.is_done(study, "01_color_mnist")
 
 
-def broken(tmp_path, monkeypatch, *cells, parameters="profile = 'quick'\nresults = None\ndevice = 'auto'\nsettings = {}"):
+PARAMETERS = "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'auto'\nsettings = {}"
+
+
+def broken(tmp_path, monkeypatch, *cells, parameters=PARAMETERS):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
     book.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *cells)]
@@ -63,7 +66,7 @@ def broken(tmp_path, monkeypatch, *cells, parameters="profile = 'quick'\nresults
 
 def test_an_unknown_parameter_is_refused(smoke, tmp_path, monkeypatch):
     broken(tmp_path, monkeypatch, parameters="profil = 'quick'")
-    with pytest.raises(NotebookError, match="no parameter device, profile, results, settings"):
+    with pytest.raises(NotebookError, match="no parameter device, precision, profile, results, settings"):
         execute(smoke[0], "01_broken")
 
 

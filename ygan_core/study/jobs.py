@@ -378,6 +378,7 @@ class Study:
         about = {
             "id": job.id,
             "classes": data.classes,
+            "inference_us": measured.pop("inference_us"),  # a time, not a result: it differs from run to run
             "metrics": measured,
             "split": parts.hash,
             "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
@@ -419,7 +420,9 @@ def _rows(run: Run) -> list[tuple]:
     c = run.config
     held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
     about = (c.dataset, c.held_out, held_out, c.method, c.variant, c.labels, c.label, c.width, c.epochs, c.seed)
-    numbers = {**run.metrics, "training_seconds": run.about["seconds"], "training_images": run.about["images"]["train"]}
+    about_run = run.about
+    numbers = {**run.metrics, "inference_us": about_run["inference_us"], "training_seconds": about_run["seconds"]}
+    numbers["training_images"] = about_run["images"]["train"]
     rows = [(*about, "last", c.epochs, metric, value, run.job.id) for metric, value in numbers.items()]
     if "auc" in run.losses:
         best = int(run.losses["auc"].idxmax())
