@@ -53,6 +53,7 @@ def test_an_image_has_the_same_score_in_any_company(fitted, system, noise):
     assert scores.shape == (48,) and scores.dtype == torch.float64 and (scores > 0).all()
     alone = torch.cat([score(noise[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(alone, scores[:5], rtol=1e-4, atol=0)
+    torch.testing.assert_close(score(noise.flip(0), batch_size=7).flip(0), scores, rtol=1e-4, atol=0)
     with_black = torch.cat([noise[:1], torch.zeros(9, 3, 32, 32, dtype=torch.uint8)])
     torch.testing.assert_close(score(with_black)[:1], scores[:1], rtol=1e-4, atol=0)
     assert len(set(scores.tolist())) > 40

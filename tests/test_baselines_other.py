@@ -1,24 +1,29 @@
 """P-Net, ARNet, Patch SVDD, PaDiM, the nearest neighbours and the border control: each against an outside oracle."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy.spatial.distance import cdist, mahalanobis
 
-from ygan_core.baselines import arnet, knn, padim, patch_svdd
+from ygan_core.baselines import RIVALS, Baseline, arnet, knn, padim, patch_svdd
 from ygan_core.baselines.arnet import ARNet, erase
 from ygan_core.baselines.background import border
 from ygan_core.baselines.knn import FeatureKNN, PixelKNN, nearest
 from ygan_core.baselines.p_net import PNet, structure
 from ygan_core.baselines.padim import PaDiM
 from ygan_core.baselines.patch_svdd import PatchSVDD, pairs
-from ygan_core.config import Config
+from ygan_core.config import Config, profile_config
 from ygan_core.data import load
+from ygan_core.data.augment import augment
 from ygan_core.imagenet import feature_maps, frozen_network, network_input, pooled_features
 from ygan_core.metrics import auc
 from ygan_core.scores import to_input
+from ygan_core.study import Study
+from ygan_core.study.jobs import Job
 
 TRAINED = [PNet, ARNet, PatchSVDD]
 SYSTEMS = [*TRAINED, PaDiM, PixelKNN, FeatureKNN]
@@ -50,6 +55,7 @@ def test_an_image_scores_the_same_alone_and_in_a_batch(system, once, few):
     assert together.shape == (5,) and together.dtype == torch.float64 and together.isfinite().all()
     alone = torch.cat([fitted.score(few[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(fitted.score(few.flip(0), batch_size=7).flip(0)[:5], together, rtol=1e-4, atol=1e-5)
     assert len(together.unique()) == 5
 
 
@@ -77,13 +83,86 @@ def test_ones_are_told_from_other_digits(system):
     assert auc(scores, torch.arange(len(scores)) >= 50) > 0.85
 
 
-def test_what_each_may_know():
-    assert [system.knows for system in SYSTEMS] == ["nothing else"] * 3 + [
-        "ImageNet weights",
-        "nothing else",
-        "ImageNet weights",
+def test_rivals_are_those_of_the_paper_and_the_floors():
+    assert [(name, rival.title, rival.kind) for name, rival in RIVALS.items()] == [
+        ("ganomaly", "GANomaly", "RB"),
+        ("skip_ganomaly", "Skip-GANomaly", "RB"),
+        ("ocgan", "OCGAN", "RB"),
+        ("f_anogan", "f-AnoGAN", "RB"),
+        ("p_net", "P-Net", "RB"),
+        ("arnet", "ARNet", "PT"),
+        ("patch_svdd", "Patch SVDD", "PT"),
+        ("padim", "PaDiM", "PC"),
+        ("knn_pixels", "kNN on pixels", "floor"),
+        ("knn_features", "kNN on ImageNet features", "floor"),
     ]
-    assert [system.trains for system in SYSTEMS] == [True] * 3 + [False] * 3
+    assert [name for name, rival in RIVALS.items() if rival.knows == "ImageNet weights"] == ["padim", "knn_features"]
+    assert [name for name, rival in RIVALS.items() if not rival.trains] == ["padim", "knn_pixels", "knn_features"]
+
+
+class Watched(Baseline):
+    """Learns nothing, and keeps what it was shown."""
+
+    title = "Watched"
+
+    def prepare(self, images):
+        self.seen, self.finished = [], None
+
+    def step(self, x, p):
+        self.seen.append((x, p))
+        return {"L": x.mean()}
+
+    def finish(self, images):
+        self.finished = images
+
+
+@pytest.mark.parametrize("augmentation", ["none", "leaves"])
+def test_batches_are_augmented_as_y_gans_are_and_nothing_else_is(small, few, augmentation):
+    config = replace(small, seed=3, augmentation=augmentation)
+    fitted = Watched(config).fit(few)
+    assert [p for _, p in fitted.seen] == [step / 8 for step in range(8)] and fitted.finished.equal(few)
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(3))
+    for step, batch in enumerate(order.split(16)):
+        shown = augment(few[batch], 3 * 2**32 + step) if augmentation == "leaves" else to_input(few[batch])
+        assert fitted.seen[step][0].equal(shown)
+    assert len(fitted.fit(few).history) == 4 and len(fitted.seen) == 8  # a second fit begins anew
+
+
+def test_seconds_are_of_the_whole_fit(once, few, monkeypatch):
+    monkeypatch.setattr(Watched, "finish", lambda self, images: time.sleep(0.2))
+    assert Watched(once).fit(few).history[-1]["seconds"] > 0.2
+    monkeypatch.setattr(Watched, "trains", False)
+    ((name, seconds),) = Watched(once).fit(few[:3]).history[0].items()
+    assert name == "seconds" and seconds > 0.2
+
+
+def check_in_study(method, dataset, folder):
+    job = Job(
+        replace(
+            profile_config("smoke", dataset, "balanced", {} if dataset == "plantvillage" else {"held_out": 4}), method=method
+        )
+    )
+    study = Study("smoke", folder)
+    run = study.run(job)
+    assert study.run(job).metrics == run.metrics and study.state(job) == "done"
+    assert run.scores.dtype == np.float64 and np.isfinite(run.scores).all() and 0 <= run.metrics["auc"] <= 1
+    assert len(run.losses) == (run.config.epochs if RIVALS[method].trains else 1)
+    assert run.about["seconds"] == round(run.losses["seconds"].sum(), 1)
+    assert {"auc", "tpr", "training_seconds"} <= set(study.write_runs()["metric"])
+    kept = sum(tensor.numel() for tensor in load_file(run.folder / "weights.safetensors").values())
+    assert (kept > 0) == RIVALS[method].trains and kept < 2_000_000  # no memory bank, no ImageNet network
+
+
+@pytest.mark.parametrize("method", ["patch_svdd", "knn_pixels"])
+def test_a_study_runs_and_keeps_it(method, tmp_path):
+    check_in_study(method, "mnist", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10", "plantvillage"])
+@pytest.mark.parametrize("method", RIVALS)
+def test_a_study_runs_and_keeps_every_rival_on_every_kind_of_image(method, dataset, tmp_path):
+    check_in_study(method, dataset, tmp_path)
 
 
 # PaDiM
@@ -203,7 +282,7 @@ def test_patch_svdd_map_against_brute_force(once, few):
 def test_patch_svdd_bank_holds_embeddings_of_training_patches(once, few):
     fitted = PatchSVDD(once).fit(few)
     with torch.no_grad():
-        known = fitted.embed(to_input(few), fitted.large, 8).flatten(0, 2)
+        known = fitted.embed(to_input(few), fitted.scales[1][1], 8).flatten(0, 2)
     assert nearest(fitted.bank_large, known).max() < 1e-4
     assert len(fitted.bank_large.unique(dim=0)) == patch_svdd.BANK  # no patch twice
 
@@ -236,7 +315,7 @@ def test_greying_erases_colour_and_is_void_on_grey_images():
     x = rand(2, 3, 32, 32)
     assert erase(x[:, :1], 0).equal(x[:, :1])
     red, green, blue = x.unbind(dim=1)
-    torch.testing.assert_close(erase(x, 0)[:, 0], 0.299 * red + 0.587 * green + 0.114 * blue, rtol=0, atol=1e-3)
+    torch.testing.assert_close(erase(x, 0)[:, 0], (red + green + blue) / 3)
 
 
 def test_arnet_is_to_restore_the_upright_image(once):
@@ -249,8 +328,14 @@ def test_arnet_is_to_restore_the_upright_image(once):
     assert model.step(x, 0.0)["L2"] == 0
     model.restore = lambda erased: erased + hold()  # what is turned stays turned
     assert model.step(x, 0.0)["L2"] > 0.1
-    scores = torch.stack([(x.rot90(k, dims=(2, 3)) - x).abs().mean(dim=(1, 2, 3)) for k in range(4)]).mean(dim=0)
-    torch.testing.assert_close(model.score_batch(x), scores)
+    errors = torch.stack([(x.rot90(k, dims=(2, 3)) - x).abs().mean(dim=(1, 2, 3)) for k in range(4)])
+    model.usual = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    torch.testing.assert_close(model.score_batch(x), (2 * errors[0] + errors[1] + errors[2] / 2 + errors[3] / 4) / 4)
+
+
+def test_arnet_normal_images_score_one_on_average(once, few):
+    model = ARNet(once).fit(few)
+    assert model.score(few).mean().item() == pytest.approx(1, rel=1e-4)
 
 
 def test_arnet_learning_rate_falls_in_steps(once, few):

@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ygan_core.config import Config, ConfigError
+from ygan_core.data.augment import augment
 from ygan_core.scores import to_input
 from ygan_core.train import NonFiniteLoss, load_newest, save_state
+
+BATCH = 32  # images at a time outside training: with more a CPU is up to three times slower, since they leave its cache
 
 
 class Baseline(nn.Module):
@@ -20,21 +23,25 @@ class Baseline(nn.Module):
     prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like these;
     step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], p the fraction of the training done; returns its loss
     terms as scalars, by name;
-    finish(images): what is computed once after the last epoch, from all training images (uint8), e.g. Gaussians or a memory bank;
+    finish(images): what is computed once after the last epoch, from all training images (uint8), e.g. a memory bank;
     score_batch(x): the scores (B,) of a batch, higher is more anomalous, each from its image alone (eval mode).
 
-    `trains` is False where there is nothing to learn by gradient. `knows` is what the method may see beside unlabelled normal
-    images. From config it takes epochs, batch_size, width, image_size and seed; learning rates and loss weights are its authors'.
+    From config it takes epochs, batch_size, width, image_size, augmentation and seed; learning rates and loss weights are its
+    authors'. What is augmented are the batches of `step`, as in Y-GAN's training; `finish` sees the images as they are.
     """
 
-    trains = True
-    knows = "nothing else"
+    title: str  # as tables print it
+    kind: (
+        str  # as in Tables 1-4: RB reconstruction-based, PT proxy task, PC pre-trained classification; floor: not in the paper
+    )
+    knows = "nothing else"  # what it may see beside unlabelled normal images
+    trains = True  # by gradient
 
     def __init__(self, config: Config, device: str | torch.device = "cpu"):
         super().__init__()
         self.config, self.device = config, torch.device(device)
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.history: list[dict[str, float]] = []  # one entry an epoch: mean loss terms and seconds
+        self.history: list[dict[str, float]] = []  # an entry an epoch: mean loss terms and seconds; `finish` is in the last
 
     def prepare(self, images: Tensor) -> None:
         """Make networks and optimisers for images like these, uint8 (n, C, S, S)."""
@@ -56,26 +63,29 @@ class Baseline(nn.Module):
         labels: taken for the sake of one interface, never looked at. Raises NonFiniteLoss, and ConfigError where the images
         do not fill a batch.
         """
-        cfg = self.config
+        cfg, self.history = self.config, []
         if self.trains and len(images) < cfg.batch_size:
             raise ConfigError(f"{len(images)} training images do not fill one batch of {cfg.batch_size}: lower batch_size")
         with torch.random.fork_rng(devices=[]):  # the same start whatever was drawn before in this process
             torch.manual_seed(cfg.seed)
             self.prepare(images)
-            self.to(self.device)
+            self.to(self.device, memory_format=torch.channels_last)  # up to half the time, as in train.py
             random = torch.Generator().manual_seed(cfg.seed)
             if self.trains:
-                self._train(images.to(self.device), random, folder, title or type(self).__name__)
+                self._train(images.to(self.device), random, folder, title or self.title)
             self.eval()
+            start = time.perf_counter()
             with torch.no_grad():
                 self.finish(images)
+            self.history = self.history or [{"seconds": 0.0}]
+            self.history[-1]["seconds"] += time.perf_counter() - start
         return self
 
     @torch.inference_mode()
-    def score(self, images: Tensor, batch_size: int = 256) -> Tensor:
+    def score(self, images: Tensor, batch_size: int = BATCH) -> Tensor:
         """Anomaly scores of images, uint8 (n, C, S, S) -> float64 (n,), higher is more anomalous."""
         self.eval()
-        return torch.cat([self.score_batch(to_input(part.to(self.device))).double().cpu() for part in images.split(batch_size)])
+        return torch.cat([self.score_batch(to_input(part.to(self.device))).cpu().double() for part in images.split(batch_size)])
 
     def _train(self, images: Tensor, random: torch.Generator, folder: Path | None, title: str) -> None:
         cfg, steps = self.config, len(images) // self.config.batch_size
@@ -92,9 +102,10 @@ class Baseline(nn.Module):
                 start, sums = time.perf_counter(), {}
                 self.train()
                 order = torch.randperm(len(images), generator=random)[: steps * cfg.batch_size]
-                for number, batch in enumerate(order.to(self.device).view(steps, -1)):
-                    p = (epoch * steps + number) / (cfg.epochs * steps)
-                    for name, value in self.step(to_input(images[batch]), p).items():
+                for number, batch in enumerate(order.to(self.device).view(steps, -1), start=epoch * steps):
+                    seed, part = cfg.seed * 2**32 + number, images[batch]
+                    x = augment(part, seed) if cfg.augmentation == "leaves" else to_input(part)
+                    for name, value in self.step(x, number / (cfg.epochs * steps)).items():
                         sums[name] = sums.get(name, 0) + value.detach()
                     bar.update()
                 means = {name: (total / steps).item() for name, total in sums.items()}

@@ -96,6 +96,8 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, generated: T
 class FAnoGAN(Baseline):
     """A GAN of normal images, and an encoder that finds an image's place in it (section 2 of the paper)."""
 
+    title, kind = "f-AnoGAN", "RB"
+
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width
         self.G = generator(channels, size, width)

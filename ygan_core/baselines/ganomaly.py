@@ -60,6 +60,8 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, retain_graph: bool =
 class GANomaly(Baseline):
     """Encoder, decoder, encoder; an image is anomalous where the two latents differ (section 3.2 of the paper)."""
 
+    title, kind = "GANomaly", "RB"
+
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width
         self.E, self.E_hat = (encoder(channels, size, width, LATENT) for _ in range(2))

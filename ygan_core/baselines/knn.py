@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ygan_core.baselines.base import Baseline
+from ygan_core.baselines.base import BATCH, Baseline
 from ygan_core.imagenet import frozen_network, network_input, pooled_features
 from ygan_core.scores import to_input
 
 K = 2  # Bergman et al., 2020
-AT_ONCE = 2**24  # products held at a time: 64 MiB
+AT_ONCE = 2**21  # products held at a time: 8 MiB, about what a cache holds
 
 
 def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> Tensor:
@@ -39,7 +39,7 @@ class KNN(Baseline):
         raise NotImplementedError
 
     def finish(self, images: Tensor) -> None:
-        bank = torch.cat([self.features(to_input(part.to(self.device))) for part in images.split(256)])
+        bank = torch.cat([self.features(to_input(part.to(self.device))) for part in images.split(BATCH)])
         self.register_buffer("bank", bank, persistent=False)  # the data over again, or what a fit gives
 
     def score_batch(self, x: Tensor) -> Tensor:
@@ -49,6 +49,8 @@ class KNN(Baseline):
 class PixelKNN(KNN):
     """On the pixels; images of over 32 px are averaged down to 32."""
 
+    title, kind = "kNN on pixels", "floor"
+
     def features(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(x, min(32, x.shape[-1])).flatten(1)
 
@@ -56,10 +58,13 @@ class PixelKNN(KNN):
 class FeatureKNN(KNN):
     """On the 1280 pooled features of the frozen network."""
 
+    title, kind = "kNN on ImageNet features", "floor"
     knows = "ImageNet weights"
 
     def prepare(self, images: Tensor) -> None:
-        self.frozen = (frozen_network()[0].to(self.device),)  # in a tuple, so that no checkpoint holds its weights
+        self.frozen = (
+            frozen_network()[0].to(self.device, memory_format=torch.channels_last),
+        )  # in a tuple, so that no checkpoint holds its weights
 
     def features(self, x: Tensor) -> Tensor:
         return pooled_features(self.frozen[0], network_input(x))

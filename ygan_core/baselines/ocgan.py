@@ -39,6 +39,8 @@ def latent_discriminator(d: int) -> nn.Sequential:
 class OCGAN(Baseline):
     """A denoising auto-encoder whose whole latent box is to hold normal images alone (section 3 of the paper)."""
 
+    title, kind = "OCGAN", "RB"
+
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width
         self.En = nn.Sequential(encoder(channels, size, width, LATENT), nn.Tanh())

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ygan_core.baselines.base import Baseline
+from ygan_core.baselines.ganomaly import descend
 from ygan_core.baselines.unet import Contracting, Expanding
 from ygan_core.losses import L_bce
 from ygan_core.model import Discriminator
@@ -38,6 +39,8 @@ def structure(x: Tensor) -> Tensor:
 
 class PNet(Baseline):
     """Score: 0.2 of the mean absolute image difference and 0.8 of the structure difference, both on a scale of 0 to 1."""
+
+    title, kind = "P-Net", "RB"
 
     def prepare(self, images: Tensor) -> None:
         width, channels = self.config.width, images.shape[1]
@@ -67,13 +70,9 @@ class PNet(Baseline):
         x_hat, pixel, edges = self.errors(x)
         adversarial = F.softplus(-self.Ds(x_hat)[0]).mean()
         loss = LAMBDA_ADV * adversarial + LAMBDA_PIXEL * pixel.mean() + LAMBDA_STRUCTURE * edges.mean()
-        self.optimisers["G"].zero_grad()
-        loss.backward()
-        self.optimisers["G"].step()
+        descend(self.optimisers["G"], loss)
         real_or_rebuilt = L_bce(self.Ds(x)[0], self.Ds(x_hat.detach())[0])
-        self.optimisers["Ds"].zero_grad()
-        real_or_rebuilt.backward()
-        self.optimisers["Ds"].step()
+        descend(self.optimisers["Ds"], real_or_rebuilt)
         return {"L_pixel": pixel.mean(), "L_structure": edges.mean(), "L_adv": adversarial, "L_bce": real_or_rebuilt}
 
     def score_batch(self, x: Tensor) -> Tensor:

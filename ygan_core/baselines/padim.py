@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from ygan_core.baselines.base import Baseline
+from ygan_core.baselines.base import BATCH, Baseline
 from ygan_core.imagenet import feature_maps, frozen_network, network_input
 from ygan_core.scores import to_input
 
@@ -40,11 +40,14 @@ def gaussians(batches) -> tuple[Tensor, Tensor]:
 class PaDiM(Baseline):
     """Score: the largest Mahalanobis distance over the positions, after smoothing."""
 
+    title, kind = "PaDiM", "PC"
     trains = False
     knows = "ImageNet weights"
 
     def prepare(self, images: Tensor) -> None:
-        self.frozen = (frozen_network()[0].to(self.device),)  # in a tuple, so that no checkpoint holds its weights
+        self.frozen = (
+            frozen_network()[0].to(self.device, memory_format=torch.channels_last),
+        )  # in a tuple, so that no checkpoint holds its weights
         self.register_buffer("drawn", torch.randperm(FILTERS)[:DIMENSIONS], persistent=False)
 
     def embed(self, x: Tensor) -> Tensor:
@@ -54,12 +57,13 @@ class PaDiM(Baseline):
         return torch.cat(maps, dim=1)[:, self.drawn].flatten(2).mT
 
     def finish(self, images: Tensor) -> None:
-        mean, covariance = gaussians(self.embed(to_input(part.to(self.device))) for part in images.split(256))
+        exact = "cpu" if self.device.type == "mps" else self.device  # MPS has no float64
+        mean, covariance = gaussians(self.embed(to_input(part.to(self.device))).to(exact) for part in images.split(BATCH))
         # |L^-1 (x - mean)| is Mahalanobis' distance where L L^T is the covariance
         unit = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device).expand_as(covariance)
         whitening = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), unit, upper=False)
-        self.register_buffer("mean", mean.float(), persistent=False)
-        self.register_buffer("whitening", whitening.float(), persistent=False)
+        self.register_buffer("mean", mean.float().to(self.device), persistent=False)
+        self.register_buffer("whitening", whitening.float().to(self.device), persistent=False)
 
     def distances(self, embedding: Tensor) -> Tensor:
         """Mahalanobis' distance at each position: (B, P, 100) -> (B, P)."""

@@ -59,6 +59,8 @@ class UNet(nn.Module):
 class SkipGANomaly(Baseline):
     """A U-Net that must reconstruct normal images, in pixels and in the features of Ds (section 3 of the paper)."""
 
+    title, kind = "Skip-GANomaly", "RB"
+
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width
         self.G = UNet(channels, size, width)

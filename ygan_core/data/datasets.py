@@ -76,8 +76,8 @@ class _Source:
 
 DATASETS = {
     "mnist": _Source("MNIST", "MNIST/raw", _MNIST_CLASSES, tv.MNIST),
-    "fmnist": _Source("Fashion-MNIST", "FashionMNIST/raw", _FMNIST_CLASSES, tv.FashionMNIST),
-    "cifar10": _Source("CIFAR-10", "cifar-10-batches-py", _CIFAR10_CLASSES, tv.CIFAR10),
+    "fmnist": _Source("FMNIST", "FashionMNIST/raw", _FMNIST_CLASSES, tv.FashionMNIST),
+    "cifar10": _Source("CIFAR10", "cifar-10-batches-py", _CIFAR10_CLASSES, tv.CIFAR10),
     "plantvillage": _Source("PlantVillage", "PlantVillage"),
 }
 

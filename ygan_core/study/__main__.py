@@ -107,9 +107,8 @@ def list_jobs(study: Study) -> int:
         print(f"{number:4} {job.id:62} {states[job.id]:8} {minutes}".rstrip())
     left = sum(cost[job.id] for job in study.jobs if states[job.id] != "done")
     counts = ", ".join(f"{n} {state}" for state, n in collections.Counter(states.values()).items())
-    print(
-        f"{len(study.jobs)} jobs: {counts}. Left: about {left / 60:.1f} minutes of one worker of this machine ({study.precision})."
-    )
+    minutes = f"about {left / 60:.1f} minutes of one worker of this machine ({study.precision})"
+    print(f"{len(study.jobs)} jobs: {counts}. Left: {minutes}.")
     return OK
 
 

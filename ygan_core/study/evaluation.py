@@ -1,4 +1,4 @@
-"""What is measured on a trained model: scores, latents, AUC, rates. Section 4.2; for Color-MNIST, probes and swaps (section 5)."""
+"""What is measured on a trained model: scores, latents, AUC, rates (section 4.2); on Color-MNIST probes, swaps (5)."""
 
 from __future__ import annotations
 

@@ -148,8 +148,8 @@ def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, f
                     if left.pop(job_id, None):
                         done = 1 - sum(cost[j] for j in left) / total
                         after = (time.perf_counter() - start) * (1 / done - 1)
-                        line = f"{len(jobs) - len(left)} of {len(jobs)}: {why or f'{job_id} done'}, about {after / 60:.1f} min left"
-                        bar.write(line)
+                        place = f"{len(jobs) - len(left)} of {len(jobs)}"
+                        bar.write(f"{place}: {why or f'{job_id} done'}, about {after / 60:.1f} min left")
                         yield job_id, why
                         continue
                 bar.update(round(total - sum(cost[j] * _left(study, job) for j, job in left.items())) - bar.n)

@@ -34,8 +34,8 @@ from ygan_core.data.color import colourise
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.model import YGAN
 from ygan_core.study.evaluation import OWN, each_epoch, evaluate, evaluate_rival, prepare
-from ygan_core.study.variants import VARIANTS, classifier, variant
-from ygan_core.study.weak_labels import WeakLabels, purity, weak_labels
+from ygan_core.study.variants import VARIANTS, classifier, configuration, variant
+from ygan_core.study.weak_labels import FORMS, WeakLabels, purity, weak_labels
 from ygan_core.train import Callback, build, checkpoints, train, write_atomically
 
 TRAINING_VERSION = 2  # raised when the same config gives other numbers: every job then has a new id
@@ -303,18 +303,16 @@ class Study:
         """The trainings of section 5; the one to show first."""
         return [self.run(job) for job in self.select(dataset="color_mnist")]
 
-    def weak_labels(self, config: Config) -> WeakLabels:
-        """The clusters of a cell's training images (section 6.3), made once: results/<profile>/weak_labels/."""
+    def weak_labels(self, config: Config) -> dict[str, WeakLabels]:
+        """The clusters of a cell's training images (section 6.3), by form, made once: results/<profile>/weak_labels/."""
         data, parts = prepare(config)
         path = self.folder / "weak_labels" / f"{config.dataset}-{config.held_out}-{parts.hash}.npz"
         try:
             with np.load(path) as kept:
-                silhouette = dict(zip(kept["tried"].tolist(), kept["silhouette"].tolist(), strict=True))
-                return WeakLabels(torch.from_numpy(kept["labels"]), int(kept["k"]), silhouette, str(kept["network"]))
+                return {form: _unpacked(kept, form) for form in FORMS}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             made = weak_labels(data.images[parts.train], config.split_seed, self.device)
-        arrays = dict(labels=made.labels.numpy(), k=made.k, network=made.network)
-        arrays |= dict(tried=list(made.silhouette), silhouette=list(made.silhouette.values()))
+        arrays = {f"{form}/{key}": array for form, clusters in made.items() for key, array in _packed(clusters).items()}
         write_atomically(path, lambda p: np.savez(p, **arrays))
         return made
 
@@ -361,10 +359,14 @@ class Study:
             arrays, measured = evaluate_rival(rival, data, parts)
             self._save_trained(folder, history, state)
         else:
-            clusters = self.weak_labels(config) if config.dataset != "color_mnist" else None
+            clusters = self.weak_labels(config) if config.dataset != "color_mnist" else {}
+            trained_with = next(iter(clusters.values()), None)
             if config.labels == "weak":
-                measured = {"clusters": clusters.k, "purity": purity(clusters.labels, y)}
-                y = clusters.labels
+                measured = {"classes": len(y.unique())}
+                for form, suffix in zip(FORMS, ("", "_as_written"), strict=True):
+                    found = clusters[form]
+                    measured |= {f"clusters{suffix}": found.k, f"purity{suffix}": purity(found.labels, y)}
+                y = trained_with.labels
             else:
                 measured = {}
             if not is_trained(run):  # else only what was measured is lost, and made again
@@ -372,7 +374,7 @@ class Study:
                 trainer = train(config, images, y, folder, self.device, self.precision, callbacks, title, measure)
                 self._save_trained(folder, trainer.history, trainer.model.state_dict())
             model = run.model().to(self.device)
-            arrays, found = evaluate(model, config, data, parts, y, clusters and clusters.labels)
+            arrays, found = evaluate(model, config, data, parts, y, trained_with and trained_with.labels)
             measured |= found
         write_atomically(folder / "test.npz", lambda p: np.savez(p, **arrays))
         about = {
@@ -382,6 +384,7 @@ class Study:
             "metrics": measured,
             "split": parts.hash,
             "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
+            **({"network": trained_with.network} if config.labels == "weak" else {}),
             "device": self.device,
             "precision": self.precision,
             "threads": torch.get_num_threads(),
@@ -419,7 +422,7 @@ RUNS_COLUMNS = [
 def _rows(run: Run) -> list[tuple]:
     c = run.config
     held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
-    about = (c.dataset, c.held_out, held_out, c.method, c.variant, c.labels, c.label, c.width, c.epochs, c.seed)
+    about = (c.dataset, c.held_out, held_out, c.method, c.variant, c.labels, configuration(c), c.width, c.epochs, c.seed)
     about_run = run.about
     numbers = {**run.metrics, "inference_us": about_run["inference_us"], "training_seconds": about_run["seconds"]}
     numbers["training_images"] = about_run["images"]["train"]
@@ -429,6 +432,18 @@ def _rows(run: Run) -> list[tuple]:
         seen = [name for name in ("auc", "normal_accuracy") if name in run.losses]
         rows += [(*about, "best_on_test", best, name, run.losses.loc[best, name], run.job.id) for name in seen]
     return rows
+
+
+def _packed(clusters: WeakLabels) -> dict[str, np.ndarray]:
+    tried, silhouette = zip(*clusters.silhouette.items(), strict=True)
+    labels = clusters.labels.numpy()
+    return dict(labels=labels, k=clusters.k, tried=tried, silhouette=silhouette, network=clusters.network)
+
+
+def _unpacked(kept, form: str) -> WeakLabels:
+    arrays = {key: kept[f"{form}/{key}"] for key in ("labels", "k", "tried", "silhouette", "network")}
+    silhouette = dict(zip(arrays["tried"].tolist(), arrays["silhouette"].tolist(), strict=True))
+    return WeakLabels(torch.from_numpy(arrays["labels"]), int(arrays["k"]), silhouette, str(arrays["network"]))
 
 
 def _is_locked(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ygan_core.config import Config, ConfigError
+from ygan_core.config import CONFIGURATIONS, Config, ConfigError
 
 VARIANTS = {
     "full": {},
@@ -31,3 +31,10 @@ def variant(config: Config, name: str) -> Config:
 def classifier(config: Config) -> Config:
     """`config` as the Classifier control: the same data, epochs and score."""
     return replace(config, method="classifier", **CLASSIFIER)
+
+
+def configuration(config: Config) -> str:
+    """Its configuration's label, without what its variant or method changes: those have names of their own."""
+    own = replace(Config(), **CONFIGURATIONS[config.name])
+    changes = {**VARIANTS[config.variant], **(CLASSIFIER if config.method == "classifier" else {})}
+    return replace(config, **{key: getattr(own, key) for key in changes}).label

@@ -1,4 +1,9 @@
-"""Labels made without labels (section 6.3, Table 6): ImageNet features -> PCA -> k-means, k by the average silhouette."""
+"""Labels made without labels (section 6.3, Table 6): ImageNet features -> PCA -> k-means, k by the average silhouette.
+
+Done as the section is written, the silhouette picks two clusters nearly everywhere, whose purity is a fifth. Cosine distances
+bring back the paper's nine to twelve, so that is the form that Y-GAN* is trained with here; both are always reported. The form
+was chosen once, on MNIST and FMNIST and CIFAR10 with 9 held out, by its number of clusters and its purity: not by any AUC.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +47,21 @@ class WeakLabels:
     network: str
 
 
-def weak_labels(images: Tensor, seed: int = 0, device: str | torch.device = "cpu", cosine: bool = False) -> WeakLabels:
-    """Cluster assignments in place of the classes of normal images, uint8 (n, C, S, S); the same seed gives the same (6.3).
+FORMS = {"cosine": True, "as_written": False}  # the first is trained with
 
-    cosine: see `cluster`. Raises ConfigError where fewer than 21 images differ (20 clusters need more) or packages are missing.
+
+def weak_labels(images: Tensor, seed: int = 0, device: str | torch.device = "cpu") -> dict[str, WeakLabels]:
+    """Cluster assignments in place of the classes of normal images, uint8 (n, C, S, S), by form; the same seed gives the same.
+
+    Raises ConfigError where fewer than 21 images differ (20 clusters need more) or packages are missing.
     """
     if len(images.flatten(1).unique(dim=0)) <= CLUSTERS[-1]:
         raise ConfigError(f"weak labels need at least {CLUSTERS[-1] + 1} different images: take more images per class")
     features, network = imagenet_features(images, device)
-    labels, silhouette = cluster(features, seed, cosine)
-    return WeakLabels(labels, int(labels.max()) + 1, silhouette, network)
+    found = {form: cluster(features, seed, cosine) for form, cosine in FORMS.items()}
+    return {
+        form: WeakLabels(labels, int(labels.max()) + 1, silhouette, network) for form, (labels, silhouette) in found.items()
+    }
 
 
 def cluster(features: Tensor, seed: int = 0, cosine: bool = False) -> tuple[Tensor, dict[int, float]]:

@@ -17,7 +17,7 @@ from ygan_core.data import DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
 from ygan_core.losses import L_con
 from ygan_core.model import YGAN
-from ygan_core.scores import decode, to_image, to_input
+from ygan_core.scores import decode, to_image
 from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, centres, show_grid, title
 from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.train import TERMS
