@@ -384,7 +384,7 @@ class Study:
             "metrics": measured,
             "split": parts.hash,
             "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
-            **({"network": trained_with.network} if config.labels == "weak" else {}),
+            **({"weak_labels": _about(clusters)} if config.labels == "weak" else {}),
             "device": self.device,
             "precision": self.precision,
             "threads": torch.get_num_threads(),
@@ -432,6 +432,11 @@ def _rows(run: Run) -> list[tuple]:
         seen = [name for name in ("auc", "normal_accuracy") if name in run.losses]
         rows += [(*about, "best_on_test", best, name, run.losses.loc[best, name], run.job.id) for name in seen]
     return rows
+
+
+def _about(clusters: dict[str, WeakLabels]) -> dict:
+    silhouette = {form: found.silhouette for form, found in clusters.items()}
+    return {"network": next(iter(clusters.values())).network, "silhouette": silhouette}
 
 
 def _packed(clusters: WeakLabels) -> dict[str, np.ndarray]:

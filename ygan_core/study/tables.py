@@ -17,6 +17,7 @@ from scipy.stats import wilcoxon
 from ygan_core.baselines import RIVALS
 from ygan_core.data import COLOURS, DATASETS
 from ygan_core.data.datasets import REPOSITORY
+from ygan_core.study.figures.scores import LATER, PAPERS
 from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.study.variants import VARIANTS, configuration
 from ygan_core.train import write_atomically
@@ -296,14 +297,10 @@ def weak_labels(runs: list[Run]) -> pd.DataFrame:
                 "purity, paper": PURITY[c.dataset],
                 "purity, as written": m["purity_as_written"],
                 "purity, cosine": m["purity"],
-                "network": run.about["network"],
+                "network": run.about["weak_labels"]["network"],
             }
         )
     return pd.DataFrame(rows).set_index(["dataset", "held out"]) if rows else pd.DataFrame()
-
-
-SCORES = ("s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "s")  # Fig. 8
-LATER = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
 
 
 def scores(runs: list[Run]) -> pd.DataFrame:
@@ -314,9 +311,9 @@ def scores(runs: list[Run]) -> pd.DataFrame:
     rows = []
     for (data, label), group in grouped(runs, lambda run: (run.config.dataset, configuration(run.config))).items():
         row = {"dataset": TITLES[data], "configuration": label, "n": len({run.config.held_out for run in group})}
-        rows.append(row | {name: _mean(run.metrics.get(f"auc_{name}", np.nan) for run in group) for name in (*SCORES, *LATER)})
+        rows.append(row | {name: _mean(run.metrics.get(f"auc_{name}", np.nan) for run in group) for name in (*PAPERS, *LATER)})
     table = pd.DataFrame(rows).set_index(["dataset", "configuration"]) if rows else pd.DataFrame()
-    table.attrs["best_in_row"] = [*SCORES, *LATER]
+    table.attrs["best_in_row"] = [*PAPERS, *LATER]
     return table
 
 

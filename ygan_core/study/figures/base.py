@@ -64,7 +64,9 @@ def show_grid(ax: Axes, tiles: Tensor, gap_after_first: bool = False) -> None:
     for i in range(rows):
         for j in range(columns):
             x, y = j + gap * (j > 0), i + gap * (i > 0)
-            ax.imshow(tiles[i, j].permute(1, 2, 0), extent=(x + 0.03, x + 0.97, y + 0.97, y + 0.03), interpolation="nearest")
+            ax.imshow(
+                tiles[i, j].permute(1, 2, 0).numpy(), extent=(x + 0.03, x + 0.97, y + 0.97, y + 0.03), interpolation="nearest"
+            )
     ax.set(xlim=(0, columns + gap), ylim=(rows + gap, 0), aspect="equal")
     ax.tick_params(length=0)
     sns.despine(ax=ax, left=True, bottom=True)

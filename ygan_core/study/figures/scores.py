@@ -185,8 +185,36 @@ def _with_accuracy(study: Study) -> list[Job]:
     return study.select(method=("ygan", "classifier"), labels="true", score="s")
 
 
+def silhouette(runs: list[Run]) -> Figure:
+    """How many clusters? The average silhouette of k-means with k clusters (section 6.3), a panel a dataset, a line a class held
+    out: filled as it is done here, with cosine distances, hollow as the section is written. Dashed: the number of true classes.
+    """
+    groups = {}
+    for run in runs:
+        groups.setdefault(run.config.dataset, []).append(run)
+    fig, axes = plt.subplots(1, max(len(groups), 2), figsize=(max(2.3 * len(groups), 6.4), 2.6), squeeze=False)
+    for ax in axes.flat[len(groups) :]:
+        ax.set_axis_off()
+    for ax, own in zip(axes.flat, groups.values(), strict=False):
+        for run in own:
+            colour = CLASS_COLOURS[max(run.config.held_out, 0)]
+            for form, face in (("cosine", colour), ("as_written", "white")):
+                curve = run.about["weak_labels"]["silhouette"][form]
+                k = [int(number) for number in curve]
+                ax.plot(k, curve.values(), color=colour, marker="o", ms=4, mfc=face, lw=0.8)
+        ax.axvline(own[0].metrics["classes"], color="grey", lw=0.8, ls="--", zorder=0)
+        ax.set(title=heading(own), xlabel="clusters $k$")
+        ax.set_xticks(range(2, 21, 3))
+    axes[0, 0].set_ylabel("average silhouette")
+    line = dict(color="dimgrey", marker="o", ms=4, lw=0.8)
+    handles = [plt.Line2D([], [], mfc=face, **line) for face in ("dimgrey", "white")]
+    fig.legend(handles, ("cosine", "as written"), loc="outside lower center", ncols=2)
+    return fig
+
+
 VIEWS = {
     "fig8": View(fig8, ygan_jobs),
     "score_distributions": View(score_distributions, first_of_each),
     "accuracy_plot": View(accuracy_plot, _with_accuracy),
+    "silhouette": View(silhouette, lambda study: study.select(labels="weak")),
 }
