@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, fields, replace
 
-
 DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
 
 

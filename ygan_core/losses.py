@@ -71,7 +71,7 @@ def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
 
 
 def L_G(terms: dict[str, Tensor], lambdas: dict[str, float | Tensor]) -> Tensor:
-    """Eq. 10, the generator's objective: the terms that `lambdas` names, L_rec, L_adv, L_s, L_r and L_con, each with its weight."""
+    """Eq. 10, the generator's objective: the terms that `lambdas` names (L_rec, L_adv, L_s, L_r, L_con), each weighted."""
     return sum(weight * terms[name] for name, weight in lambdas.items())
 
 

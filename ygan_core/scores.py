@@ -131,7 +131,10 @@ def all_scores(
 
 @torch.inference_mode()
 def classify(model: YGAN, images: Tensor, batch_size: int = 512) -> Tensor:
-    """C(E_s(x)), all that Eq. 12 needs: images uint8 (n, C, S, S) -> logits (n, N) on the CPU. Leaves the model in eval mode."""
+    """C(E_s(x)), all that Eq. 12 needs: images uint8 (n, C, S, S) -> logits (n, N) on the CPU.
+
+    Leaves the model in eval mode.
+    """
     model.eval()
     device = next(model.parameters()).device
     return torch.cat([model.C(model.encode_s(to_input(batch.to(device)))).cpu() for batch in images.split(batch_size)])

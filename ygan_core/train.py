@@ -53,8 +53,8 @@ class Trainer:
     """One training under way: networks, both optimisers, the random state and the place in the schedule.
 
     images: uint8 (n, C, S, S), normal ones only, in memory or memory-mapped; labels: int64 (n,) in [0, N). precision: float32,
-    or bfloat16 for the convolutions (weights, latents and losses stay float32). captured: whether a CUDA device replays the step
-    as one graph. Raises ConfigError where n is under one batch.
+    or bfloat16 for the convolutions (weights, latents and losses stay float32). captured: whether a CUDA device replays the
+    step as one graph. Raises ConfigError where n is under one batch.
     """
 
     def __init__(

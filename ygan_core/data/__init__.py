@@ -1,7 +1,7 @@
 """The data of the paper: four datasets as uint8 tensors (`load`), Color-MNIST (`color_mnist`), the protocol (`split`)."""
 
-from ygan_core.data.color import COLOURS
 from ygan_core.data.augment import augment
+from ygan_core.data.color import COLOURS
 from ygan_core.data.datasets import DATASETS, DataError, Dataset, color_mnist, data_root, load
 from ygan_core.data.protocol import Split, anomalous, species, split, sub_classes
 

@@ -18,7 +18,8 @@ class Split:
     """Indices into a dataset, int64. No image is in two parts; no anomaly outside `test_anomalous`.
 
     train: 80 % of the normal images, less `calibration`, the 5 % of them that are left untrained (thresholds, validation);
-    test_normal, test_anomalous: the test set, equally many of both if it is balanced; held_back: all of the other 20 % of the normal images.
+    test_normal, test_anomalous: the test set, equally many of both if it is balanced; held_back: all of the other 20 % of
+    the normal images.
     """
 
     train: Tensor
@@ -42,7 +43,7 @@ class Split:
 
 
 def anomalous(data: Dataset, held_out: int) -> Tensor:
-    """Which images are anomalies, bool (n,): those of class `held_out`, or at -1 (PlantVillage) the leaves that are not healthy."""
+    """Which images are anomalies, bool (n,): those of class `held_out`; at -1 (PlantVillage) leaves not healthy."""
     if held_out >= 0:
         return data.labels == held_out
     return ~torch.tensor([name.endswith("healthy") for name in data.classes])[data.labels]

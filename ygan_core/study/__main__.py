@@ -1,4 +1,4 @@
-"""The command line: python -m ygan_core.study all | list | run | benchmark. run_all.sh is a thin door to `all`."""
+"""The command line: python -m ygan_core.study all | list | run | draw | benchmark. run_all.sh is a thin door to `all`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ygan_core.study import Job, Study
 from ygan_core.study.executors import costs, run_jobs
 from ygan_core.study.figures import FIGURES, draw
 from ygan_core.study.notebooks import execute, is_done, needs, notebooks, output
+from ygan_core.study.page import write_page
 from ygan_core.study.tables import TABLES, tabulate
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -62,24 +63,43 @@ def run_all(study: Study, options: argparse.Namespace) -> int:
     skipped = [part.name for part in chosen if part not in todo]
     needed = {job.id: job for part in todo for job in part.jobs}
     missing = [job for job in needed.values() if not study.find(job)]
-    broken = run_jobs(study, list(needed.values()), options.jobs, retry=options.retry) if todo else {}
+    broken = run_jobs(study, list(needed.values()), options.jobs, retry=options.retry) if missing else {}
     failed += broken.values()
     done += [job.id for job in missing if job.id not in broken]
     skipped += [job_id for job_id in needed if job_id not in {job.id for job in missing}]
     for number, part in enumerate(todo, 1):
         print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
-        if lacks := [job.id for job in part.jobs if job.id in broken]:
-            failed.append(f"{part.name}: needs {lacks[0]}, which failed")
-        elif error := _attempt(part.make):
+        if error := _attempt(part.make):
             failed.append(f"{part.name}: {error}")
         else:
             done.append(f"{part.name}: {part.where}")
+    if todo or not (study.folder / "index.html").exists():
+        done.append(f"page: {write_page(study)}")
 
     print(f"\nprofile {study.profile}, {(time.perf_counter() - start) / 60:.1f} minutes, results in {study.folder}")
     for title, lines in (("done", done), ("skipped, there already", skipped), ("failed", failed)):
         if lines:
             print(f"{title}: {len(lines)}")
             print("\n".join(f"  {line}" for line in lines))
+    return FAILED if failed else OK
+
+
+def draw_all(study: Study, options: argparse.Namespace) -> int:
+    """Make tables, figures and the page anew from what is done, and train nothing. Returns the exit status."""
+    views = {**FIGURES, **TABLES}
+    if unknown := [name for name in options.names if name not in views]:
+        raise ConfigError(f"no {', '.join(unknown)}: choose from {', '.join(views)}")
+    failed = []
+    for name in options.names or views:
+        runs = [run for job in views[name].jobs(study) if (run := study.find(job))]
+        if not runs:
+            print(f"{name}: not drawn, none of its trainings is done")
+        elif error := _attempt(lambda name=name, runs=runs: (draw if name in FIGURES else tabulate)(study, name, runs)):
+            failed.append(f"{name}: {error}")
+        else:
+            print(f"{name}: made of {len(runs)} of {len(views[name].jobs(study))} trainings", flush=True)
+    print(f"page: {write_page(study)}")
+    print("\n".join(failed), end="\n" * bool(failed), file=sys.stderr)
     return FAILED if failed else OK
 
 
@@ -152,7 +172,8 @@ def parser() -> argparse.ArgumentParser:
     e("--set", nargs="+", action="extend", type=_setting, default=[], metavar="KEY=VALUE", help="epochs=3, say")
     working = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     w = working.add_argument
-    w("--jobs", type=_count, default=1, metavar="N", help="train in N processes side by side, a thread each; default 1")
+    default = "as many as there are cores, eight at the most, and one on a GPU"
+    w("--jobs", type=_count, metavar="N", help=f"train in N processes side by side, a thread each; default {default}")
     w("--retry", action="store_true", help="try again what failed before")
 
     def verb(name: str, what: str, *shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -163,6 +184,8 @@ def parser() -> argparse.ArgumentParser:
     a.add_argument("--list", action="store_true", help="say what there is and whether it is done, and do nothing")
     a.add_argument("--force", action="store_true", help="make parts anew that are there already; trained networks are kept")
     verb("list", "every training of the study, its state and what it will take here", everywhere)
+    d = verb("draw", "make tables, figures and the page anew from what is trained, and train nothing", everywhere)
+    d.add_argument("names", nargs="*", metavar="NAME", help="only these figures and tables")
     r = verb("run", "train jobs, all of them if none is named, and rebuild runs.csv", everywhere, working)
     r.add_argument("ids", nargs="*", metavar="ID", help="jobs, as `list` names them")
     r.add_argument("--index", type=int, metavar="I", help="the job with this number in `list`, for arrays of a batch system")
@@ -191,9 +214,9 @@ def main(arguments: list[str] | None = None) -> int:
         study = Study(options.profile, options.results, options.device, options.precision, dict(options.set))
         if options.verb == "list":
             return list_jobs(study)
-        if options.verb == "run":
+        if options.verb in ("run", "draw"):
             _writable(study.folder)
-            return run_some(study, options)
+            return (run_some if options.verb == "run" else draw_all)(study, options)
         known = parts(study)
         if unknown := [name for name in options.only if name not in known]:
             raise ConfigError(f"--only: no {', '.join(unknown)}: choose from {', '.join(known)}")

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import torch
+from joblib import cpu_count
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
@@ -86,21 +87,24 @@ def _noise(config: Config, count: int):
     return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), torch.arange(count) % 9
 
 
-def run_jobs(study: Study, jobs: list[Job], workers: int = 1, scheduler: str = "", retry: bool = False) -> dict[str, str]:
+def run_jobs(
+    study: Study, jobs: list[Job], workers: int | None = None, scheduler: str = "", retry: bool = False
+) -> dict[str, str]:
     """Run what is not done, on `workers` processes or on the Dask cluster at `scheduler`. Returns {id: why} of what failed.
 
-    runs.csv is rebuilt at the end, whatever happened.
+    workers: by default a process a core, eight at the most; one on a GPU. runs.csv is rebuilt at the end, whatever happened.
     """
     todo = [job for job in jobs if not study.find(job)]
     if not todo:
         study.write_runs()
         return {}
+    workers = workers or (min(cpu_count(), 8) if study.device == "cpu" else 1)
     cost = costs(study, todo)
     for job in todo if retry else []:
         study.forget_failure(job)
     todo.sort(key=lambda job: -cost[job.id])
     total = sum(cost.values())
-    share = max(total / max(workers, 1), max(cost.values()))
+    share = max(total / workers, max(cost.values()))
     print(f"{len(todo)} of {len(jobs)} jobs to do, about {total / 60:.1f} minutes of one worker, {share / 60:.1f} of {workers}")
     study.folder.mkdir(parents=True, exist_ok=True)
     try:

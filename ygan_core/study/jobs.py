@@ -295,13 +295,29 @@ class Study:
         finally:
             lock.release()
 
+    def runs(self, jobs: Iterable[Job]) -> list[Run]:
+        """The runs of jobs, trained where they are missing. One that fails is named and left out: the others count still.
+
+        Raises JobFailed where none is left.
+        """
+        found, failed = [], None
+        for job in jobs:
+            try:
+                found.append(self.run(job))
+            except JobFailed as error:
+                failed = error
+                print(error, flush=True)
+        if failed and not found:
+            raise failed
+        return found
+
     def forget_failure(self, job: Job) -> None:
         """Let a job that failed be tried again."""
         (self.path(job) / "error.txt").unlink(missing_ok=True)
 
     def color_mnist(self) -> list[Run]:
         """The trainings of section 5; the one to show first."""
-        return [self.run(job) for job in self.select(dataset="color_mnist")]
+        return self.runs(self.select(dataset="color_mnist"))
 
     def weak_labels(self, config: Config) -> dict[str, WeakLabels]:
         """The clusters of a cell's training images (section 6.3), by form, made once: results/<profile>/weak_labels/."""

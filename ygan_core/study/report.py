@@ -14,12 +14,11 @@ import pandas as pd
 
 from ygan_core.config import PROFILES
 from ygan_core.study.figures import FIGURES
+from ygan_core.study.figures.scores import LATER, PAPERS, rank_correlation
 from ygan_core.study.jobs import Run, Study
 from ygan_core.study.tables import (
     CHANCE,
-    LATER,
     PURITY,
-    SCORES,
     TABLES,
     TITLES,
     by_seed,
@@ -190,10 +189,10 @@ def fig8(runs: list[Run]) -> str:
     for data, group in grouped(runs, lambda run: run.config.dataset).items():
         found = {
             name: np.mean([run.metrics[f"auc_{name}"] for run in group])
-            for name in (*SCORES, *LATER)
+            for name in (*PAPERS, *LATER)
             if all(f"auc_{name}" in run.metrics for run in group)
         }
-        own = {name: auc for name, auc in found.items() if name in SCORES}
+        own = {name: auc for name, auc in found.items() if name in PAPERS}
         best, later = max(own, key=own.get), [name for name in LATER if found.get(name, 0) > found["s"] + NEAR]
         said = "agrees" if best == "s" else "too close to call" if own[best] - own["s"] <= NEAR else "does not agree"
         after = (
@@ -212,14 +211,12 @@ def accuracy_plot(runs: list[Run]) -> str:
     """Does the AUC follow the accuracy on normal images?"""
     lines = []
     for data, group in grouped(runs, lambda run: run.config.dataset).items():
-        pairs = pd.DataFrame(
-            [(r.metrics["normal_accuracy"], r.metrics["auc"]) for r in group if "normal_accuracy" in r.metrics]
-        )
-        if len(pairs) >= 5:
-            rank = pairs.corr("spearman").iloc[0, 1]
-            lines.append(f"- {TITLES[data]}: Spearman's rank correlation {rank:+.2f} over {len(pairs)} networks.")
+        measured = [run for run in group if "normal_accuracy" in run.metrics]
+        if len(measured) >= 5:
+            rank = rank_correlation(measured)
+            lines.append(f"- {TITLES[data]}: Spearman's rank correlation {rank:+.2f} over {len(measured)} networks.")
         else:
-            lines.append(f"- {TITLES[data]}: {_count(len(pairs), 'network')}, too few for a correlation.")
+            lines.append(f"- {TITLES[data]}: {_count(len(measured), 'network')}, too few for a correlation.")
     return "\n".join(lines)
 
 
@@ -245,5 +242,5 @@ VERDICTS: dict[str, Callable[[list[Run]], str]] = {
 def verdict(study: Study, name: str) -> str:
     """The verdict on a table or figure, from the runs it was made of, as Markdown, with the profile's name above it."""
     view = {**TABLES, **FIGURES}[name]
-    runs = [study.run(job) for job in view.jobs(study)]
+    runs = study.runs(view.jobs(study))
     return f"**Profile `{study.profile}`** ({PROFILES[study.profile].purpose}).\n\n{VERDICTS[name](runs)}"

@@ -364,7 +364,7 @@ TABLES = {
 def tabulate(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
     """Make a table from `runs` (the study's where none are given), save it, and return it."""
     view = TABLES[name]
-    runs = [study.run(job) for job in view.jobs(study)] if runs is None else runs
+    runs = study.runs(view.jobs(study)) if runs is None else runs
     table = view.make(runs)
     folder = study.folder / "tables"
     write_atomically(folder / f"{name}{suffix}.csv", lambda path: table.to_csv(path, float_format="%.6f"))

@@ -26,7 +26,7 @@ NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
 
 def draw_view(study: Study, view: View, name: str, runs: list[Run] | None, suffix: str) -> Figure:
     """Draw a figure from `runs` (the study's where none are given), save it as PNG and PDF with a JSON, and return it."""
-    runs = [study.run(job) for job in view.jobs(study)] if runs is None else runs
+    runs = study.runs(view.jobs(study)) if runs is None else runs
     with plt.style.context(STYLE):
         fig = view.make(runs)
         folder = study.folder / "figures"

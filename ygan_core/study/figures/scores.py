@@ -186,8 +186,9 @@ def _with_accuracy(study: Study) -> list[Job]:
 
 
 def silhouette(runs: list[Run]) -> Figure:
-    """How many clusters? The average silhouette of k-means with k clusters (section 6.3), a panel a dataset, a line a class held
-    out: filled as it is done here, with cosine distances, hollow as the section is written. Dashed: the number of true classes.
+    """How many clusters? The average silhouette of k-means with k clusters (section 6.3), a panel a dataset, a line a class
+    held out: filled as it is done here, with cosine distances, hollow as the section is written. Dashed: how many true
+    classes there are.
     """
     groups = {}
     for run in runs:
