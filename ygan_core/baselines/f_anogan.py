@@ -88,7 +88,8 @@ def _init(module: nn.Module) -> None:
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, generated: Tensor, alpha: Tensor) -> Tensor:
     """WGAN-GP: mean (||grad critic(between)||_2 - 1)^2, `between` on the line from x to generated, at alpha (B, 1, 1, 1)."""
-    between = (x + alpha * (generated - x)).detach().requires_grad_()
+    # not a leaf: counting floating-point operations (FlopCounterMode) fails on one that enters a module
+    between = x.clone().requires_grad_() + alpha * (generated - x)
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 

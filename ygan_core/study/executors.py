@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import multiprocessing
 import os
 import time
@@ -17,7 +18,6 @@ from dataclasses import replace
 
 import torch
 from joblib import cpu_count
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from ygan_core.baselines import RIVALS
@@ -37,54 +37,54 @@ def images_seen(config: Config) -> float:
     """About how many images a training sees, over all epochs."""
     per_class = config.images_per_class or IMAGES[config.source][config.dataset]
     classes = 10 if config.dataset == "plantvillage" else 9
-    return per_class * classes * TRAINED_ON * config.epochs
-
-
-def flops(config: Config) -> float:
-    """Floating-point operations of a whole training, counted over one real step of it."""
-    per_image = _flops_per_image(
-        replace(config, seed=0, split_seed=0, held_out=min(config.held_out, 0), epochs=1, labels="true")
-    )
-    return per_image * images_seen(config)
-
-
-@functools.cache
-def _flops_per_image(config: Config) -> float:
-    batch = 8
-    config = replace(config, batch_size=batch, augmentation="none")
-    images, labels = _noise(config, batch)
-    with FlopCounterMode(display=False) as counter:
-        if config.method in RIVALS:
-            if not RIVALS[config.method].trains:
-                return 0.0
-            RIVALS[config.method](config).fit(images)
-        else:
-            Trainer(config, images, labels).epoch()
-    return counter.get_total_flops() / batch
-
-
-def flops_per_second(study: Study) -> float:
-    """What one worker of this machine does, from a second of training at the width of the study."""
-    config = replace(study.select(dataset="mnist", method="ygan")[0].config, epochs=10**6, augmentation="none")
-    trainer = Trainer(config, *_noise(config, 4 * config.batch_size), study.device, study.precision)
-    trainer.epoch()
-    seconds, done = 0.0, 0
-    while seconds < 1:
-        seconds += trainer.epoch()["seconds"]
-        done += trainer.steps * config.batch_size
-    return _flops_per_image(replace(config, seed=0, held_out=0, epochs=1)) * done / seconds
+    trains = config.method not in RIVALS or RIVALS[config.method].trains
+    return per_class * classes * TRAINED_ON * (config.epochs if trains else 1)
 
 
 def costs(study: Study, jobs: Iterable[Job]) -> dict[str, float]:
-    """What each job will take on one worker of this machine, in seconds, by id: the training, and something for the rest."""
-    rate = flops_per_second(study)
-    return {job.id: 3 + flops(job.config) / rate for job in jobs}
+    """What each job will take on one worker of this machine, in seconds, by id: the training, and something for the rest.
+
+    From two steps of each kind of training that differs, on random images.
+    """
+    with _one_thread():
+        found = {}
+        for job in jobs:
+            like = replace(job.config, seed=0, split_seed=0, held_out=min(job.config.held_out, 0), labels="true", epochs=2)
+            found[job.id] = 3 + images_seen(job.config) * _seconds_per_image(like, study.device, study.precision)
+        return found
 
 
-def _noise(config: Config, count: int):
+@functools.cache
+def _seconds_per_image(config: Config, device: str, precision: str) -> float:
+    """Of one training image in one epoch. config has two epochs, of a batch each; the second is timed."""
+    batch = (
+        config.batch_size if config.image_size <= 64 else 8
+    )  # what is lost by small batches is little where images are large
+    config = replace(config, batch_size=batch, source="full")
     channels = 1 if config.dataset in ("mnist", "fmnist") else 3
-    shape = (count, channels, config.image_size, config.image_size)
-    return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)), torch.arange(count) % 9
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (batch, channels, config.image_size, config.image_size), dtype=torch.uint8, generator=random)
+    with contextlib.redirect_stdout(io.StringIO()):
+        if config.method not in RIVALS:
+            trainer = Trainer(config, images, torch.arange(batch) % 9, device, precision)
+            return [trainer.epoch()["seconds"] for _ in range(2)][-1] / batch
+        start = time.perf_counter()
+        rival = RIVALS[config.method](config, device).fit(images)
+        if rival.trains:
+            return rival.history[-1]["seconds"] / batch
+        rival.score(images)
+        return (time.perf_counter() - start) / batch
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """As a worker has it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run_jobs(
