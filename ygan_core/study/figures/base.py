@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+import torch
+from joblib import Parallel, cpu_count, delayed
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
@@ -15,11 +18,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from ygan_core.data import COLOURS
+from ygan_core.scores import decode, swap
 from ygan_core.study.jobs import Run, Study, View
 from ygan_core.train import write_atomically
 
 STYLE = Path(__file__).parents[1] / "style.mplstyle"
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
+SPECIES_COLOURS = [*sns.color_palette("Paired", 12), (0.35, 0.35, 0.35), (0.1, 0.75, 0.75)]  # PlantVillage's 14, in ABC order
 GROUND_COLOURS = np.array(list(COLOURS.values())) / 255
 NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
 
@@ -46,10 +51,63 @@ def title(run: Run) -> str:
     return f"{c.label}: width {c.width}, {run.about['images']['train']:,} images, {c.epochs} epochs"
 
 
-def tsne(z: np.ndarray) -> np.ndarray:
-    """t-SNE of latents z (n, d) -> (n, 2), on one thread, always from the same start."""
+def maps(wanted: list[tuple[Run, str, np.ndarray]]) -> list[np.ndarray]:
+    """t-SNE of latents, (rows, 2) each, for (run, "z_s" or "z_r", rows of run.test). Always from the same start.
+
+    Each is made once: it is kept beside the study's jobs, under results/<profile>/tsne/. In processes of one thread, side by
+    side: on a busy machine t-SNE's own threads wait for each other, ten times as long.
+    """
+    latents = [np.ascontiguousarray(run.test[name][rows]) for run, name, rows in wanted]
+    files = [_kept(run, z) for (run, _, _), z in zip(wanted, latents, strict=True)]
+    found = [_read(file) for file in files]
+    missing = [i for i, points in enumerate(found) if points is None]
+    made = Parallel(n_jobs=max(1, min(len(missing), cpu_count())))(delayed(_tsne)(latents[i]) for i in missing)
+    for i, points in zip(missing, made, strict=True):
+        found[i] = points
+        if files[i]:
+            write_atomically(files[i], lambda path, p=points: np.save(path, p))
+    return found
+
+
+def _tsne(z: np.ndarray) -> np.ndarray:
     with threadpool_limits(1):
         return TSNE(random_state=0).fit_transform(z)
+
+
+def _kept(run: Run, z: np.ndarray) -> Path | None:
+    """Where a map of these latents is kept; nowhere for networks that come with the repository."""
+    jobs = run.folder.parent
+    return jobs.parent / "tsne" / f"{hashlib.sha256(z).hexdigest()[:16]}.npy" if jobs.name == "jobs" else None
+
+
+def _read(file: Path | None) -> np.ndarray | None:
+    try:
+        return np.load(file) if file else None
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def swap_grid(ax: Axes, run: Run, tops: np.ndarray, lefts: np.ndarray, reconstructions: bool = False) -> None:
+    """Hybrids D(z_s of the top image, z_r of the left image), for rows of run.test, with the images along the edges.
+
+    reconstructions: beside each image its own D(z_s, z_r).
+    """
+    z_s, z_r = torch.from_numpy(run.test["z_s"]), torch.from_numpy(run.test["z_r"])
+    model, images = run.model(), {"top": run.images(tops), "left": run.images(lefts)}
+    grid = swap(model, z_s[tops], z_r[lefts])
+    edges = [(images["top"], images["left"])]
+    if reconstructions:
+        edges.insert(0, (decode(model, z_s[tops], z_r[tops]), decode(model, z_s[lefts], z_r[lefts])))
+    for top, left in edges:
+        corner = torch.full((1, grid.shape[0] - len(left) + 1, *grid.shape[2:]), 255, dtype=torch.uint8)
+        side = torch.cat([torch.full_like(left[:1], 255).expand(grid.shape[0] - len(left), *left.shape[1:]), left])
+        above = torch.cat([corner[0, : grid.shape[1] - len(top)], top])
+        grid = torch.cat([torch.cat([corner[:, :1], above[None]], dim=1), torch.cat([side[:, None], grid], dim=1)])
+    show_grid(ax, grid, gaps=len(edges))
+    ax.set_xlabel("columns: $z_s$ of the top image")
+    ax.set_ylabel("rows: $z_r$ of the left image")
+    ax.set_xticks([])
+    ax.set_yticks([])
 
 
 def centres(count: int) -> list[float]:
@@ -57,17 +115,17 @@ def centres(count: int) -> list[float]:
     return [(place + 0.5) for place in range(count)]
 
 
-def show_grid(ax: Axes, tiles: Tensor, gap_after_first: bool = False) -> None:
-    """Tiles uint8 (rows, columns, C, S, S) as one picture, a unit a tile; a gap sets the first row and column apart."""
+def show_grid(ax: Axes, tiles: Tensor, gaps: int = 0) -> None:
+    """Tiles uint8 (rows, columns, C, S, S) as one picture, a unit a tile; gaps set the first rows and columns apart."""
     rows, columns = tiles.shape[:2]
-    gap = 0.15 if gap_after_first else 0.0
+    gap = 0.15
     for i in range(rows):
         for j in range(columns):
-            x, y = j + gap * (j > 0), i + gap * (i > 0)
+            x, y = j + gap * min(j, gaps), i + gap * min(i, gaps)
             ax.imshow(
                 tiles[i, j].permute(1, 2, 0).numpy(), extent=(x + 0.03, x + 0.97, y + 0.97, y + 0.03), interpolation="nearest"
             )
-    ax.set(xlim=(0, columns + gap), ylim=(rows + gap, 0), aspect="equal")
+    ax.set(xlim=(0, columns + gap * gaps), ylim=(rows + gap * gaps, 0), aspect="equal")
     ax.tick_params(length=0)
     sns.despine(ax=ax, left=True, bottom=True)
 

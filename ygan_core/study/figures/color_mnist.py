@@ -6,21 +6,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import torch
-from joblib import Parallel, cpu_count, delayed
 from matplotlib.figure import Figure
 
 from ygan_core.data import COLOURS
-from ygan_core.scores import swap
 from ygan_core.study.figures.base import (
     ANOMALOUS,
     CLASS_COLOURS,
     GROUND_COLOURS,
     NORMAL,
     centres,
+    maps,
     scatter,
     show_grid,
+    swap_grid,
     title,
-    tsne,
 )
 from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.train import TERMS
@@ -49,27 +48,16 @@ def fig6a(runs: list[Run]) -> Figure:
         test = run.test
         tops = np.array([_first(test, label=digit) for digit in range(10) if digit != run.config.held_out])
         lefts = np.array([_first(test, colour=ground, skip=12 * ground) for ground in range(len(COLOURS))])
-        hybrids = swap(run.model(), torch.from_numpy(test["z_s"][tops]), torch.from_numpy(test["z_r"][lefts]))
-        blank = torch.full_like(hybrids[:1, :1], 255)
-        top = torch.cat([blank, run.images(tops)[None]], dim=1)
-        rest = torch.cat([run.images(lefts)[:, None], hybrids], dim=1)
-        show_grid(ax, torch.cat([top, rest]), gap_after_first=True)
+        swap_grid(ax, run, tops, lefts)
         ax.set_title(title(run))
-        ax.set_xlabel("columns: $z_s$ of the top image")
-        ax.set_ylabel("rows: $z_r$ of the left image")
-        ax.set_xticks([])
-        ax.set_yticks([])
     return fig
 
 
 def fig6b(runs: list[Run]) -> Figure:
     """Fig. 6b, t-SNE of z_s and z_r: up to 250 images a class that no training saw; z_r once by digit, once by ground."""
-    shown = []
-    for run in runs:
-        rows = np.concatenate([np.flatnonzero(run.test["label"] == digit)[:250] for digit in range(10)])
-        shown.append({key: array[rows] for key, array in run.test.items()})
-    # Processes of one thread each: on a busy machine t-SNE's own threads wait for each other, ten times as long.
-    flat = Parallel(n_jobs=min(2 * len(runs), cpu_count()))(delayed(tsne)(test[z]) for test in shown for z in ("z_s", "z_r"))
+    rows = [np.concatenate([np.flatnonzero(run.test["label"] == digit)[:250] for digit in range(10)]) for run in runs]
+    shown = [{key: array[which] for key, array in run.test.items()} for run, which in zip(runs, rows, strict=True)]
+    flat = maps([(run, z, which) for run, which in zip(runs, rows, strict=True) for z in ("z_s", "z_r")])
 
     fig, axes = plt.subplots(len(runs), 3, figsize=(9, 3.1 * len(runs)), squeeze=False)
     for row, run, test, map_s, map_r in zip(axes, runs, shown, flat[::2], flat[1::2], strict=True):

@@ -58,7 +58,8 @@ def fig1(runs: list[Run]) -> Figure:
         _picture(ax, x_hat[i], 43.5, y, 10)
         _picture(ax, without[i], 57.5, y, 10)
         bars = ax.inset_axes((73, y + 1, 16, 7.5), transform=ax.transData)
-        bars.bar(names, p[i], color=colours)
+        bars.bar(range(len(names)), p[i], color=colours)
+        bars.set_xticks(range(len(names)), names)
         bars.set(ylim=(0, 1), yticks=(0, 1), title=f"$s = 1 - \\max_i p_i = {test['s'][rows[i]]:.3f}$")
     ax.set_title(title(run))
     return ax.figure
