@@ -92,8 +92,9 @@ def study_jobs(profile: str, settings: dict | None = None) -> list[Job]:
     for name in p.benchmarks:
         configs += cells(name, everywhere)
     configs += [classifier(config) for config in cells(first, everywhere)]
+    narrower = {"width": p.rival_width} if p.rival_width and "width" not in settings else {}
     for rival in RIVALS:
-        configs += [replace(config, method=rival) for config in cells(first, p.rivals)]
+        configs += [replace(config, method=rival, **narrower) for config in cells(first, p.rivals)]
     for name in VARIANTS:
         configs += [variant(config, name) for config in cells(first, p.ablations)]
     configs += [replace(config, labels="weak") for config in cells(first, p.ablations)]

@@ -136,6 +136,7 @@ def benchmark(number: int, runs: list[Run]) -> pd.DataFrame:
             row["cells"] = " ".join(name for name, has in zip(classes, there, strict=True) if has)
         if len(group) > len(found):
             row["std over seeds"] = np.mean([spread for _, spread in found.values()])
+        row |= {"width": group[0].config.width, "epochs": group[0].config.epochs}
         row |= {"normal accuracy": _mean(run.metrics.get("normal_accuracy", np.nan) for run in group)}
         row |= {"knows": knows(group[0]), **costs(group)}
         rows.append(row)
@@ -183,6 +184,7 @@ def table4(runs: list[Run]) -> pd.DataFrame:
             row = {"method": method, "row": kind, "configuration": label}
             row |= {name: by_seed(group, f"{metric}:{name}")[0] for name in species}
             row |= {"auc": auc, "all": by_seed(group, metric)[0], "mean AUC": np.nanmean(per_species)}
+            row |= {"width": group[0].config.width, "epochs": group[0].config.epochs}
             rows.append(row | {"knows": knows(group[0]), **costs(group)})
     ours = pd.DataFrame(rows, columns=None if rows else [*KEYS, *species, "auc"])
     table = three_blocks(paper, ours, [*species, "auc"], lambda row, name: True)
@@ -393,12 +395,15 @@ def readable(table: pd.DataFrame, bold: str = "{}") -> pd.DataFrame:
     return shown.reset_index(empty, drop=True) if empty else shown
 
 
+COUNTS = ("n", "width", "epochs", "training s", "scoring us", "classes")  # shown whole; of one block, so floats in a table
+
+
 def _cell(value, name: str, signed: bool) -> str:
     if isinstance(value, str):
         return value
     if value is None or value != value:
         return "–"
-    if isinstance(value, (int, np.integer)) or name in ("n", "scoring us", "training s") or name.startswith(("n ", "k, ")):
+    if isinstance(value, (int, np.integer)) or name in COUNTS or name.startswith(("n ", "k, ")):
         return f"{value:.0f}"
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -12,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from ygan_core.config import Config
 from ygan_core.data import DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
 from ygan_core.losses import L_con
 from ygan_core.model import YGAN
 from ygan_core.scores import decode, to_image
-from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, centres, show_grid, title
+from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, SPECIES_COLOURS, centres, show_grid, title
+from ygan_core.study.figures.scores import first_of_each
 from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.train import TERMS
 
@@ -44,7 +42,13 @@ def fig1(runs: list[Run]) -> Figure:
     ax = _canvas(91, 34)
     names = [name for label, name in enumerate(run.classes) if label != run.config.held_out]
     colours = [CLASS_COLOURS[label] for label in range(len(run.classes)) if label != run.config.held_out]
-    headings = ("$x$", "latents", "$D(z_s, z_r)$", "$D(z_s, \\bar z_r)$:\nresidual removed", "$C(z_s)$: probabilities")
+    headings = (
+        "$x$",
+        "latents",
+        "$D(z_s, z_r)$",
+        "$D(z_s, \\bar z_r)$:\nresidual removed",
+        "$C(z_s)$: probabilities $p_i$,\n$s = 1 - \\max_i\\,p_i$",
+    )
     for heading, x in zip(headings, (10.5, 30, 48.5, 62.5, 81), strict=True):
         ax.text(x, 29.5, heading, ha="center", va="bottom")
     for i, (kind, y) in enumerate((("normal", 18), ("anomalous", 2))):
@@ -60,7 +64,7 @@ def fig1(runs: list[Run]) -> Figure:
         bars = ax.inset_axes((73, y + 1, 16, 7.5), transform=ax.transData)
         bars.bar(range(len(names)), p[i], color=colours)
         bars.set_xticks(range(len(names)), names)
-        bars.set(ylim=(0, 1), yticks=(0, 1), title=f"$s = 1 - \\max_i p_i = {test['s'][rows[i]]:.3f}$")
+        bars.set(ylim=(0, 1), yticks=(0, 1), title=f"$s = {test['s'][rows[i]]:.3f}$")
     ax.set_title(title(run))
     return ax.figure
 
@@ -78,22 +82,15 @@ def fig2(runs: list[Run]) -> Figure:
     hybrid = decode(model, z_s, torch.from_numpy(run.test["z_r"][[partner]]))[0]
     layers = layer_shapes(model, len(x), run.config.image_size)
 
-    ax = _canvas(99, 60, scale=10.5)
-    for name, left, width, y in (
-        ("E_s", 13, 17, 43),
-        ("E_r", 13, 17, 17),
-        ("C", 40.5, 5, 30),
-        ("D", 53, 18, 30),
-        ("Ds", 82, 16, 30),
-    ):
-        _network(ax, name, layers[name], left, width, y)
-        count = sum(p.numel() for p in getattr(model, name).parameters())
-        ax.text(left + width / 2, y - 9.5, f"${name}$\n{count:,} parameters", ha="center", va="top", fontsize=8)
-
+    ax = _canvas(99, 59.5, scale=10.5)
+    encoder = _network(ax, model, "E_s", layers, 13, 17, 43)
+    _network(ax, model, "E_r", layers, 13, 17, 17)
+    c, d = _network(ax, model, "C", layers, 40.5, 5, 30, gap=4.3), _network(ax, model, "D", layers, 53, 18, 30)
+    ds = _network(ax, model, "Ds", layers, 82, 16, 30, gap=4.3)
     _picture(ax, x, 2, 26.5, 7, "$x$")
     _picture(ax, x_hat, 73, 26.5, 7, "$\\hat x$")
-    _picture(ax, hybrid, 58.5, 48, 7)
-    ax.text(66, 51.5, "$\\hat x' = D(z_s \\oplus z_r')$\n$z_r'$ of another image", ha="left", va="center", fontsize=8)
+    _picture(ax, hybrid, 58.5, 51.5, 7)
+    ax.text(66, 55, "$\\hat x' = D(z_s \\oplus z_r')$\n$z_r'$ of another image", ha="left", va="center", fontsize=8)
     for z, name, y in ((z_s, "z_s", 43), (z_r, "z_r", 17)):
         _strip(ax, z[0], 31.5, y - 6, 1.8, 12, float(z.abs().max()), upright=True)
         ax.text(32.4, y - 6.8, f"${name}$", ha="center", va="top")
@@ -103,35 +100,32 @@ def fig2(runs: list[Run]) -> Figure:
     _arrow(ax, (33.5, 17), (50, 17), (50, 28.5))
     _arrow(ax, (36.5, 43), (36.5, 31), (40.2, 31))
     _arrow(ax, (36.5, 17), (36.5, 29), (40.2, 29))
+    _arrow(ax, (51.3, 30), (52.8, 30))
     _arrow(ax, (71.2, 30), (72.8, 30))
     _arrow(ax, (80.2, 30), (81.8, 30))
     _arrow(ax, (5.5, 26), (5.5, 1.5), (81, 1.5), (81, 28), (81.8, 28))
-    _arrow(ax, (62, 40.5), (62, 47.7), dashed=True)
-    _arrow(ax, (58.2, 51.5), (21.5, 51.5), (21.5, 51), dashed=True)
+    _arrow(ax, (62, 30 + d / 2), (62, 51.3), dashed=True)
+    _arrow(ax, (58.2, 55), (21.5, 55), (21.5, 43.3 + encoder / 2), dashed=True)
     for x_node, y_node, text in ((50, 30, "$\\oplus$"), (36.5, 22.5, "R")):
-        ax.text(
-            x_node, y_node, text, ha="center", va="center", bbox=dict(boxstyle="circle,pad=0.2", fc="white", ec="black", lw=0.8)
-        )
+        node = dict(boxstyle="circle,pad=0.2", fc="white", ec="black", lw=0.8)
+        ax.text(x_node, y_node, text, ha="center", va="center", bbox=node)
 
-    ax.plot((7.5, 7.5, 76.5, 76.5), (26, 4.8, 4.8, 26), color="grey", ls=":", lw=1)
-    places = {
-        "L_rec": (42, 4.8),
-        "L_adv": (89, 44.5),
-        "L_s": (43, 38.5),
-        "L_r": (43, 34.8),
-        "L_con": (40, 51.5),
-        "L_bce": (94, 40.5),
+    step = 16 / len(layers["Ds"])
+    f, logit = 98 - 1.6 * step, 98 - 0.6 * step  # the middles of the last two blocks of Ds
+    places = {  # of a term's box, and the line from there to where it acts
+        "L_rec": (42, 4.5, [(7.5, 26), (7.5, 4.5), (76.5, 4.5), (76.5, 26)]),
+        "L_adv": (f, 33 + ds / 2, [(f, 33 + ds / 2), (f, 34.5)]),
+        "L_s": (43, 33 + c / 2, [(43, 33 + c / 2), (43, 30 + c / 2)]),
+        "L_r": (43, 27 - c / 2, [(43, 27 - c / 2), (43, 30 - c / 2)]),
+        "L_con": (40, 55, []),
+        "L_bce": (min(logit, 94), 27 - ds / 2, [(logit, 27 - ds / 2), (logit, 27.5)]),
     }
-    for term, equation, weight in zip(TERMS, (3, 4, 6, 8, 9, 5), weights(run.config), strict=True):
-        if weight:
-            ax.text(
-                *places[term],
-                f"${weight:g}\\,L_{{{term[2:]}}}$ Eq. {equation}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                bbox=TERM_BOX,
-            )
+    for i, (term, equation) in enumerate(zip(TERMS, (3, 4, 6, 8, 9, 5), strict=True), start=1):
+        if weight := getattr(run.config, f"lambda_{i}"):
+            x_box, y_box, line = places[term]
+            ax.plot(*zip(*line, strict=True), color="grey", ls=":", lw=1) if line else None
+            label = f"${weight:g}\\,L_{{{term[2:]}}}$ Eq. {equation}"
+            ax.text(x_box, y_box, label, ha="center", va="center", fontsize=8, bbox=TERM_BOX)
     ax.set_title(title(run))
     return ax.figure
 
@@ -219,12 +213,17 @@ def fig5(runs: list[Run]) -> Figure:
                 ax.add_patch(
                     Rectangle((place + 0.03, len(rows) - 0.97), 0.94, 0.94, fill=False, ec=ANOMALOUS, lw=1.8, zorder=3)
                 )
+            for place, here in ((columns / 2, healthy), (columns * 1.5, turns)):
+                if not len(here):
+                    ax.text(place, len(rows) - 0.5, "none", ha="center", va="center", fontsize=8, color="dimgrey")
         show_grid(ax, _sheet(run, rows, 2 * columns))
+        ax.set_anchor("N")
         ax.set_xticks([columns / 2, columns * 1.5], ["healthy", "diseased"])
         ax.set_yticks(centres(len(block)), block)
         ax.tick_params(labelbottom=False, labeltop=True)
+    size = run.config.image_size
     fig.suptitle(
-        f"PlantVillage: {len(names)} species, {len(plants)} classes, {run.config.image_size} x {run.config.image_size} pixels"
+        f"PlantVillage: {len(names)} of its {len(SPECIES_COLOURS)} species, {len(plants)} classes, {size} × {size} pixels"
     )
     return fig
 
@@ -269,37 +268,23 @@ def plantvillage_augmentation(runs: list[Run]) -> Figure:
     return fig
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a network: the types of its modules, its convolution or linear map first, and what comes out of it."""
+def layer_shapes(model: YGAN, channels: int, image_size: int) -> dict[str, list[tuple[int, ...]]]:
+    """What each convolution or linear map of each network puts out for one image, in the order of the flow.
 
-    modules: tuple[str, ...]
-    shape: tuple[int, ...]  # without the batch: (channels, height, width), or (units,)
-
-
-def layer_shapes(model: YGAN, channels: int, image_size: int) -> dict[str, list[Layer]]:
-    """The layers of each network of `model`, as forward hooks see them on a zero image: {E_s, E_r, D, C, Ds: its layers}."""
-    seen: dict[str, list[Layer]] = {name: [] for name, _ in model.named_children()}
-
-    def note(name: str):
-        def hook(module: nn.Module, _, output: Tensor) -> None:
-            before, kind, shape = seen[name], type(module).__name__, tuple(output.shape[1:])
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                before.append(Layer((kind,), shape))
-            else:  # an activation or a batch norm belongs to the convolution before it
-                before[-1] = Layer((*before[-1].modules, kind), shape)
-
-        return hook
-
-    leaves = [(name, m) for name, part in model.named_children() for m in part.modules() if not list(m.children())]
-    hooks = [module.register_forward_hook(note(name)) for name, module in leaves]
-    try:
-        with torch.inference_mode():
-            model.Ds(model(torch.zeros(1, channels, image_size, image_size))[2])
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return seen
+    {E_s, E_r, D, C, Ds: [(channels, height, width), or (units,) in C, ...]}, as forward hooks see it on a zero image.
+    """
+    shapes = {name: [] for name, _ in model.named_children()}
+    hooks = [
+        layer.register_forward_hook(lambda *called, own=shapes[name]: own.append(tuple(called[2].shape[1:])))
+        for name, network in model.named_children()
+        for layer in network.modules()
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+    ]
+    with torch.inference_mode():
+        model.Ds(model(torch.zeros(1, channels, image_size, image_size))[2])
+    for hook in hooks:
+        hook.remove()
+    return shapes
 
 
 def middle_rows(run: Run) -> np.ndarray:
@@ -309,20 +294,16 @@ def middle_rows(run: Run) -> np.ndarray:
 
 
 def example_pairs(run: Run, count: int) -> list[tuple[int, int]]:
-    """Pairs of held-back normal images of Color-MNIST, as rows of `run.test`: each a digit not had yet, its partner of another
-    digit on another ground. They are the first that fit, not the best.
+    """Pairs of held-back normal images, as rows of `run.test`: each of a class not had yet, its partner of another class, of
+    Color-MNIST on another ground too. They are the first that fit, not the best.
     """
-    label, colour = run.test["label"], run.test["colour"]
+    label = run.test["label"]
+    ground = run.test.get("colour", np.arange(len(label)))
     normal = np.flatnonzero(~run.test["anomalous"])
     _, first = np.unique(label[normal], return_index=True)
     firsts = normal[np.sort(first)[:count]]
-    differs = [(label[normal] != label[row]) & (colour[normal] != colour[row]) for row in firsts]
-    return [(int(row), int(normal[fits][i])) for i, (row, fits) in enumerate(zip(firsts, differs, strict=True))]
-
-
-def weights(config: Config) -> tuple[float, ...]:
-    """lambda_1 to lambda_6, in the order of TERMS."""
-    return tuple(getattr(config, f"lambda_{i}") for i in range(1, len(TERMS) + 1))
+    partners = [normal[(label[normal] != label[row]) & (ground[normal] != ground[row])] for row in firsts]
+    return [(int(row), int(fits[i])) for i, (row, fits) in enumerate(zip(firsts, partners, strict=True))]
 
 
 TERM_BOX = dict(boxstyle="round,pad=0.25", fc="lightyellow", ec="grey", lw=0.6)
@@ -357,15 +338,21 @@ def _arrow(ax: Axes, *points: tuple[float, float], dashed: bool = False) -> None
     ax.annotate("", points[-1], points[-2], arrowprops=dict(arrowstyle="-|>", shrinkA=0, shrinkB=0, mutation_scale=7, **line))
 
 
-def _network(ax: Axes, name: str, layers: list[Layer], left: float, width: float, y: float) -> None:
-    """A block a layer, the taller the larger its maps."""
-    step = width / len(layers)
-    for i, layer in enumerate(layers):
-        height = 6.5 + 1.3 * np.log2(layer.shape[-1]) if len(layer.shape) == 3 else 5
+def _network(
+    ax: Axes, model: YGAN, name: str, layers: dict[str, list], left: float, width: float, y: float, gap: float = 0.6
+) -> float:
+    """A block a layer, the taller the larger its maps, and `gap` below them its name and size; the height of the tallest."""
+    step, heights = width / len(layers[name]), []
+    for i, shape in enumerate(layers[name]):
+        heights.append(6.5 + 1.3 * np.log2(shape[-1]) if len(shape) == 3 else 5)
         x = left + i * step
-        ax.add_patch(Rectangle((x, y - height / 2), 0.8 * step, height, fc=NETWORK_COLOURS[name], ec="black", lw=0.6))
-        sizes = [n for i, n in enumerate(layer.shape) if n > 1 or i == 0]
+        ax.add_patch(Rectangle((x, y - heights[i] / 2), 0.8 * step, heights[i], fc=NETWORK_COLOURS[name], ec="black", lw=0.6))
+        sizes = [n for i, n in enumerate(shape) if n > 1 or i == 0]
         ax.text(x + 0.4 * step, y, "×".join(map(str, sizes)), rotation=90, ha="center", va="center", fontsize=7)
+    count = sum(p.numel() for p in getattr(model, name).parameters())
+    below = y - max(heights) / 2 - gap
+    ax.text(left + width / 2, below, f"${name}$\n{count:,} parameters", ha="center", va="top", fontsize=8)
+    return max(heights)
 
 
 NETWORK_COLOURS = {"E_s": "#cfe3f3", "E_r": "#fbe3c6", "D": "#dcead3", "C": "#e6dcf0", "Ds": "#ececec"}
@@ -387,17 +374,9 @@ def _color_mnist(study: Study) -> list[Job]:
     return study.select(dataset="color_mnist")[:1]
 
 
-def _first_of_each(study: Study) -> list[Job]:
-    jobs = study.select(dataset=BENCHMARKS, method="ygan", variant="full", labels="true")
-    return list({job.config.dataset: job for job in reversed(jobs)}.values())[::-1]
-
-
-def _plantvillage(study: Study) -> list[Job]:
-    return study.select(dataset="plantvillage", method="ygan", variant="full", labels="true")[:1]
-
-
 VIEWS = {
     **{f.__name__: View(f, _color_mnist) for f in (fig1, fig2, fig3)},
-    "fig4": View(fig4, _first_of_each),
-    **{f.__name__: View(f, _plantvillage) for f in (fig5, plantvillage_augmentation)},
+    "fig4": View(fig4, lambda study: first_of_each(study, *BENCHMARKS)),
+    "fig5": View(fig5, lambda study: first_of_each(study, "plantvillage")),
+    "plantvillage_augmentation": View(plantvillage_augmentation, lambda study: first_of_each(study, "plantvillage")),
 }
