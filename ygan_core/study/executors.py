@@ -12,6 +12,7 @@ import functools
 import io
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -168,6 +169,7 @@ def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, f
 
 
 def _worker(profile: str, overrides: dict, ids: list[str], outcomes) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     study = Study(profile, **overrides)
     known = {job.id: job for job in study.jobs}
@@ -186,6 +188,12 @@ def _worker(profile: str, overrides: dict, ids: list[str], outcomes) -> None:
             left = busy
             if busy:
                 time.sleep(1)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot stop its workers: they must not train on unseen."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _left(study: Study, job: Job) -> float:

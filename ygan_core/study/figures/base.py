@@ -24,7 +24,22 @@ from ygan_core.train import write_atomically
 
 STYLE = Path(__file__).parents[1] / "style.mplstyle"
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
-SPECIES_COLOURS = [*sns.color_palette("Paired", 12), (0.35, 0.35, 0.35), (0.1, 0.75, 0.75)]  # PlantVillage's 14, in ABC order
+SPECIES_COLOURS = {  # of PlantVillage's fourteen plants; by name, since a part of the dataset may lack some
+    "Apple": "crimson",
+    "Blueberry": "royalblue",
+    "Cherry": "deeppink",
+    "Corn": "gold",
+    "Grape": "darkviolet",
+    "Orange": "darkorange",
+    "Peach": "lightsalmon",
+    "Pepper": "limegreen",
+    "Potato": "saddlebrown",
+    "Raspberry": "plum",
+    "Soybean": "olive",
+    "Squash": "turquoise",
+    "Strawberry": "darkgrey",
+    "Tomato": "deepskyblue",
+}
 GROUND_COLOURS = np.array(list(COLOURS.values())) / 255
 NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
 

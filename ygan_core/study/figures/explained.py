@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ LATENT_COLOURS = "PuOr"  # of a latent's values, white at 0
 
 
 def fig1(runs: list[Run]) -> Figure:
-    """Fig. 1, the idea: a normal and an anomalous digit (black outline), each with the middle score of its kind in the test set.
+    """Fig. 1, the idea: a normal and an anomalous digit (black outline), each with its kind's middle score in the test set.
 
     From left to right: the image x; its latents z_s and z_r, a colour a value; the reconstruction D(z_s, z_r); the same z_s
     with the mean z_r of all held-back normal images, so that what was the image's own residual is gone; the probabilities that
@@ -72,8 +74,8 @@ def fig1(runs: list[Run]) -> Figure:
 def fig2(runs: list[Run]) -> Figure:
     """Fig. 2, the five networks as they are: every block is a layer's output, channels x height x width, left to right.
 
-    Boxes are the loss terms, each with its weight, where they act; $\\oplus$ joins latents, R reverses the gradient (Eq. 7). The
-    images and the latents are one held-back image's; the hybrid has another image's z_r.
+    Boxes are the loss terms, each with its weight, where they act; ⊕ joins latents, R reverses the gradient (Eq. 7). The images
+    and the latents are one held-back image's; the hybrid has another image's z_r.
     """
     run, model = runs[0], runs[0].model()
     row, partner = example_pairs(run, 1)[0]
@@ -229,9 +231,10 @@ def fig5(runs: list[Run]) -> Figure:
 
 
 def plantvillage_augmentation(runs: list[Run]) -> Figure:
-    """Augmentation of PlantVillage (section 4.2). Top: each operation at its lowest, middle and highest strength.
+    """Augmentation of PlantVillage (section 4.2). Top: each operation at its lowest, middle and highest strength, of affine
+    in degrees, growth, and shift to the right and down.
 
-    Below: healthy leaves of five species as they are, first, and as training may see them, all operations together.
+    Below: healthy leaves of five species as they are, first, and as training may see them, each operation at random or not.
     """
     run, turns = runs[0], 7
     plants = np.array(species(run))[run.test["label"]]
@@ -257,6 +260,8 @@ def plantvillage_augmentation(runs: list[Run]) -> Figure:
             numbers = [f"{value:g}" for value in strength.numpy().round(3)]
             ax.set_xlabel(",\n".join(", ".join(numbers[i : i + 2]) for i in range(0, len(numbers), 2)), fontsize=7, labelpad=2)
         column[0].set_title(name)
+    for ax, strength in zip(axes[:, 1], ("lowest", "middle", "highest"), strict=True):
+        ax.set_ylabel(strength)
     many = [leaves] + [to_image(augment(leaves, seed)) for seed in range(turns)]
     ax = bottom.subplots()
     show_grid(ax, torch.stack(many, dim=1))
@@ -264,7 +269,9 @@ def plantvillage_augmentation(runs: list[Run]) -> Figure:
     ax.set_xticklabels(["as they are", "augmented"])
     ax.tick_params(labelbottom=False, labeltop=True)
     at_work = "used" if run.config.augmentation == "leaves" else "not used"
-    fig.suptitle(f"{title(run)}; augmentation {at_work}")
+    fig.suptitle(
+        f"PlantVillage, {run.config.image_size} × {run.config.image_size} pixels; augmentation {at_work}: {title(run)}"
+    )
     return fig
 
 
@@ -374,9 +381,12 @@ def _color_mnist(study: Study) -> list[Job]:
     return study.select(dataset="color_mnist")[:1]
 
 
+def _first_of(*datasets: str) -> Callable[[Study], list[Job]]:
+    return lambda study: [job for job in first_of_each(study) if job.config.dataset in datasets]
+
+
 VIEWS = {
     **{f.__name__: View(f, _color_mnist) for f in (fig1, fig2, fig3)},
-    "fig4": View(fig4, lambda study: first_of_each(study, *BENCHMARKS)),
-    "fig5": View(fig5, lambda study: first_of_each(study, "plantvillage")),
-    "plantvillage_augmentation": View(plantvillage_augmentation, lambda study: first_of_each(study, "plantvillage")),
+    "fig4": View(fig4, _first_of(*BENCHMARKS)),
+    **{f.__name__: View(f, _first_of("plantvillage")) for f in (fig5, plantvillage_augmentation)},
 }
