@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from ygan_core import metrics, scores
+from ygan_core.baselines.background import border
 from ygan_core.config import Config
 from ygan_core.data import Dataset, Split, anomalous, color_mnist, load, species, split, sub_classes
 from ygan_core.data.color import read_ground, read_ink
@@ -25,6 +27,8 @@ def dataset(config: Config) -> Dataset:
     if config.dataset == "color_mnist":
         return color_mnist(config.image_size, config.source, config.split_seed, config.images_per_class)
     data = load(config.dataset, config.image_size, config.source)
+    if config.pixels == "border":
+        data = replace(data, images=border(data.images))
     return data.per_class(config.images_per_class) if config.images_per_class else data
 
 

@@ -28,13 +28,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ygan_core.baselines import RIVALS
+from ygan_core.baselines.background import border
 from ygan_core.config import PROFILES, Config, ConfigError, as_dict, profile_config
 from ygan_core.data import DataError, load, sub_classes
 from ygan_core.data.color import colourise
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.model import YGAN
 from ygan_core.study.evaluation import OWN, each_epoch, evaluate, evaluate_rival, prepare
-from ygan_core.study.variants import VARIANTS, classifier, configuration, variant
+from ygan_core.study.variants import ABLATIONS, classifier, configuration, variant
 from ygan_core.study.weak_labels import FORMS, WeakLabels, purity, weak_labels
 from ygan_core.train import Callback, build, checkpoints, train, write_atomically
 
@@ -95,7 +96,10 @@ def study_jobs(profile: str, settings: dict | None = None) -> list[Job]:
     narrower = {"width": p.rival_width} if p.rival_width and "width" not in settings else {}
     for rival in RIVALS:
         configs += [replace(config, method=rival, **narrower) for config in cells(first, p.rivals)]
-    for name in VARIANTS:
+    leaves = cells(first, {"plantvillage": (-1,)})
+    on_border = {"classifier": classifier, "ygan": lambda config: config}
+    configs += [on_border[method](variant(config, "border")) for method in p.border for config in leaves]
+    for name in ABLATIONS:
         configs += [variant(config, name) for config in cells(first, p.ablations)]
     configs += [replace(config, labels="weak") for config in cells(first, p.ablations)]
     return list({job.id: job for job in map(Job, configs)}.values())
@@ -153,6 +157,8 @@ class Run:
         c = self.config
         data = load("mnist" if c.dataset == "color_mnist" else c.dataset, c.image_size, self.source or c.source)
         images = data.images[torch.from_numpy(np.searchsorted(data.index.numpy(), self.test["index"][rows]))]
+        if c.pixels == "border":
+            images = border(images)
         return colourise(images, torch.from_numpy(self.test["colour"][rows])) if "colour" in self.test else images
 
     def model(self) -> YGAN:

@@ -27,7 +27,7 @@ from ygan_core.study.tables import (
     title,
     weak_labels,
 )
-from ygan_core.study.variants import VARIANTS, configuration
+from ygan_core.study.variants import ABLATIONS, configuration
 
 NEAR = 0.02  # AUCs closer than this are called the same: about what one seed differs from another by
 
@@ -139,7 +139,7 @@ def table5(runs: list[Run]) -> str:
             name: {h: by_seed(those)[0] for h, those in grouped(own, lambda run: run.config.held_out).items()}
             for name, own in grouped(group, lambda run: run.config.variant).items()
         }
-        for name in (name for name in VARIANTS if name in cells and name != "full" and "full" in cells):
+        for name in (name for name in ABLATIONS if name in cells and "full" in cells):
             both = [h for h in cells[name] if h in cells["full"]]
             cost = np.mean([cells["full"][h] - cells[name][h] for h in both])
             claimed = paper.loc["full", TITLES[data]] - paper.loc[name, TITLES[data]]

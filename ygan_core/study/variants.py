@@ -15,7 +15,9 @@ VARIANTS = {
     "B2": dict(latents="single", lambda_4=0.0, lambda_5=0.0),  # one encoder, one latent of d, given to D and to C
     "B3": dict(latents="single", lambda_3=0.0, lambda_4=0.0, lambda_5=0.0, score="s_x"),  # B2 without C
     "B4": dict(lambda_2=0.0, lambda_6=0.0),  # without Ds
+    "border": dict(pixels="border"),  # not the paper's: what the background alone gives away, beside Table 4
 }
+ABLATIONS = ("A1", "A2", "A3", "B1", "B2", "B3", "B4")  # Table 5
 
 # E_s + C, cross-entropy alone: what is left when all that is Y-GAN's own is taken away. Missing from the paper.
 CLASSIFIER = dict(latents="semantic", lambda_1=0.0, lambda_2=0.0, lambda_4=0.0, lambda_5=0.0, lambda_6=0.0)

@@ -224,9 +224,8 @@ def fig5(runs: list[Run]) -> Figure:
         ax.set_yticks(centres(len(block)), block)
         ax.tick_params(labelbottom=False, labeltop=True)
     size = run.config.image_size
-    fig.suptitle(
-        f"PlantVillage: {len(names)} of its {len(SPECIES_COLOURS)} species, {len(plants)} classes, {size} × {size} pixels"
-    )
+    species_here = f"{len(names)} of its {len(SPECIES_COLOURS)} species"
+    fig.suptitle(f"PlantVillage: {species_here}, {len(plants)} classes, {size} × {size} pixels", fontsize=9)
     return fig
 
 
@@ -269,9 +268,7 @@ def plantvillage_augmentation(runs: list[Run]) -> Figure:
     ax.set_xticklabels(["as they are", "augmented"])
     ax.tick_params(labelbottom=False, labeltop=True)
     at_work = "used" if run.config.augmentation == "leaves" else "not used"
-    fig.suptitle(
-        f"PlantVillage, {run.config.image_size} × {run.config.image_size} pixels; augmentation {at_work}: {title(run)}"
-    )
+    fig.suptitle(f"{title(run)}; augmentation {at_work}", fontsize=9)
     return fig
 
 

@@ -15,7 +15,7 @@ from ygan_core import config
 from ygan_core.data import DATASETS
 from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, NORMAL, title
 from ygan_core.study.jobs import Job, Run, Study, View
-from ygan_core.study.variants import VARIANTS
+from ygan_core.study.variants import ABLATIONS
 
 PAPERS = {
     "s_x": "$s_x$ (Eq. 13)",
@@ -27,7 +27,7 @@ PAPERS = {
     "s": "$s$ (Eq. 12)",
 }
 LATER = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
-MARKERS = dict(zip((*VARIANTS, "Classifier"), cycle("o^v<PXdDs*h>"), strict=False))
+MARKERS = dict(zip(("full", *ABLATIONS, "Classifier"), cycle("o^v<PXdDs*h>"), strict=False))
 NARROWEST = 0.1  # the range of accuracies that a panel of `accuracy_plot` shows at least
 
 
@@ -182,7 +182,7 @@ def _kind(run: Run) -> str:
 
 
 def _with_accuracy(study: Study) -> list[Job]:
-    return study.select(method=("ygan", "classifier"), labels="true", score="s")
+    return study.select(method=("ygan", "classifier"), variant=("full", *ABLATIONS), labels="true", score="s")
 
 
 def silhouette(runs: list[Run]) -> Figure:
