@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def border(images: Tensor) -> Tensor:
-    """A copy with only the outermost pixels kept, 2 on each side at 64 x 64, the rest black: uint8 (n, C, S, S), S at least 32."""
+    """A copy with the outermost pixels alone, 2 on each side at 64 x 64, the rest black: uint8 (n, C, S, S), S >= 32."""
     width = images.shape[-1] // 32
     images = images.clone()
     images[..., width:-width, width:-width] = 0

@@ -36,7 +36,7 @@ def classifier(config: Config) -> Config:
 
 
 def configuration(config: Config) -> str:
-    """Its configuration's label, without what its variant or method changes: those have names of their own."""
+    """Its configuration's label, without the seed, and what its variant or method changes: those have names of their own."""
     own = replace(Config(), **CONFIGURATIONS[config.name])
     changes = {**VARIANTS[config.variant], **(CLASSIFIER if config.method == "classifier" else {})}
-    return replace(config, **{key: getattr(own, key) for key in changes}).label
+    return replace(config, seed=own.seed, **{key: getattr(own, key) for key in changes}).label
