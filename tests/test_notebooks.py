@@ -3,9 +3,12 @@ import ast
 import nbformat
 import pytest
 
+from ygan_core.study import Study
 from ygan_core.study import notebooks as nb
 from ygan_core.study.__main__ import main
-from ygan_core.study.notebooks import SOURCES, NotebookError, execute, notebooks, output
+from ygan_core.study.figures import FIGURES
+from ygan_core.study.notebooks import SOURCES, NotebookError, execute, needs, notebooks, output
+from ygan_core.study.tables import TABLES
 
 
 @pytest.mark.parametrize("name", notebooks())
@@ -26,14 +29,31 @@ def test_one_parameters_cell_with_literals_only(name):
         ast.literal_eval(statement.value)
 
 
+def test_every_figure_and_table_is_in_a_notebook():
+    study = Study("smoke")
+    source = {name: (SOURCES / f"{name}.ipynb").read_text() for name in notebooks()}
+    for name, view in {**FIGURES, **TABLES}.items():
+        shown = [book for book, text in source.items() if f'\\"{name}\\"' in text]
+        assert shown, name
+        for book in shown:
+            assert {job.id for job in view.jobs(study)} <= {job.id for job in needs(study, book)}
+
+
+@pytest.mark.parametrize("name", notebooks())
+def test_opens_with_a_card(name):
+    first = nbformat.read(SOURCES / f"{name}.ipynb", as_version=4).cells[0].source
+    for row in ("You will see", "In the paper", "It takes", "Reads", "Writes"):
+        assert f"| **{row}** |" in first
+
+
 def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
     study, _ = smoke
-    line = ["all", "--profile", "smoke", "--results", str(results)]
+    line = ["all", "--profile", "smoke", "--results", str(results), "--only", "01_color_mnist"]
     assert main(line) == 0
     book = nbformat.read(output(study, "01_color_mnist"), as_version=4)
     outputs = [o.get("data", {}) for cell in book.cells for o in cell.get("outputs", [])]
     text = "".join(data.get("text/markdown", "") for data in outputs)
-    assert "profile `smoke`" in text and sum("image/png" in data for data in outputs) == 7
+    assert "Profile `smoke`" in text and sum("image/png" in data for data in outputs) == 7
     for name in ("fig6a", "fig6b", "fig6a_longer", "fig6b_longer", "color_mnist_scores"):
         for ending in ("png", "pdf", "json"):
             assert (study.folder / "figures" / f"{name}.{ending}").stat().st_size > 0

@@ -72,7 +72,7 @@ class Trainer:
         self.streamed = too_large(images, self.device)
         self.images = images if self.streamed else images.to(device)
         self.labels = labels.to(device)
-        self.model = build(config, images.shape[1], int(labels.max()) + 1)
+        self.model = self.build(config, images.shape[1], int(labels.max()) + 1)
         self.model.to(self.device, memory_format=torch.channels_last)
         on_cuda = self.device.type == "cuda"
         adam = dict(lr=config.lr, betas=(config.beta_1, config.beta_2), fused=True, capturable=on_cuda)
@@ -81,6 +81,11 @@ class Trainer:
         self.captured = CapturedStep(self) if on_cuda and captured else None
         self.random = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
         self.history: list[dict[str, float]] = []  # one entry an epoch
+
+    @classmethod
+    def build(cls, config: Config, channels: int, classes: int) -> YGAN:
+        """The networks that this kind of training trains."""
+        return build(config, channels, classes)
 
     @property
     def steps(self) -> int:
@@ -166,7 +171,7 @@ class Trainer:
         if lambdas:
             losses.L_G(terms, lambdas).backward(inputs=model.generator_parameters(), retain_graph="L_bce" in self.terms)
         if "L_bce" in self.terms:
-            losses.L_D(terms["L_bce"], cfg.lambda_6).backward(inputs=model.discriminator_parameters())
+            self.L_D(terms).backward(inputs=model.discriminator_parameters())
         for optimiser in self.optimisers:
             optimiser.step()
         return torch.stack([terms[name].detach() for name in self.terms])
@@ -183,15 +188,34 @@ class Trainer:
             x_hat = model.D(z_s, z_r)
             terms["L_rec"] = losses.L_rec(x, x_hat)
         if wanted & {"L_adv", "L_bce"}:
-            logit_x, f_x = model.Ds(x)
-            logit_x_hat, f_x_hat = model.Ds(x_hat)
-            terms["L_adv"] = losses.L_adv(f_x, f_x_hat)
-            terms["L_bce"] = losses.L_bce(logit_x, logit_x_hat)
+            terms["L_adv"], terms["L_bce"] = self.adversarial(x, x_hat)
         if "L_con" in wanted:
-            with running_statistics_untouched(model.D, model.E_s):
-                z_s_hybrid = model.encode_s(model.D(z_s, z_r[partner]))
-            terms["L_con"] = losses.L_con(z_s, z_s_hybrid)
+            terms["L_con"] = self.consistency(z_s, z_r, partner)
         return terms
+
+    def adversarial(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
+        """L_adv (Eq. 4) and L_bce (Eq. 5) of images and their reconstructions."""
+        logit_x, f_x = self.model.Ds(x)
+        logit_x_hat, f_x_hat = self.model.Ds(x_hat)
+        return losses.L_adv(f_x, f_x_hat), losses.L_bce(logit_x, logit_x_hat)
+
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
+        """L_con (Eq. 9) of a batch's latents, each z_s with the z_r of its partner."""
+        with running_statistics_untouched(self.model.D, self.model.E_s):
+            z_s_hybrid = self.model.encode_s(self.hybrid(z_s, z_r[partner]))
+        return self.agreement(z_s, z_s_hybrid)
+
+    def hybrid(self, z_s: Tensor, z_r: Tensor) -> Tensor:
+        """Images of one's z_s and another's z_r."""
+        return self.model.D(z_s, z_r)
+
+    def agreement(self, z: Tensor, z_hybrid: Tensor) -> Tensor:
+        """How far a latent and that of its hybrids agree: Eq. 9."""
+        return losses.L_con(z, z_hybrid)
+
+    def L_D(self, terms: dict[str, Tensor]) -> Tensor:
+        """What Ds minimises: Eq. 11."""
+        return losses.L_D(terms["L_bce"], self.config.lambda_6)
 
     def state_dict(self) -> dict:
         """All that a resumed training needs to end in the same weights."""
@@ -270,13 +294,14 @@ def train(
     callbacks: Iterable[Callback] = (),
     title: str = "training",
     measure: Callable[[YGAN], dict[str, float]] = lambda model: {},
+    kind: type[Trainer] = Trainer,
 ) -> Trainer:
     """Train to the end, from the last good checkpoint in `folder` where there is one. Shapes as for Trainer.
 
     After every epoch what `measure` finds is put beside the losses, a checkpoint is written (the newest two are kept), and
-    callbacks are called. Shows a bar in a notebook or a terminal, and a line an epoch elsewhere.
+    callbacks are called. Shows a bar in a notebook or a terminal, and a line an epoch elsewhere. kind: how a step is made.
     """
-    trainer = Trainer(config, images, labels, device, precision)
+    trainer = kind(config, images, labels, device, precision)
     if folder:
         resume(trainer, folder)
     first, start = len(trainer.history), time.perf_counter()

@@ -164,6 +164,7 @@ def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, f
                     return
         finally:
             for process in processes:
+                process.join(0 if left else 10)  # one that has nothing left to do cleans up after itself
                 process.terminate()
                 process.join()
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import time
 from pathlib import Path
 
@@ -77,11 +78,11 @@ def execute(study: Study, name: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{name}.partial.ipynb")
     stamp, started = fingerprint(study, name), time.time() - 1  # file systems round
-    ipc = TraitletsConfig({"KernelManager": {"transport": "ipc"}}) if os.name == "posix" else None  # no race for ports
     try:
-        executed = papermill.execute_notebook(
-            str(source), str(partial), parameters, kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=ipc
-        )
+        with tempfile.TemporaryDirectory() as sockets:  # no race for ports, and no sockets left beside the notebooks
+            ipc = {"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}} if os.name == "posix" else {}
+            options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=TraitletsConfig(ipc))
+            executed = papermill.execute_notebook(str(source), str(partial), parameters, **options)
     except papermill.PapermillExecutionError as error:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
         raise NotebookError(f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {partial})") from None
