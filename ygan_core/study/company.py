@@ -29,6 +29,7 @@ COMPANIES = {
     APART: "normal images shuffled, anomalies in batches of their own",
 }
 SIZES = (8, 64, 256)
+PLACES = [(ALONE, 1), *((company, size) for company in (SHUFFLED, SORTED, APART) for size in SIZES)]
 AUTHORS = (SORTED, 64)  # how the public code scores
 
 
@@ -75,16 +76,10 @@ def doubt(model: YGAN, images: Tensor, together: list[Tensor] | None = None) -> 
     return found
 
 
-def aucs(
-    model: YGAN, images: Tensor, labels: Tensor, anomalous: Tensor, sizes: tuple[int, ...] = SIZES
-) -> dict[tuple[str, int], float]:
-    """The AUC of a test set in each company: {(company, batch size): AUC}, alone under batch size 1. Shapes as above."""
-    found = {(ALONE, 1): metrics.auc(doubt(model, images), anomalous)}
-    for company in (SHUFFLED, SORTED, APART):
-        for size in sizes:
-            together = batches(company, labels, anomalous, size)
-            found[company, size] = metrics.auc(doubt(model, images, together), anomalous)
-    return found
+def auc(model: YGAN, images: Tensor, labels: Tensor, anomalous: Tensor, company: str, size: int) -> float:
+    """The AUC of a test set in a company, in batches of `size`. Shapes as for `batches` and `doubt`."""
+    together = None if company == ALONE else batches(company, labels, anomalous, size)
+    return metrics.auc(doubt(model, images, together), anomalous)
 
 
 def test_set(run: Run) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,7 +88,8 @@ def test_set(run: Run) -> tuple[Tensor, Tensor, Tensor]:
     return run.images(rows), torch.from_numpy(run.test["label"][rows]), torch.from_numpy(run.test["anomalous"][rows])
 
 
-@functools.cache  # a figure, two tables and a verdict ask for the same
+@functools.cache  # figures, tables and the verdict ask for the same
 def of_run(run: Run) -> dict[tuple[str, int], float]:
-    """`aucs` of a run's networks on its test set."""
-    return aucs(run.model(), *test_set(run))
+    """The AUC of a run's networks on its test set in every company of PLACES."""
+    model, (images, labels, anomalous) = run.model(), test_set(run)
+    return {place: auc(model, images, labels, anomalous, *place) for place in PLACES}

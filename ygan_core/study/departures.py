@@ -24,7 +24,7 @@ BUG, CHOICE, OPEN = "looks like an oversight", "a choice, not the paper's", "the
 class DetachedFeatures(Trainer):
     """Ds reads a detached reconstruction. So L_adv never reaches the generator; it reaches Ds instead, beside half of L_bce."""
 
-    what, kind = "features of a detached reconstruction: $L_{adv}$ trains Ds, not D", BUG
+    what, kind = "features of a detached reconstruction: L_adv trains Ds, not D", BUG
 
     def adversarial(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
         return super().adversarial(x, x_hat.detach())
@@ -65,7 +65,7 @@ class Permutations(Trainer):
     every image meets as many different partners.
     """
 
-    what, kind = "$L_{con}$ averaged over several permutations a step (here 4; 64 in the code)", OPEN
+    what, kind = "L_con averaged over several permutations a step (here 4; 64 in the code)", OPEN
     permutations = 4
 
     def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Permutations(Trainer):
 class AbsoluteCosine(Trainer):
     """L_con = 1 - |cos|: a latent that points the opposite way agrees just as well."""
 
-    what, kind = "$1 - |\\cos|$ in place of $-\\cos$ in $L_{con}$", CHOICE
+    what, kind = "1 - abs(cos) in place of -cos in L_con", CHOICE
 
     def agreement(self, z: Tensor, z_hybrid: Tensor) -> Tensor:
         return 1 - F.cosine_similarity(z, z_hybrid, dim=1).abs().mean()
@@ -94,7 +94,7 @@ class DetachedInputs(Trainer):
 class RescaledHybrids(Trainer):
     """Every hybrid is stretched to [-1, 1] before E_s reads it: by its own darkest and brightest value, all channels alike."""
 
-    what, kind = "each hybrid rescaled to $[-1, 1]$", CHOICE
+    what, kind = "each hybrid rescaled to [-1, 1]", CHOICE
 
     def hybrid(self, z_s: Tensor, z_r: Tensor) -> Tensor:
         x = super().hybrid(z_s, z_r)
@@ -105,7 +105,7 @@ class RescaledHybrids(Trainer):
 class Mirrored(Trainer):
     """A second consistency loss, as heavy as the first: with another image's z_s, z_r must stay. Part of L_con's record."""
 
-    what, kind = "the mirrored loss: $z_s$ shuffled, $z_r$ must stay", CHOICE
+    what, kind = "the mirrored loss: z_s shuffled, z_r must stay", CHOICE
 
     def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
         with running_statistics_untouched(self.model.D, self.model.E_r):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jinja2
 import mistune
+from PIL import Image
 
 from ygan_core.config import PROFILES
 from ygan_core.study.figures import FIGURES
@@ -38,7 +39,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 @dataclass(frozen=True)
 class Item:
-    """One table or figure on the page. picture: a PNG in base64; table, caption, verdict: HTML."""
+    """One table or figure on the page. picture: a PNG in base64, width its size on a screen; table, caption, verdict: HTML."""
 
     name: str
     title: str
@@ -46,6 +47,7 @@ class Item:
     datasets: list[str]
     command: str
     picture: str = ""
+    width: int = 0
     table: str = ""
     verdict: str = ""
 
@@ -78,12 +80,14 @@ def item(study: Study, name: str, runs: list[Run]) -> Item | None:
     """A table or figure as the page shows it; None where it has no run yet, or is a figure that was not drawn."""
     if not runs:
         return None
-    picture = table = ""
+    picture, width, table = "", 0, ""
     if name in TABLES:
         table = table_html(TABLES[name].make(runs))
     else:
         try:
             file = study.folder / "figures" / f"{name}.png"
+            with Image.open(file) as image:
+                width = round(image.width * 100 / image.info["dpi"][0])  # an inch is 100 points on the page
             picture = base64.b64encode(file.read_bytes()).decode()
             made_of = set(json.loads(file.with_suffix(".json").read_text())["jobs"])
         except (OSError, ValueError, KeyError):
@@ -92,13 +96,15 @@ def item(study: Study, name: str, runs: list[Run]) -> Item | None:
     verdict = markdown(VERDICTS[name](runs)) if name in VERDICTS and runs else ""
     datasets = list(dict.fromkeys(run.config.dataset for run in runs))
     command = f"./run_all.sh --profile {study.profile} --only {name} --force"
-    return Item(name, _title(name), markdown(caption(_view(name))), datasets, command, picture, table, verdict)
+    return Item(name, _title(name), markdown(caption(_view(name))), datasets, command, picture, width, table, verdict)
 
 
 def caption(view: View) -> str:
     """What is seen, from the docstring of what makes it."""
     make = view.make.func if isinstance(view.make, partial) else view.make
-    return inspect.getdoc(make)
+    words = re.split(r"(\$[^$]*\$)", inspect.getdoc(make))  # in a docstring z_s may stand without dollars
+    words[::2] = [re.sub(r"\b([zEsL])_(\w+)\b", r"$\1_{\2}$", word) for word in words[::2]]
+    return "".join(words)
 
 
 def markdown(text: str) -> str:
@@ -123,4 +129,7 @@ def _view(name: str) -> View:
 def _title(name: str) -> str:
     if found := re.fullmatch(r"(fig|table)(\d+)(\w?)", name):
         return f"{dict(fig='Fig.', table='Table')[found[1]]} {found[2]}{found[3]}"
-    return name.replace("_", " ").capitalize().replace("mnist", "MNIST").replace("Color ", "Color-").replace("Tsne", "t-SNE,")
+    words = [
+        TITLES.get(word, {"tsne": "t-SNE,"}.get(word, word)) for word in name.replace("color_mnist", "Color-MNIST").split("_")
+    ]
+    return " ".join([words[0][:1].upper() + words[0][1:] if words[0] != "t-SNE," else words[0], *words[1:]])

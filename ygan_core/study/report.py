@@ -105,10 +105,11 @@ def benchmark(number: int, runs: list[Run]) -> str:
             if both:
                 gap = np.mean([own[held_out] - theirs[held_out] for held_out in both])
                 ahead = sum(own[held_out] > theirs[held_out] for held_out in both)
-                lines.append(
-                    f"    - {method} in the same {_count(len(both), 'cell')}: {np.mean([theirs[h] for h in both]):.3f}; "
-                    f"Y-GAN {gap:+.3f}, ahead in {ahead}."
-                )
+                width = next(run.config.width for run in group if title(run) == method)
+                narrow = f" (width {width})" if width != grouped(group, title)["Y-GAN"][0].config.width else ""
+                where = f"the same {_count(len(both), 'cell')}"
+                mean = np.mean([theirs[h] for h in both])
+                lines.append(f"    - {method}{narrow} in {where}: {mean:.3f}; Y-GAN {gap:+.3f}, ahead in {ahead}.")
     return "\n".join(lines)
 
 

@@ -70,6 +70,11 @@ def title(run: Run) -> str:
     return f"{name}, border alone" if c.pixels == "border" else name
 
 
+def setting(run: Run) -> str:
+    """The configuration, of what has one: a rival has its authors' settings."""
+    return "" if run.config.method in RIVALS else configuration(run.config)
+
+
 def knows(run: Run) -> str:
     """What a method may see beside normal images without labels."""
     c = run.config
@@ -127,7 +132,7 @@ def benchmark(number: int, runs: list[Run]) -> pd.DataFrame:
     paper = printed(number).rename(columns={"model": "method"}).drop(columns="type").assign(row="", configuration="")
     classes = [name for name in paper if name not in (*KEYS, "mean", "std")]
     rows, cells = [], {}
-    for (method, label), group in grouped(runs, lambda run: (title(run), configuration(run.config))).items():
+    for (method, label), group in grouped(runs, lambda run: (title(run), setting(run))).items():
         found = {held_out: by_seed(those) for held_out, those in grouped(group, lambda run: run.config.held_out).items()}
         auc = np.array([found.get(held_out, (np.nan,))[0] for held_out in range(len(classes))])
         there = ~np.isnan(auc)
@@ -179,7 +184,7 @@ def table4(runs: list[Run]) -> pd.DataFrame:
     paper = printed(4).rename(columns={"model": "method", "metric": "row"}).drop(columns="type").assign(configuration="")
     species = [name for name in paper if name not in (*KEYS, "auc")]
     rows = []
-    for (method, label), group in grouped(runs, lambda run: (title(run), configuration(run.config))).items():
+    for (method, label), group in grouped(runs, lambda run: (title(run), setting(run))).items():
         auc = by_seed(group)[0]
         per_species = [by_seed(group, f"auc:{name}")[0] for name in species]
         for kind, metric in (("TNR", "tnr"), ("TPR", "tpr"), ("TNR at EER", "tnr_eer"), ("TPR at EER", "tpr_eer")):

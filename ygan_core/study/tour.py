@@ -1,40 +1,33 @@
-"""The class tour, notebooks/00_tour.ipynb: each picture a function of plain values, which the page shows once and a slider again.
+"""The class tour, notebooks/00_tour.ipynb: each picture a function of plain values, so that a slider can show it again.
 
-Runs are networks that come with the repository; `live` trains a small one in about a minute.
+Runs are networks that come with the repository; `live` trains a small one in half a minute.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from ipycanvas import Canvas, hold_canvas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw
-from scipy import ndimage
 from sklearn.metrics import roc_curve
 from torch import Tensor
-from torchvision.transforms.functional import resize
 
-from ygan_core import losses, metrics, scores
+from ygan_core import metrics, scores
 from ygan_core.config import Config, profile_config
 from ygan_core.data import COLOURS, color_mnist, load, sub_classes
-from ygan_core.data.color import colourise
 from ygan_core.model import YGAN
 from ygan_core.study.evaluation import prepare
-from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, NORMAL, STYLE, show_grid, title
+from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, NORMAL, STYLE, centres, show_grid, title
 from ygan_core.study.figures.explained import LATENT_COLOURS, fig2
-from ygan_core.study.figures.qualitative import edge_cases, grad_cam, heated, taken_for
+from ygan_core.study.figures.qualitative import edge_cases, grad_cam, heated
 from ygan_core.study.figures.scores import PAPERS
 from ygan_core.study.jobs import Run, Study
 from ygan_core.study.weak_labels import FORMS, purity, weak_labels
@@ -54,23 +47,23 @@ def picture(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return styled
 
 
-def normal_classes(run: Run) -> list[str]:
-    """The names of C's outputs."""
-    return [name for label, name in enumerate(run.classes) if label != run.config.held_out]
+def normal_digits(run: Run) -> list[int]:
+    """What C's outputs stand for."""
+    return [digit for digit in range(10) if digit != run.config.held_out]
 
 
-def called(run: Run, images: Tensor) -> list[str]:
+def called(run: Run, images: Tensor, between: str = ", ") -> list[str]:
     """What C takes images for, uint8 (n, 3, S, S), and how much it doubts (Eq. 12), in words."""
     logits = scores.classify(run.model(), images)
-    names, doubt = normal_classes(run), scores.s(logits)
-    return [f"C: a {names[i]}, $s$ = {s:.2f}" for i, s in zip(logits.argmax(1).tolist(), doubt.tolist(), strict=True)]
+    names, doubt = normal_digits(run), scores.s(logits)
+    winners = zip(logits.argmax(dim=1).tolist(), doubt.tolist(), strict=True)
+    return [f"$C$: a {names[i]}{between}$s$ = {s:.2f}" for i, s in winners]
 
 
 def examples(run: Run) -> dict[str, int]:
     """An image of each digit that no training saw, the held-out one last, each on another ground: what it shows and its row."""
     label, colour, names = run.test["label"], run.test["colour"], list(COLOURS)
-    last = run.config.held_out
-    fits = [(digit, ground) for ground, digit in enumerate([d for d in range(10) if d != last] + [last])]
+    fits = [(digit, ground) for ground, digit in enumerate([*normal_digits(run), run.config.held_out])]
     rows = [int(np.flatnonzero((label == digit) & (colour == ground))[0]) for digit, ground in fits]
     return {f"{names[ground]} {digit}": row for (digit, ground), row in zip(fits, rows, strict=True)}
 
@@ -87,21 +80,24 @@ networks.__doc__ = "Fig. 2, the five networks of a run."
 
 @picture
 def latents(run: Run, images: Tensor) -> Figure:
-    """Images uint8 (n, 3, S, S), a row each: x, z_s and z_r (Eq. 1), x_hat (Eq. 2), the probabilities of C and s (Eq. 12)."""
-    model, names = run.model(), normal_classes(run)
+    """Images uint8 (n, 3, S, S), a row each: x, z_s and z_r (Eq. 1), x_hat (Eq. 2), the probabilities of C and s (Eq. 12).
+
+    Of the latents their mean over run.test is taken, which all images share.
+    """
+    model, names = run.model(), normal_digits(run)
     here = scores.encode(model, images)
     x_hat, p, s = scores.decode(model, here.z_s, here.z_r), here.logits.softmax(dim=1), scores.s(here.logits)
-    colours = [CLASS_COLOURS[int(name)] for name in names]
     ratios = dict(width_ratios=(1, 1, 1, 1, 2))
     fig, axes = plt.subplots(len(images), 5, figsize=(8.6, 1.75 * len(images)), squeeze=False, gridspec_kw=ratios)
     for i, row in enumerate(axes):
         _tile(row[0], images[i], "$x$")
-        for ax, z, name in ((row[1], here.z_s[i], "z_s"), (row[2], here.z_r[i], "z_r")):
+        for ax, name in ((row[1], "z_s"), (row[2], "z_r")):
+            z = getattr(here, name)[i] - torch.from_numpy(run.test[name]).mean(dim=0)
             limit = float(z.abs().max())
             ax.imshow(z.unflatten(0, (-1, 10)), cmap=LATENT_COLOURS, vmin=-limit, vmax=limit)
             ax.set(xticks=[], yticks=[], title=f"${name}$: {len(z)} numbers")
         _tile(row[3], x_hat[i], "$D(z_s, z_r)$")
-        row[4].bar(range(len(names)), p[i], color=colours)
+        row[4].bar(range(len(names)), p[i], color=[CLASS_COLOURS[name] for name in names])
         row[4].set_xticks(range(len(names)), names)
         row[4].set(ylim=(0, 1), title=f"$p = C(z_s)$,  $s = 1 - \\max_i\\,p_i = {s[i]:.2f}$")
     return fig
@@ -114,20 +110,21 @@ def swap(run: Run, a: int, b: int) -> Figure:
     here = scores.encode(model, pair)
     grid = scores.swap(model, here.z_s, here.z_r)
     hybrids = torch.stack([grid[1, 0], grid[0, 1]])
-    cosines = [-losses.L_con(z[None], z_[None]) for z, z_ in zip(here.z_s, scores.encode(model, hybrids).z_s, strict=True)]
+    cosines = torch.cosine_similarity(here.z_s, scores.encode(model, hybrids).z_s)
     said = called(run, torch.cat([pair, hybrids]))
     said[2:] = [f"{words}\ncosine with the $z_s$ put in: {cos:.2f}" for words, cos in zip(said[2:], cosines, strict=True)]
     names = ("A", "B", "$D(z_s$ of A, $z_r$ of B)", "$D(z_s$ of B, $z_r$ of A)")
-    fig, axes = plt.subplots(1, 4, figsize=(8.6, 2.6))
+    fig, axes = plt.subplots(1, 4, figsize=(8.6, 3))
     for ax, image, above, below in zip(axes, torch.cat([pair, hybrids]), names, said, strict=True):
         _tile(ax, image, above, below)
-    fig.suptitle(title(run), fontsize=9)
+    apart = torch.cosine_similarity(*here.z_s.split(1)).item()
+    fig.suptitle(f"{title(run)}; cosine between the $z_s$ of A and of B: {apart:.2f}", fontsize=9)
     return fig
 
 
 @picture
 def walk(run: Run, a: int, b: int, s: float, r: float) -> Figure:
-    """From row a of run.test to row b: z_s goes the share s of the way, z_r the share r, both in [0, 1]. Framed: (s, r).
+    """From row a of run.test to row b: z_s goes the share s of the way, z_r the share r, both in [0, 1].
 
     Top: all of z_s's way at this r; below: all of z_r's at this s. Right: the score (Eq. 12) of each decoded image.
     """
@@ -146,7 +143,7 @@ def walk(run: Run, a: int, b: int, s: float, r: float) -> Figure:
     kinds += (("r", decoded(s_, stops), r, "--", f"$z_r$ walks, $z_s$ at {s:.2f}"),)
     for name, strip, place, style, heading in kinds:
         show_grid(axes[name], strip[None])
-        axes[name].axvline(0.5 + place * (len(stops) - 1), color=ANOMALOUS, lw=1.5)
+        axes[name].plot(0.5 + place * (len(stops) - 1), 1.15, "^", color="crimson", clip_on=False)
         axes[name].set(xticks=[], yticks=[], title=heading)
         doubt = scores.s(scores.classify(model, strip))
         axes["score"].plot(stops.flatten(), doubt, style, color=NORMAL, marker=".", label=heading)
@@ -181,7 +178,7 @@ class Live:
 
 
 def live(study: Study) -> Live:
-    """Train `balanced` on a part of the starter pack, a copy of the networks kept at each epoch: about a minute of one core.
+    """Train `balanced` on a part of the starter pack, a copy of the networks kept at each epoch: half a minute of one core.
 
     In the smoke profile a few seconds. The study's settings count, its device and precision too. Raises ConfigError.
     """
@@ -283,8 +280,8 @@ def threshold(run: Run, t: float) -> Figure:
 
 
 @picture
-def seven_scores(runs: Sequence[Run]) -> Figure:
-    """The AUC of the scores of Eq. 12 to 18 but s_zw, over the test images that the starter pack has; a colour a network."""
+def score_family(runs: Sequence[Run]) -> Figure:
+    """The AUC of the scores of Eq. 12 to 18 less s_zw, over the test images that the starter pack has; a colour a network."""
     fig, ax = plt.subplots(figsize=(8.6, 2.6))
     for place, run in enumerate(runs):
         tested = np.flatnonzero(run.test["in_test"])
@@ -319,118 +316,22 @@ def clusters(per_class: int = 60) -> Figure:
     show_grid(ax, tiles.expand(-1, -1, 3, -1, -1))
     ax.set(xticks=[], yticks=[], ylabel="a row a cluster")
     right = purity(found.labels, data.labels)
-    ax.set_title(f"{found.k} clusters of {len(data)} digits; {right:.0%} are of their cluster's commonest class ({found.network})")
+    ax.set_title(
+        f"{found.k} clusters of {len(data)} digits; {right:.0%} are what most of their cluster are ({found.network.split()[0]})"
+    )
     return fig
 
 
 @picture
-def mistakes(run: Run, count: int = 8) -> Figure:
-    """Section 6.4: the normal images with the highest s, the anomalies with the lowest, and Grad-CAM, where C looks, on each."""
-    fig, axes = plt.subplots(1, 2, figsize=(9.4, 2.2))
-    for ax, anomalous, heading in ((axes[0], False, "false alarms: normal, yet"), (axes[1], True, "misses: anomalous, yet")):
+def mistakes(run: Run, count: int = 6) -> Figure:
+    """Section 6.4: the normal images of highest s, the anomalies of lowest s; under each, by Grad-CAM, where C looks."""
+    fig, axes = plt.subplots(1, 2, figsize=(8.6, 2.2))
+    for ax, anomalous, heading in zip(
+        axes, (False, True), ("normal, yet $s$ is high", "anomalous, yet $s$ is low"), strict=True
+    ):
         rows = edge_cases(run, anomalous)[:count]
         images = run.images(rows)
         show_grid(ax, torch.stack([images, heated(images, grad_cam(run.model(), images, steps=1))]))
-        said = zip(taken_for(run, rows), run.scores[rows], strict=True)
-        ax.set_xticks(np.arange(len(rows)) + 0.5, [f"a {name}?\n{s:.2f}" for name, s in said])
-        ax.set(yticks=[], title=f"{heading} $s$ is {'low' if anomalous else 'high'}")
+        ax.set_xticks(centres(count), called(run, images, between="\n"))
+        ax.set(yticks=[], title=heading)
     return fig
-
-
-Strokes = Sequence[Sequence[tuple[float, float]]]  # each a line through points (x, y), y downwards
-SEVEN: Strokes = [[(60, 60), (190, 60), (110, 230)]]
-ZERO: Strokes = [[(140 + 60 * np.sin(angle), 140 - 90 * np.cos(angle)) for angle in np.linspace(0, 2 * np.pi, 40)]]
-
-
-def digit(strokes: Strokes, colour: int) -> Tensor:
-    """A drawn digit as Color-MNIST has its own: uint8 (1, 3, 32, 32), on a ground of COLOURS. No strokes: bare ground.
-
-    As MNIST: scaled to fit 20 x 20 pixels, its centre of mass in the middle of 28 x 28; then 32 x 32, thresholded, inverted.
-    """
-    ink, fine, pen = Image.new("L", (280, 280)), 10, 24  # drawn ten times as large; MNIST's strokes are 2 to 3 pixels wide
-    if any(len(stroke) for stroke in strokes):
-        points = np.concatenate([np.asarray(stroke, dtype=float) for stroke in strokes if len(stroke)])
-        low, high = points.min(axis=0), points.max(axis=0)
-        scale = (20 * fine - pen) / max((high - low).max(), 1.0)
-        draw = ImageDraw.Draw(ink)
-        for stroke in strokes:
-            line = [tuple((np.asarray(p) - (low + high) / 2) * scale + 140) for p in stroke]
-            draw.line(line, fill=255, width=pen, joint="curve")
-            for x, y in line:
-                draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
-    small = np.asarray(ink.resize((28, 28), Image.Resampling.BOX))
-    if small.any():
-        small = ndimage.shift(small, 13.5 - np.array(ndimage.center_of_mass(small)), order=1)
-    return colourise(resize(torch.from_numpy(small.copy())[None, None], [32, 32], antialias=True), torch.tensor([colour]))
-
-
-def explore(draw: Callable[..., Figure], **controls: widgets.Widget) -> widgets.VBox:
-    """The controls over draw(**their values), which is drawn anew when one of them moves."""
-    shown = widgets.Image(format="png")
-
-    def redraw(_=None) -> None:
-        shown.value = _png(draw(**{name: control.value for name, control in controls.items()}))
-
-    for control in controls.values():
-        control.observe(redraw, "value")
-    redraw()
-    return widgets.VBox([*controls.values(), shown])
-
-
-def slider(description: str, values: Sequence[float] | dict[str, int], start) -> widgets.SelectionSlider:
-    """A slider over values, or over names that stand for them; it speaks when it is let go."""
-    options = list(values.items()) if isinstance(values, dict) else [(f"{value:g}", value) for value in values]
-    wide = dict(layout=widgets.Layout(width="420px"), style={"description_width": "110px"})
-    return widgets.SelectionSlider(description=description, options=options, value=start, continuous_update=False, **wide)
-
-
-def choice(description: str, options: dict[str, object]) -> widgets.Dropdown:
-    """A list to choose one of."""
-    return widgets.Dropdown(description=description, options=list(options.items()), style={"description_width": "110px"})
-
-
-def pad(run: Run) -> widgets.VBox:
-    """Draw a digit with the mouse: at the end of each stroke `latents` of it."""
-    canvas, strokes, down = Canvas(width=280, height=280), [], []
-    colour, clear = choice("ground", {name: i for i, name in enumerate(COLOURS)}), widgets.Button(description="clear")
-    shown = widgets.Image(format="png")
-
-    def redraw(_=None) -> None:
-        shown.value = _png(latents(run, digit(strokes, colour.value)))
-
-    def wipe(_=None) -> None:
-        strokes.clear()
-        with hold_canvas(canvas):
-            canvas.fill_style, canvas.stroke_style, canvas.line_width, canvas.line_cap = "whitesmoke", "black", 20, "round"
-            canvas.fill_rect(0, 0, 280, 280)
-        redraw()
-
-    def press(x: float, y: float) -> None:
-        down.append(True)
-        strokes.append([(x, y)])
-
-    def move(x: float, y: float) -> None:
-        if down:
-            canvas.stroke_line(*strokes[-1][-1], x, y)
-            strokes[-1].append((x, y))
-
-    def lift(x: float, y: float) -> None:
-        if down:
-            down.clear()
-            redraw()
-
-    canvas.on_mouse_down(press)
-    canvas.on_mouse_move(move)
-    canvas.on_mouse_up(lift)
-    canvas.on_mouse_out(lift)
-    clear.on_click(wipe)
-    colour.observe(redraw, "value")
-    wipe()
-    return widgets.VBox([widgets.HBox([canvas, widgets.VBox([colour, clear])]), shown])
-
-
-def _png(fig: Figure) -> bytes:
-    buffer = io.BytesIO()
-    with plt.style.context(STYLE):
-        fig.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

@@ -15,8 +15,9 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
+from ygan_core import metrics
 from ygan_core.data import DATASETS
-from ygan_core.study.company import ALONE, APART, AUTHORS, COMPANIES, SHUFFLED, SIZES, SORTED, batches, doubt, of_run, test_set
+from ygan_core.study.company import ALONE, APART, AUTHORS, COMPANIES, PLACES, SHUFFLED, SIZES, batches, doubt, of_run, test_set
 from ygan_core.study.departures import BUG, DEPARTURES, OPEN
 from ygan_core.study.figures.base import ANOMALOUS, CLASS_COLOURS, NORMAL, show_grid, title
 from ygan_core.study.figures.scores import heading
@@ -26,7 +27,6 @@ from ygan_core.study.variants import configuration
 TENS = ("mnist", "fmnist", "cifar10")  # Tables 1 to 3: ten classes each
 METHODS = {"ygan": "Y-GAN", "classifier": "Classifier"}
 METHOD_COLOURS = dict(zip(METHODS, CLASS_COLOURS, strict=False))
-PLACES = [(ALONE, 1), *((company, size) for company in (SHUFFLED, SORTED, APART) for size in SIZES)]
 PRINTED_STD = "paper's std"
 CLOSE = 0.02  # AUCs closer than this are called the same: about what one seed differs from another by
 
@@ -70,17 +70,13 @@ def company(runs: list[Run]) -> Figure:
         look = dict(color=ANOMALOUS, label="anomalous", fill=False, element="step")
         sns.histplot(x=s[anomalous], bins=bins, ax=own[2], **look)
         own[2].axvline(s[chosen], color="crimson", lw=1.5)
-        own[2].set_title(f"$s$ = {s[chosen]:.2f}, above {above:.0%} of normal images; AUC {of_run(run)[name, len_of(name)]:.3f}")
+        auc = metrics.auc(s, anomalous)
+        own[2].set_title(f"$s$ = {s[chosen]:.2f}, above {above:.0%} of normal images; AUC {auc:.3f}")
         own[2].set(xlim=(0, 1), ylabel="images", xlabel="$s$ (Eq. 12)" if row == 2 else "")
         own[2].set_yscale("symlog", linthresh=10)
     fig.legend(*own[2].get_legend_handles_labels(), loc="outside lower right", ncols=2)
     fig.suptitle(f"{heading([run])}: the same network, {title(run)}", fontsize=9)
     return fig
-
-
-def len_of(name: str) -> int:
-    """The batch size that `company` shows a company in."""
-    return 1 if name == ALONE else 64
 
 
 def companies(runs: list[Run]) -> Figure:
@@ -89,7 +85,7 @@ def companies(runs: list[Run]) -> Figure:
     Dotted: what the paper prints, in the mean over these classes; dashed: chance.
     """
     fig, axes = plt.subplots(1, 3, figsize=(9.2, 3.4), sharey=True)
-    places = np.array([0, 2, 3, 4, 6, 7, 8, 10, 11, 12])
+    places = np.array([0, 2, 3.3, 4.6, 6.6, 7.9, 9.2, 11.2, 12.5, 13.8])
     for ax, data in zip(axes, TENS, strict=True):
         own = [run for run in runs if run.config.dataset == data]
         if not own:
@@ -105,13 +101,13 @@ def companies(runs: list[Run]) -> Figure:
                     ax.plot(*here, marker="_", ms=9, mew=1.5, lw=1, label=name if group.start == 0 else None, **style)
         ax.axhline(paper_auc(own), color="black", lw=1, ls=":", zorder=0)
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
-        ax.set_xticks(places, ["–", *("8", "64", "256") * 3])
+        ax.set_xticks(places, ["–", *map(str, SIZES * 3)])
         ax.set(title=heading(own), xlabel="images in a batch")
-        for middle, name in zip((0, 3, 7, 11), COMPANIES, strict=True):
+        for middle, name in zip((0, 3.3, 7.9, 12.5), COMPANIES, strict=True):
             ax.text(middle, 1.0, name, ha="center", va="top", fontsize=7.5, transform=ax.get_xaxis_transform())
         ax.margins(y=0.12)
     axes[0].set_ylabel("AUC (Eq. 12)")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    _legend(fig)
     return fig
 
 
@@ -139,9 +135,14 @@ def best_epoch(runs: list[Run]) -> Figure:
         ax.set(title="\n".join(lines), xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("AUC on the test set")
-    found = dict(zip(*axes[0].get_legend_handles_labels()[::-1], strict=True))
-    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=2)
+    _legend(fig)
     return fig
+
+
+def _legend(fig: Figure) -> None:
+    both = [ax.get_legend_handles_labels() for ax in fig.axes]
+    named = {name: handle for handles, names in both for handle, name in zip(handles, names, strict=True)}
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=2)
 
 
 def in_company(runs: list[Run]) -> pd.DataFrame:
@@ -175,7 +176,7 @@ def best_epochs(runs: list[Run]) -> pd.DataFrame:
 
 
 def departures(runs: list[Run]) -> pd.DataFrame:
-    """Training as the paper says, then with each departure of the public code alone, then with all: means over the same classes.
+    """Training as the paper says, then with each departure of the public code alone, then with all: means over the classes.
 
     AUC: Eq. 12, running statistics, last epoch; change: against the paper's way; sorted, apart: the same networks in company,
     in batches of 64; best epoch, sorted: on the test set, as the code scores and chooses; cost: of training, in times.
@@ -185,13 +186,13 @@ def departures(runs: list[Run]) -> pd.DataFrame:
         of_data = [run for run in runs if run.config.dataset == data]
         departed = [run for run in of_data if run.config.variant in DEPARTURES]
         there = {_cell(run) for run in departed}
-        base = {_cell(run): run for run in of_data if run.config.variant == "full" and _cell(run) in there}
+        base = {_cell(run): run for run in of_data if _kind(run) == "ygan" and _cell(run) in there}
         for name in ("full", *DEPARTURES):
             own = [run for run in (base.values() if name == "full" else departed) if run.config.variant == name]
             own = [run for run in own if _cell(run) in base]
             if own:
                 pairs = [(run, base[_cell(run)]) for run in own]
-                row = {"dataset": DATASETS[data].title, "trained": name if name != "full" else "as the paper says"}
+                row = {"dataset": DATASETS[data].title, "trained": name if name != "full" else "by the paper's equations"}
                 row |= {"what": getattr(DEPARTURES.get(name), "what", ""), "kind": getattr(DEPARTURES.get(name), "kind", "")}
                 row |= {"AUC": _mean(run.metrics["auc"] for run in own)}
                 row |= {"change": _mean(run.metrics["auc"] - paper.metrics["auc"] for run, paper in pairs)}
@@ -207,7 +208,7 @@ def departures(runs: list[Run]) -> pd.DataFrame:
 
 
 WAYS: dict[str, tuple[str, Callable[[Run], float]]] = {  # which runs, and the AUC of one
-    "as the paper says: last epoch, each image by itself": ("ygan", lambda run: of_run(run)[ALONE, 1]),
+    "trained by the paper's equations: last epoch, each image by itself": ("ygan", lambda run: of_run(run)[ALONE, 1]),
     "the best epoch on the test set instead": ("ygan", lambda run: run.losses["auc"].max()),
     "shuffled batches of 64 instead": ("ygan", lambda run: of_run(run)[SHUFFLED, 64]),
     "batches of 64 sorted by class, as the code has them": ("ygan", lambda run: of_run(run)[AUTHORS]),
@@ -254,9 +255,9 @@ def verdict(runs: list[Run]) -> str:
     over = f"{name}, {n} of 10 classes" if n < 10 else f"{name}, ten classes"
     lines = [
         f"**The company.** The same Y-GAN networks ({over}) have an AUC of {place[ALONE, 1]:.3f} when each image is scored by "
-        f"itself, {place[AUTHORS]:.3f} in the public code's class-sorted batches of 64, and {place[APART, 64]:.3f} when anomalies "
-        "fill batches of their own: its encoders keep no running statistics, which looks like an oversight, since a score then "
-        "depends on the neighbours."
+        f"itself, {place[AUTHORS]:.3f} in the public code's class-sorted batches of 64, and {place[APART, 64]:.3f} when "
+        "anomalies fill batches of their own: the code's encoders keep no running statistics, which looks like an oversight, "
+        "since a score then depends on the neighbours."
     ]
     table = departures(runs)
     changes = {} if table.empty else {key: row for key, row in table.groupby("trained")[["change"]].mean().iterrows()}
@@ -286,7 +287,7 @@ def verdict(runs: list[Run]) -> str:
         if (those := [run for run in runs if _kind(run) == method and "auc" in run.losses])
     }
     lines.append(
-        "**The best epoch.** To keep the epoch with the best AUC on the test set, as the code does for want of a validation set, "
+        "**The best epoch.** To keep the epoch with the best AUC on the test set, as the code does (it has no validation set), "
         f"adds {', '.join(f'{gain:+.3f} to {method}' for method, gain in gains.items())} in the mean over all cells here."
     )
     ways = ways_to_0763(runs)
@@ -294,13 +295,15 @@ def verdict(runs: list[Run]) -> str:
         lines.append("**Where 0.763 comes from.** There is no training on CIFAR10 in this profile, so it has no answer.")
     else:
         (configured, way), row = (nearest := ways["missing"].abs().idxmin()), ways.loc[nearest]
-        spread = f" ± {row['std']:.3f} (printed: ± {row[PRINTED_STD]:.3f})" if row["n"] > 1 else ""
+        all_ten, spread = row["n"] == 10, ""
+        if row["n"] > 1:
+            spread = f" ± {row['std']:.3f} (printed: ± {row[PRINTED_STD]:.3f})"
+        found = "this way comes to it" if abs(row["missing"]) <= CLOSE else "none comes to it and the question stays open"
+        hint = "" if all_ten else f"; with {row['n']:.0f} of ten classes and {_extent(cells[0])} this is a hint, no more"
         lines.append(
-            "**Where 0.763 comes from.** "
-            f"In the same {'ten classes' if row['n'] == 10 else 'cells'} the paper prints {row['paper']:.3f}; of {len(ways)} ways "
-            f"measured here the nearest is *{way}* (`{configured}`), {row['AUC']:.3f}{spread}, so "
-            + ("this way comes to it." if abs(row["missing"]) <= CLOSE else "none comes to it, and the question stays open.")
-            + ("" if row["n"] == 10 else f" With {row['n']:.0f} of ten classes and {_extent(cells[0])}, this is a hint, no more.")
+            f"**Where 0.763 comes from.** In the same {'ten classes' if all_ten else 'cells'} the paper prints "
+            f"{row['paper']:.3f}; of {len(ways)} ways measured here the nearest is *{way}* (`{configured}`), "
+            f"{row['AUC']:.3f}{spread}, so {found}{hint}."
         )
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1))
 
