@@ -76,9 +76,12 @@ def test_zeros_and_ones_fall_into_pure_clusters():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made, again = weak_labels(images, seed=3), weak_labels(images, seed=3)
-    assert made.network == "EfficientNet-Lite0 (ImageNet)" and made.silhouette == again.silhouette
-    assert made.labels.equal(again.labels) and made.labels.shape == (28,) and made.k == len(made.labels.unique())
-    assert purity(made.labels, classes) > 0.9
+    assert list(made) == ["cosine", "as_written"]  # the first is trained with
+    for form, found in made.items():
+        assert found.network == "EfficientNet-Lite0 (ImageNet)" and found.silhouette == again[form].silhouette
+        assert found.labels.equal(again[form].labels) and found.labels.shape == (28,)
+        assert found.k == len(found.labels.unique()) and purity(found.labels, classes) > 0.9
+    assert made["cosine"].silhouette != made["as_written"].silhouette
     assert torch.get_rng_state().equal(before)
 
 
