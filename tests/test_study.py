@@ -295,7 +295,7 @@ def test_a_figure_is_made_anew_only_where_it_must_be(smoke, results, capsys):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_leaves_a_state_from_which_the_same_command_goes_on(tmp_path):
     line = [sys.executable, "-m", "ygan_core.study", "all", "--profile", "smoke", "--results", str(tmp_path)]
-    line += ["--only", "color_mnist_probes", "--set", "epochs=30"]
+    line += ["--only", "color_mnist_probes", "--jobs", "1", "--set", "epochs=30"]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while "epoch 2/30" not in process.stdout.readline():
         assert process.poll() is None

@@ -119,8 +119,8 @@ def test_a_slider_moves_and_the_picture_changes(cells, name):
         handle = slider.find_element(By.CSS_SELECTOR, ".noUi-handle")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
         webdriver.ActionChains(browser).drag_and_drop_by_offset(handle, 45, 0).perform()
-        assert slider.text != label
         changes(browser, cell, before)
+        assert slider.text != label
 
 
 def test_a_drawn_digit_is_seen(cells):

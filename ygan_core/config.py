@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
 
@@ -133,6 +133,8 @@ class Profile:
     rivals: dict[str, tuple[int, ...]]  # classes held out for the rivals of Tables 1-4, by dataset
     rival_width: int = 0  # narrower than Y-GAN where time is short; 0: as wide
     border: tuple[str, ...] = ("classifier", "ygan")  # what is trained on the leaves' border alone
+    departures: dict[str, tuple[int, ...]] = field(default_factory=dict)  # classes held out for notebook 09, by dataset
+    departure_names: tuple[str, ...] = ()  # entries of study/departures.py; (): all
     leaf_size: int = 64  # PlantVillage's pixels
     seeds: tuple[int, ...] = (0,)
 
@@ -158,6 +160,7 @@ PROFILES = {
         {"mnist": ONE},
         {"mnist": ONE},
         border=("classifier",),
+        departures={"mnist": ONE},
     ),
     "quick": Profile(
         "a first look, a class",
@@ -172,6 +175,8 @@ PROFILES = {
         {"mnist": ONE},
         rival_width=8,
         border=("classifier",),
+        departures={"cifar10": ONE},
+        departure_names=("detached_features", "norm_first", "public_code"),
     ),
     "laptop": Profile(
         "a night on a CPU",
@@ -184,6 +189,7 @@ PROFILES = {
         TEN,
         {"mnist": THREE, "fmnist": THREE, "cifar10": THREE, "plantvillage": (-1,)},
         {"mnist": THREE, "fmnist": THREE, "cifar10": THREE, "plantvillage": (-1,)},
+        departures={"mnist": ONE, "cifar10": ONE},
     ),
     "paper": Profile(
         "the paper's setting, a GPU",
@@ -196,6 +202,7 @@ PROFILES = {
         TEN,
         {"mnist": TEN, "fmnist": TEN, "cifar10": TEN, "plantvillage": (-1,)},
         {"mnist": TEN, "fmnist": TEN, "cifar10": TEN, "plantvillage": (-1,)},
+        departures={"mnist": THREE, "cifar10": TEN},
         leaf_size=256,
         seeds=(0, 1, 2),
     ),

@@ -17,6 +17,8 @@ from ygan_core.config import Config
 from ygan_core.data import Dataset, Split, anomalous, color_mnist, load, species, split, sub_classes
 from ygan_core.data.color import read_ground, read_ink
 from ygan_core.model import YGAN
+from ygan_core.study import company
+from ygan_core.study.departures import DEPARTURES
 from ygan_core.study.later_scores import later_scores
 
 OWN = "score"  # the name of a rival's own score; Y-GAN's and the control's are those of ygan_core.scores
@@ -49,7 +51,11 @@ def each_epoch(config: Config, data: Dataset, parts: Split) -> Callable[[YGAN], 
         if config.score == "s":
             s, n = scores.s(logits), len(held_back)
             tested = torch.cat([s[:n][in_test], s[n:]])
-            doubt["auc"] = metrics.auc(tested, torch.arange(len(tested)) >= in_test.sum())
+            is_anomaly = torch.arange(len(tested)) >= in_test.sum()
+            doubt["auc"] = metrics.auc(tested, is_anomaly)
+        if config.variant in DEPARTURES:  # as the public code scores, to choose its epoch
+            images, there = torch.cat([held_back[in_test], anomalies]), torch.cat([parts.test_normal, parts.test_anomalous])
+            doubt["auc_sorted"] = company.auc(model, images, data.labels[there], is_anomaly, *company.AUTHORS)
         if config.labels == "true":
             doubt["normal_accuracy"] = (logits[: len(y)].argmax(1) == y).double().mean().item()
         return doubt

@@ -34,10 +34,11 @@ from ygan_core.data import DataError, load, sub_classes
 from ygan_core.data.color import colourise
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.model import YGAN
+from ygan_core.study.departures import DEPARTURES, applies
 from ygan_core.study.evaluation import OWN, each_epoch, evaluate, evaluate_rival, prepare
 from ygan_core.study.variants import ABLATIONS, classifier, configuration, variant
 from ygan_core.study.weak_labels import FORMS, WeakLabels, purity, weak_labels
-from ygan_core.train import Callback, build, checkpoints, train, write_atomically
+from ygan_core.train import Callback, Trainer, checkpoints, train, write_atomically
 
 TRAINING_VERSION = 2  # raised when the same config gives other numbers: every job then has a new id
 FILES = ("config.json", "losses.csv", "weights.safetensors", "test.npz", "run.json")
@@ -71,7 +72,8 @@ class Job:
 def study_jobs(profile: str, settings: dict | None = None) -> list[Job]:
     """The evidence of the paper in a profile, in its order, none twice: dataset x class held out x method x variant x seed.
 
-    Section 5; Tables 1-4 (Y-GAN, the Classifier control, the rivals); Table 5; Table 6. Raises ConfigError.
+    Section 5; Tables 1-4 (Y-GAN, the Classifier control, the rivals); Table 5; Table 6; the public code's departures from the
+    paper. Raises ConfigError.
     """
     if profile not in PROFILES:
         raise ConfigError(f"no profile {profile!r}: choose from {', '.join(PROFILES)}")
@@ -102,6 +104,9 @@ def study_jobs(profile: str, settings: dict | None = None) -> list[Job]:
     for name in ABLATIONS:
         configs += [variant(config, name) for config in cells(first, p.ablations)]
     configs += [replace(config, labels="weak") for config in cells(first, p.ablations)]
+    as_printed = cells("paper" if "paper" in p.benchmarks else first, p.departures)
+    departures = p.departure_names or tuple(DEPARTURES)
+    configs += [variant(config, name) for name in departures for config in as_printed if applies(name, config)]
     return list({job.id: job for job in map(Job, configs)}.values())
 
 
@@ -165,7 +170,8 @@ class Run:
         """The trained networks, float32, on the CPU, in eval mode. Not for a rival's."""
         state = load_file(self.folder / "weights.safetensors")
         state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-        model = build(self.config, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"]))
+        kind = DEPARTURES.get(self.config.variant, Trainer)
+        model = kind.build(self.config, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"]))
         model.load_state_dict(state)
         return model.eval()
 
@@ -393,8 +399,8 @@ class Study:
             else:
                 measured = {}
             if not is_trained(run):  # else only what was measured is lost, and made again
-                measure = each_epoch(config, data, parts)
-                trainer = train(config, images, y, folder, self.device, self.precision, callbacks, title, measure)
+                measure, kind = each_epoch(config, data, parts), DEPARTURES.get(config.variant, Trainer)
+                trainer = train(config, images, y, folder, self.device, self.precision, callbacks, title, measure, kind)
                 self._save_trained(folder, trainer.history, trainer.model.state_dict())
             model = run.model().to(self.device)
             arrays, found = evaluate(model, config, data, parts, y, trained_with and trained_with.labels)

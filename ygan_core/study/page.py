@@ -33,6 +33,10 @@ SECTIONS = {  # in the order of the paper
     "Weak labels": ("silhouette", "weak_labels", "table6"),
     "Anomaly scores": ("fig8", "scores"),
     "What it looks at, and where it errs": ("fig9", "fig10", "fig11"),
+    "The paper against its public code": (
+        "ways_to_0763",
+        *("company", "companies", "in_company", "best_epoch", "best_epochs", "departures"),
+    ),
 }
 TEMPLATE = Path(__file__).with_name("page.html")
 

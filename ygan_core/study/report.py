@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ygan_core.config import PROFILES
-from ygan_core.study.figures import FIGURES
+from ygan_core.study.figures import FIGURES, paper_and_code
 from ygan_core.study.figures.scores import LATER, PAPERS, rank_correlation
 from ygan_core.study.jobs import Run, Study
 from ygan_core.study.tables import (
@@ -237,6 +237,7 @@ VERDICTS: dict[str, Callable[[list[Run]], str]] = {
     "table6": table6,
     "fig8": fig8,
     "accuracy_plot": accuracy_plot,
+    "ways_to_0763": paper_and_code.verdict,
 }
 
 

@@ -17,6 +17,7 @@ from scipy.stats import wilcoxon
 from ygan_core.baselines import RIVALS
 from ygan_core.data import COLOURS, DATASETS
 from ygan_core.data.datasets import REPOSITORY
+from ygan_core.study.figures import paper_and_code
 from ygan_core.study.figures.scores import LATER, PAPERS
 from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.study.variants import ABLATIONS, configuration
@@ -367,6 +368,7 @@ TABLES = {
     "claims": View(claims, lambda study: study.select(dataset=REAL, variant="full")),
     "weak_labels": View(weak_labels, lambda study: study.select(labels="weak")),
     "scores": View(scores, _main(REAL, method="ygan")),
+    **paper_and_code.TABLES,
 }
 
 

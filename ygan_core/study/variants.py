@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ygan_core.config import CONFIGURATIONS, Config, ConfigError
+from ygan_core.study.departures import DEPARTURES
 
 VARIANTS = {
     "full": {},
@@ -16,6 +17,7 @@ VARIANTS = {
     "B3": dict(latents="single", lambda_3=0.0, lambda_4=0.0, lambda_5=0.0, score="s_x"),  # B2 without C
     "B4": dict(lambda_2=0.0, lambda_6=0.0),  # without Ds
     "border": dict(pixels="border"),  # not the paper's: what the background alone gives away, beside Table 4
+    **{name: {} for name in DEPARTURES},  # of the authors' public code: how a step is made, not what is in the config
 }
 ABLATIONS = ("A1", "A2", "A3", "B1", "B2", "B3", "B4")  # Table 5
 

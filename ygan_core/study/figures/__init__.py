@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from ygan_core.study.figures import color_mnist, explained, latents, qualitative, scores
+from ygan_core.study.figures import color_mnist, explained, latents, paper_and_code, qualitative, scores
 from ygan_core.study.figures.base import draw_view
 from ygan_core.study.jobs import Run, Study
 
-FIGURES = {**explained.VIEWS, **color_mnist.VIEWS, **latents.VIEWS, **qualitative.VIEWS, **scores.VIEWS}
+FIGURES = {**explained.VIEWS, **color_mnist.VIEWS, **latents.VIEWS, **qualitative.VIEWS, **scores.VIEWS, **paper_and_code.VIEWS}
 
 
 def draw(study: Study, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
