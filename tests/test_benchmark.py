@@ -83,3 +83,14 @@ def test_quick_run(tmp_path, capsys):
 def test_a_folder_without_the_authors_code_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="y_gan.py"):
         authors_step(tmp_path, torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.int64), 1)
+
+
+def test_the_captured_step_is_held_against_the_eager_one(monkeypatch):
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert bench.captured_against_eager(device, 5, width=4) < (0.01 if device == "cuda" else 1e-12)  # a CPU captures nothing
+    step, calls = Trainer.step, []
+    monkeypatch.setattr(
+        Trainer, "step", lambda self, *batch: step(self, *batch) * (1 + 0.1 * (calls.append(1) or len(calls) == 7))
+    )
+    with pytest.raises(RuntimeError, match="differs from the eager one"):
+        bench.captured_against_eager("cpu", 5, width=4)

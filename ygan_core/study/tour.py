@@ -86,7 +86,7 @@ def latents(run: Run, images: Tensor) -> Figure:
     """
     model, names = run.model(), normal_digits(run)
     here = scores.encode(model, images)
-    x_hat, p, s = scores.decode(model, here.z_s, here.z_r), here.logits.softmax(dim=1), scores.s(here.logits)
+    x_hat, p, s = scores.decode(model, here.z_s, here.z_r), here.logits.softmax(dim=1).numpy(), scores.s(here.logits)
     ratios = dict(width_ratios=(1, 1, 1, 1, 2))
     fig, axes = plt.subplots(len(images), 5, figsize=(8.6, 1.75 * len(images)), squeeze=False, gridspec_kw=ratios)
     for i, row in enumerate(axes):
@@ -146,7 +146,7 @@ def walk(run: Run, a: int, b: int, s: float, r: float) -> Figure:
         axes[name].plot(0.5 + place * (len(stops) - 1), 1.15, "^", color="crimson", clip_on=False)
         axes[name].set(xticks=[], yticks=[], title=heading)
         doubt = scores.s(scores.classify(model, strip))
-        axes["score"].plot(stops.flatten(), doubt, style, color=NORMAL, marker=".", label=heading)
+        axes["score"].plot(stops.flatten().numpy(), doubt.numpy(), style, color=NORMAL, marker=".", label=heading)
     now = decoded(s_, r_)
     _tile(axes["now"], now[0], "here", called(run, now)[0])
     axes["score"].set(ylim=(-0.03, 1), xlabel="share of the way from A to B", ylabel="$s$ of the decoded image")

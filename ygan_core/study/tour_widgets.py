@@ -85,7 +85,7 @@ def pad(run: Run) -> widgets.VBox:
 
     def wipe(_=None) -> None:
         strokes.clear()
-        with hold_canvas(canvas):
+        with hold_canvas():
             canvas.fill_style, canvas.stroke_style, canvas.line_width, canvas.line_cap = "whitesmoke", "black", 20, "round"
             canvas.fill_rect(0, 0, 280, 280)
         redraw()
