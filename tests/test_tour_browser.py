@@ -33,7 +33,7 @@ WIDGETS = {
 def interactive_cells(book):
     """The code cells that the widgets need, and of each widget its place among them."""
     needed = [c for c in book.cells if c.cell_type == "code"]
-    needed = [c for c in needed if c.source.startswith(("explore(", "pad(", "live =", "import")) or "tags" in c.metadata]
+    needed = [c for c in needed if c.source.startswith(("explore(", "pad(", "live =", "from")) or "tags" in c.metadata]
     places = {name: next(i for i, c in enumerate(needed) if c.source.startswith(("explore(", "pad(")) and text in c.source)
               for name, text in WIDGETS.items()}  # fmt: skip
     return needed, places

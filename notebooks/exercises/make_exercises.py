@@ -2,7 +2,7 @@
 
     python notebooks/exercises/make_exercises.py
 
-A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`. Change the notebooks in solutions/, never the copies.
+A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`. Change the notebooks in solutions/, never copies.
 """
 
 from __future__ import annotations

@@ -96,6 +96,7 @@ def latents(run: Run, images: Tensor) -> Figure:
             limit = float(z.abs().max())
             ax.imshow(z.unflatten(0, (-1, 10)), cmap=LATENT_COLOURS, vmin=-limit, vmax=limit)
             ax.set(xticks=[], yticks=[], title=f"${name}$: {len(z)} numbers")
+            sns.despine(ax=ax, left=True, bottom=True)
         _tile(row[3], x_hat[i], "$D(z_s, z_r)$")
         row[4].bar(range(len(names)), p[i], color=[CLASS_COLOURS[name] for name in names])
         row[4].set_xticks(range(len(names)), names)
