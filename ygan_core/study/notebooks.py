@@ -38,7 +38,9 @@ def output(study: Study, name: str) -> Path:
 
 def needs(study: Study, name: str) -> list[Job]:
     """The jobs of a notebook: those of the figures and tables that its cells name."""
-    named = set(re.findall(r"\w+", (SOURCES / f"{name}.ipynb").read_text()))
+    cells = json.loads((SOURCES / f"{name}.ipynb").read_text())["cells"]
+    code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    named = set(re.findall(r"\w+", code))
     views = [view for view_name, view in {**FIGURES, **TABLES}.items() if view_name in named]
     return list({job.id: job for view in views for job in view.jobs(study)}.values())
 
