@@ -183,7 +183,6 @@ def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch)
 
 
 def _train_in_child(results):
-    torch.set_num_threads(1)
     Study("smoke", results, settings={"epochs": 2}).color_mnist()
 
 

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from ygan_core.baselines import RIVALS
 from ygan_core.config import Config, ConfigError
-from ygan_core.study.jobs import Job, JobFailed, Study
+from ygan_core.study.jobs import Job, JobFailed, Study, one_thread
 from ygan_core.train import Trainer, checkpoints
 
 # About how many images a class has, and the share that is trained on: for estimates alone.
@@ -47,7 +47,7 @@ def costs(study: Study, jobs: Iterable[Job]) -> dict[str, float]:
 
     From two steps of each kind of training that differs, on random images.
     """
-    with _one_thread():
+    with one_thread():
         found = {}
         for job in jobs:
             like = replace(job.config, seed=0, split_seed=0, held_out=min(job.config.held_out, 0), labels="true", epochs=2)
@@ -75,17 +75,6 @@ def _seconds_per_image(config: Config, device: str, precision: str) -> float:
             return rival.history[-1]["seconds"] / batch
         rival.score(images)
         return (time.perf_counter() - start) / batch
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """As a worker has it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def run_jobs(
@@ -171,7 +160,6 @@ def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, f
 
 def _worker(profile: str, overrides: dict, ids: list[str], outcomes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
     study = Study(profile, **overrides)
     known = {job.id: job for job in study.jobs}
     left = [known[job_id] for job_id in ids]
@@ -225,7 +213,6 @@ def _on_dask(study: Study, jobs: list[Job], address: str) -> Iterator[tuple[str,
 
 
 def _on_worker(profile: str, overrides: dict, job_id: str) -> str:
-    torch.set_num_threads(1)
     study = Study(profile, **overrides)
     return _attempt(study, next(job for job in study.jobs if job.id == job_id)) or ""
 

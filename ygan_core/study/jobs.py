@@ -6,6 +6,7 @@ results/<profile>/jobs/<id>/   config.json  losses.csv  weights.safetensors  tes
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -14,7 +15,7 @@ import subprocess
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from ygan_core.baselines import RIVALS
@@ -46,6 +48,18 @@ FILES = ("config.json", "losses.csv", "weights.safetensors", "test.npz", "run.js
 
 class JobFailed(RuntimeError):
     """A job that failed, now or before; the message names its log."""
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """A job computes on one thread wherever it runs: two add up in another order, and their sums differ in the last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):  # NumPy's and scikit-learn's
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -376,6 +390,7 @@ class Study:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
+    @one_thread()
     def _train(self, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
         config, run = job.config, Run(job, folder)
         data, parts = prepare(config)
