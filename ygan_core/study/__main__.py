@@ -74,7 +74,10 @@ def run_all(study: Study, options: argparse.Namespace) -> int:
         else:
             done.append(f"{part.name}: {part.where}")
     if todo or not (study.folder / "index.html").exists():
-        done.append(f"page: {write_page(study)}")
+        if error := _attempt(lambda: write_page(study)):
+            failed.append(f"page: {error}")
+        else:
+            done.append(f"page: {study.folder / 'index.html'}")
 
     print(f"\nprofile {study.profile}, {(time.perf_counter() - start) / 60:.1f} minutes, results in {study.folder}")
     for title, lines in (("done", done), ("skipped, there already", skipped), ("failed", failed)):

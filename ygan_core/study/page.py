@@ -106,7 +106,7 @@ def item(study: Study, name: str, runs: list[Run]) -> Item | None:
 def caption(view: View) -> str:
     """What is seen, from the docstring of what makes it."""
     make = view.make.func if isinstance(view.make, partial) else view.make
-    words = re.split(r"(\$[^$]*\$)", inspect.getdoc(make))  # in a docstring z_s may stand without dollars
+    words = re.split(r"(\$[^$]*\$)", inspect.getdoc(make) or "")  # in a docstring z_s may stand without dollars
     words[::2] = [re.sub(r"\b([zEsL])_(\w+)\b", r"$\1_{\2}$", word) for word in words[::2]]
     return "".join(words)
 
