@@ -179,7 +179,7 @@ def departures(runs: list[Run]) -> pd.DataFrame:
     """Training as the paper says, then with each departure of the public code alone, then with all: means over the classes.
 
     AUC: Eq. 12, running statistics, last epoch; change: against the paper's way; sorted, apart: the same networks in company,
-    in batches of 64; best epoch, sorted: on the test set, as the code scores and chooses; cost: of training, in times.
+    in batches of 64; best epoch, sorted: on the test set, as the code scores and chooses.
     """
     rows = []
     for data in dict.fromkeys(run.config.dataset for run in runs):
@@ -202,7 +202,6 @@ def departures(runs: list[Run]) -> pd.DataFrame:
                     curves = [run.losses["auc_sorted"] for run in own if "auc_sorted" in run.losses]
                     row |= {"best epoch, sorted": _mean(curve.max() for curve in curves)}
                 row |= {"normal accuracy": _mean(run.metrics["normal_accuracy"] for run in own)}
-                row |= {"cost": _mean(run.about["seconds"] / paper.about["seconds"] for run, paper in pairs)}
                 rows.append(row | {"n": len({run.config.held_out for run in own})})
     return pd.DataFrame(rows).set_index(["dataset", "trained"]) if rows else pd.DataFrame()
 
