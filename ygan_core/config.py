@@ -179,7 +179,7 @@ PROFILES = {
         departure_names=("detached_features", "norm_first", "public_code"),
     ),
     "laptop": Profile(
-        "a night on a CPU",
+        "a night on eight CPU cores",
         "full",
         0,
         32,
