@@ -193,10 +193,8 @@ def silhouette(runs: list[Run]) -> Figure:
     groups = {}
     for run in runs:
         groups.setdefault(run.config.dataset, []).append(run)
-    fig, axes = plt.subplots(1, max(len(groups), 2), figsize=(max(2.3 * len(groups), 6.4), 2.6), squeeze=False)
-    for ax in axes.flat[len(groups) :]:
-        ax.set_axis_off()
-    for ax, own in zip(axes.flat, groups.values(), strict=False):
+    fig, axes = plt.subplots(1, len(groups), figsize=(max(2.3 * len(groups), 4), 2.6), squeeze=False)
+    for ax, own in zip(axes.flat, groups.values(), strict=True):
         for run in own:
             colour = CLASS_COLOURS[max(run.config.held_out, 0)]
             for form, face in (("cosine", colour), ("as_written", "white")):
