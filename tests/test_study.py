@@ -1,3 +1,4 @@
+import functools
 import io
 import json
 import multiprocessing
@@ -295,7 +296,8 @@ def test_a_figure_is_made_anew_only_where_it_must_be(smoke, results, capsys):
 def test_ctrl_c_leaves_a_state_from_which_the_same_command_goes_on(tmp_path):
     line = [sys.executable, "-m", "ygan_core.study", "all", "--profile", "smoke", "--results", str(tmp_path)]
     line += ["--only", "color_mnist_probes", "--jobs", "1", "--set", "epochs=30"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in a shell's background is deaf to Ctrl-C
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     while "epoch 2/30" not in process.stdout.readline():
         assert process.poll() is None
     time.sleep(0.1)
