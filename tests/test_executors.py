@@ -90,12 +90,13 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed):
     pd.testing.assert_frame_equal(numbers(study), undisturbed)  # every job, and none twice
 
 
-def test_no_scheduler_there_is_one_clear_line(tmp_path, capsys):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "localhost"])
+def test_no_scheduler_there_is_one_clear_line(address, tmp_path, capsys):
     pytest.importorskip("distributed")
     job = Study("smoke", tmp_path).jobs[0].id
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--scheduler", "tcp://127.0.0.1:9", job]
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--scheduler", address, job]
     assert main(line) == 2
-    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in capsys.readouterr().err
+    assert f"no Dask scheduler answers at {address}" in capsys.readouterr().err
 
 
 def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch, capsys):

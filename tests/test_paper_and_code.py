@@ -280,6 +280,7 @@ def test_the_verdict_says_whether_a_way_comes_to_0763(monkeypatch):
     text = paper_and_code.verdict([*far, fake("classifier", "full", 4, 0.1, 0.1)])
     assert "none comes to it" in text and "1 of ten classes" in text and "prints 0.759" in text
     assert re.search(r"oversight in training.*`detached_features` -0\.020\.", text) and "`mirrored` +0.050" in text
+    assert paper_and_code.verdict([fake("ygan", "mirrored", 4, 0.65, 0.7)]) == "No Y-GAN is trained here yet."
     assert ALONE not in paper_and_code.departures([]) and paper_and_code.ways_to_0763([]).empty
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from ygan_core.study import Job, Study, View, jobs, weights
 from ygan_core.study.__main__ import main
 from ygan_core.study.evaluation import prepare
 from ygan_core.study.jobs import FILES
+from ygan_core.study.weak_labels import WeakLabels
 from ygan_core.train import Trainer
 
 
@@ -60,7 +62,9 @@ def test_overrides_are_typed(key, value, typed):
         ({"lr": "nan"}, "lr takes a number"),
         ({"ramp_con": "yes"}, "ramp_con takes true or false"),
         ({"batch_size": "1"}, "batch_size is at least 2"),
-        ({"image_size": "28"}, "power of two"),
+        ({"image_size": "48"}, "power of two"),
+        ({"image_size": "16"}, "32 at least"),
+        ({"latents": "semantic", "score": "s_x"} | dict.fromkeys([f"lambda_{i}" for i in (1, 2, 4, 5, 6)], "0"), "image score"),
         ({"epochs": "0"}, "epochs is at least 1"),
         ({"held_out": "12"}, "held_out"),
         ({"name": "mine"}, "no setting 'name'"),
@@ -256,9 +260,35 @@ def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there(tmp_path, capsys):
-    assert main(["all", "--device", "cuda", "--results", str(tmp_path)]) == 2
+@pytest.mark.parametrize("verb", ["all", "benchmark"])
+def test_a_device_that_is_not_there(verb, tmp_path, capsys):
+    assert main([verb, "--device", "cuda", "--results", str(tmp_path)]) == 2
     assert "try --device auto" in capsys.readouterr().err
+
+
+def test_a_dataset_that_is_not_there_leaves_the_other_runs(smoke, tmp_path, monkeypatch, capsys):
+    shutil.copytree(smoke[0].folder / "jobs", tmp_path / "smoke/jobs")
+    study = Study("smoke", tmp_path)
+    monkeypatch.setenv("YGAN_DATA", "/nowhere/at/all")
+    full = Study("laptop", tmp_path, device="cpu").select(dataset="plantvillage", method="classifier")
+    assert len(study.runs([*full, *study.select(dataset="color_mnist")])) == 2
+    assert "PlantVillage: no class folders in /nowhere/at/all" in capsys.readouterr().out
+
+
+def test_each_kind_of_images_has_its_own_weak_labels(tmp_path, monkeypatch):
+    study, asked = Study("smoke", tmp_path), []
+    (job,) = study.select(dataset="mnist", labels="weak")
+
+    def made(images, *_):
+        asked.append(images)
+        return {form: WeakLabels(images.sum((1, 2, 3)) % 2, 2, {2: 0.1}, "a network") for form in ("cosine", "as_written")}
+
+    monkeypatch.setattr(jobs, "weak_labels", made)
+    kinds = [replace(job.config, **change) for change in ({}, {"pixels": "border"}, {"image_size": 64})]
+    first = [study.weak_labels(config)["cosine"].labels for config in kinds]
+    again = [study.weak_labels(config)["cosine"].labels for config in kinds]
+    assert len(asked) == 3 and all(a.equal(b) for a, b in zip(first, again, strict=True))
+    assert not asked[0].equal(asked[1])
 
 
 def test_results_that_cannot_be_written(tmp_path, capsys):

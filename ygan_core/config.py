@@ -69,7 +69,7 @@ class Config:
                 "a lambda is 0 or more",
             ),
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
-            (self.image_size < 8 or self.image_size & (self.image_size - 1), "image_size is a power of two, 8 at least"),
+            (self.image_size < 32 or self.image_size & (self.image_size - 1), "image_size is a power of two, 32 at least"),
             (self.dataset not in DATASETS, f"dataset is one of {', '.join(DATASETS)}"),
             (self.source not in ("starter", "full"), "source is starter or full"),
             (self.labels not in ("true", "weak"), "labels is true or weak"),
@@ -85,6 +85,7 @@ class Config:
                 self.latents == "semantic" and (self.lambda_1 or self.lambda_2 or self.lambda_6),
                 "without D and Ds there is no L_rec, L_adv, L_bce: set lambda_1, lambda_2 and lambda_6 to 0",
             ),
+            (self.latents == "semantic" and self.score == "s_x", "without D there is no image score: set score to s"),
             (
                 self.dataset == "plantvillage" and self.held_out != -1,
                 "PlantVillage has no class to hold out, its diseased leaves are the anomalies: held_out is -1",

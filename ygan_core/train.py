@@ -237,6 +237,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
+            for group in optimiser.param_groups:  # saved with them, but a property of the device: it may be another now
+                group["capturable"] = self.device.type == "cuda"
         self.random.set_state(state["random"])
         self.history = list(state["history"])
 

@@ -6,11 +6,13 @@ import functools
 import hashlib
 import json
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision import datasets as tv
@@ -151,7 +153,8 @@ def _starter(name: str) -> Dataset:
 def _torchvision(source: _Source, root: Path) -> Dataset:
     place, files = root / source.folder, _files(source)
     try:
-        parts = [source.torchvision(root, train=train, download=True) for train in (True, False)]
+        with _alone(root / f".{source.title}.lock"):
+            parts = [source.torchvision(root, train=train, download=True) for train in (True, False)]
     except Exception as error:  # what torchvision raises depends on what failed, and where
         missing = [name for name in files if not (place / name).exists()]
         damaged = [name for name, md5 in files.items() if (place / name).exists() and not check_integrity(place / name, md5)]
@@ -166,6 +169,12 @@ def _torchvision(source: _Source, root: Path) -> Dataset:
     images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
     labels = torch.cat([torch.as_tensor(part.targets) for part in parts])
     return Dataset(images, labels, source.classes, torch.arange(len(images)))
+
+
+def _alone(path: Path) -> AbstractContextManager:
+    """A lock on what is fetched or decoded once: processes that start together would all do it, into the same files."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path) if os.access(path.parent, os.W_OK) else nullcontext()
 
 
 def _files(source: _Source) -> dict[str, str | None]:
@@ -185,7 +194,8 @@ def _plantvillage(root: Path, size: int) -> Dataset:
             raise DataError(f"PlantVillage: {folder} holds no images: remove the folder or fill it")
     paths = [path for inside in files for path in inside]
     labels = torch.tensor([label for label, inside in enumerate(files) for _ in inside])
-    pixels = torch.from_numpy(_decoded(root, paths, size))
+    with _alone(root.with_name(f".{root.name}-{size}px.lock")):
+        pixels = torch.from_numpy(_decoded(root, paths, size))
     return Dataset(pixels, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))
 
 

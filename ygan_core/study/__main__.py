@@ -101,7 +101,8 @@ def draw_all(study: Study, options: argparse.Namespace) -> int:
             failed.append(f"{name}: {error}")
         else:
             print(f"{name}: made of {len(runs)} of {len(views[name].jobs(study))} trainings", flush=True)
-    print(f"page: {write_page(study)}")
+    if error := _attempt(lambda: print(f"page: {write_page(study)}")):
+        failed.append(f"page: {error}")
     print("\n".join(failed), end="\n" * bool(failed), file=sys.stderr)
     return FAILED if failed else OK
 

@@ -34,7 +34,7 @@ from ygan_core.model import Encoder, LatentClassifier, running_statistics_untouc
 from ygan_core.scores import s, to_input
 from ygan_core.study.benchmark_authors import authors_step
 from ygan_core.study.figures.base import STYLE
-from ygan_core.study.jobs import provenance
+from ygan_core.study.jobs import provenance, resolve_device
 from ygan_core.train import Trainer, build, write_atomically
 
 PRECISIONS = ("float32", "bfloat16")
@@ -525,7 +525,7 @@ def benchmark(folder: Path, device: str = "auto", authors: Path | None = None, q
     device: auto, cpu or cuda; authors: a checkout of the authors' public code, timed too; quick: a few seconds, for a look;
     threads: of a training on the CPU.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = resolve_device(device, "paper")
     extent, threads_before = EXTENTS["quick" if quick else device], torch.get_num_threads()
     if authors:  # a wrong folder is refused now, not minutes later
         authors_step(authors, torch.zeros(2, 3, 32, 32), torch.arange(2), permutations=1)

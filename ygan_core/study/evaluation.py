@@ -48,11 +48,10 @@ def each_epoch(config: Config, data: Dataset, parts: Split) -> Callable[[YGAN], 
 
     def measure(model: YGAN) -> dict[str, float]:
         logits, doubt = scores.classify(model, torch.cat([held_back, anomalies])), {}
+        is_anomaly = torch.arange(in_test.sum() + len(anomalies)) >= in_test.sum()
         if config.score == "s":
             s, n = scores.s(logits), len(held_back)
-            tested = torch.cat([s[:n][in_test], s[n:]])
-            is_anomaly = torch.arange(len(tested)) >= in_test.sum()
-            doubt["auc"] = metrics.auc(tested, is_anomaly)
+            doubt["auc"] = metrics.auc(torch.cat([s[:n][in_test], s[n:]]), is_anomaly)
         if config.variant in DEPARTURES:  # as the public code scores, to choose its epoch
             images, there = torch.cat([held_back[in_test], anomalies]), torch.cat([parts.test_normal, parts.test_anomalous])
             doubt["auc_sorted"] = company.auc(model, images, data.labels[there], is_anomaly, *company.AUTHORS)

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from ygan_core.baselines import RIVALS
 from ygan_core.config import Config, ConfigError
+from ygan_core.study.departures import DEPARTURES
 from ygan_core.study.jobs import Job, JobFailed, Study, one_thread
 from ygan_core.train import Trainer, checkpoints
 
@@ -67,7 +68,7 @@ def _seconds_per_image(config: Config, device: str, precision: str) -> float:
     images = torch.randint(256, (batch, channels, config.image_size, config.image_size), dtype=torch.uint8, generator=random)
     with contextlib.redirect_stdout(io.StringIO()):
         if config.method not in RIVALS:
-            trainer = Trainer(config, images, torch.arange(batch) % 9, device, precision)
+            trainer = DEPARTURES.get(config.variant, Trainer)(config, images, torch.arange(batch) % 9, device, precision)
             return [trainer.epoch()["seconds"] for _ in range(2)][-1] / batch
         start = time.perf_counter()
         rival = RIVALS[config.method](config, device).fit(images)
@@ -198,11 +199,12 @@ def _on_dask(study: Study, jobs: list[Job], address: str) -> Iterator[tuple[str,
         raise ConfigError("--scheduler needs Dask: pip install -e '.[distributed]'") from None
     try:
         client = Client(address, timeout=20)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: an address without a port
         raise ConfigError(f"--scheduler: no Dask scheduler answers at {address}") from None
+    overrides = study.overrides | study.asked  # `auto` is for the worker to say: it may have the GPU that this machine lacks
     with client:
         futures = {
-            client.submit(_on_worker, study.profile, study.overrides, job.id, pure=False, priority=-number): job.id
+            client.submit(_on_worker, study.profile, overrides, job.id, pure=False, priority=-number): job.id
             for number, job in enumerate(jobs)
         }
         for number, future in enumerate(as_completed(futures), 1):

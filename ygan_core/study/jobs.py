@@ -245,6 +245,7 @@ class Study:
     def __post_init__(self):
         self.jobs = study_jobs(self.profile, self.settings)
         self.folder = Path(self.results or REPOSITORY / "results").expanduser().resolve() / self.profile
+        self.asked = {"device": self.device, "precision": self.precision}
         self.device = resolve_device(self.device, self.profile)
         self.precision = resolve_precision(self.precision, self.profile, self.device)
 
@@ -325,13 +326,13 @@ class Study:
     def runs(self, jobs: Iterable[Job]) -> list[Run]:
         """The runs of jobs, trained where they are missing. One that fails is named and left out: the others count still.
 
-        Raises JobFailed where none is left.
+        Raises JobFailed or DataError where none is left.
         """
         found, failed = [], None
         for job in jobs:
             try:
                 found.append(self.run(job))
-            except JobFailed as error:
+            except (JobFailed, DataError) as error:
                 failed = error
                 print(error, flush=True)
         if failed and not found:
@@ -349,7 +350,8 @@ class Study:
     def weak_labels(self, config: Config) -> dict[str, WeakLabels]:
         """The clusters of a cell's training images (section 6.3), by form, made once: results/<profile>/weak_labels/."""
         data, parts = prepare(config)
-        path = self.folder / "weak_labels" / f"{config.dataset}-{config.held_out}-{parts.hash}.npz"
+        of = f"{config.dataset}-{config.held_out}-{config.image_size}px-{config.pixels}-{parts.hash}"
+        path = self.folder / "weak_labels" / f"{of}.npz"
         try:
             with np.load(path) as kept:
                 return {form: _unpacked(kept, form) for form in FORMS}
@@ -366,15 +368,17 @@ class Study:
         without the test's labels could pick.
         """
         rows = []
-        for folder in sorted((self.folder / "jobs").glob("*/")):
-            try:
-                job = Job(Config(**json.loads((folder / "config.json").read_text())))
-            except (OSError, ValueError, TypeError):
-                continue
-            if job.id == folder.name and (run := self.find(job)):
-                rows += _rows(run)
-        table = pd.DataFrame(rows, columns=RUNS_COLUMNS)
-        write_atomically(self.folder / "runs.csv", lambda p: table.to_csv(p, index=False))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".runs.lock"):  # else who looked first and wrote last loses what was done in between
+            for folder in sorted((self.folder / "jobs").glob("*/")):
+                try:
+                    job = Job(Config(**json.loads((folder / "config.json").read_text())))
+                except (OSError, ValueError, TypeError):
+                    continue
+                if job.id == folder.name and (run := self.find(job)):
+                    rows += _rows(run)
+            table = pd.DataFrame(rows, columns=RUNS_COLUMNS)
+            write_atomically(self.folder / "runs.csv", lambda p: table.to_csv(p, index=False))
         return table
 
     def made(self, path: Path, runs: Iterable[Run]) -> None:
@@ -399,7 +403,7 @@ class Study:
         title = " ".join(job.id.split("-")[:-1])
         if config.method in RIVALS:
             rival = RIVALS[config.method](config, self.device).fit(images, folder=folder, title=title)
-            history, state = rival.history, rival.state_dict()
+            history, state, precision = rival.history, rival.state_dict(), "float32"
             arrays, measured = evaluate_rival(rival, data, parts)
             self._save_trained(folder, history, state)
         else:
@@ -413,10 +417,13 @@ class Study:
                 y = trained_with.labels
             else:
                 measured = {}
-            if not is_trained(run):  # else only what was measured is lost, and made again
+            if is_trained(run):  # only what was measured is lost, and made again
+                precision = _noted(run, "precision", "unknown")
+            else:
                 measure, kind = each_epoch(config, data, parts), DEPARTURES.get(config.variant, Trainer)
                 trainer = train(config, images, y, folder, self.device, self.precision, callbacks, title, measure, kind)
                 self._save_trained(folder, trainer.history, trainer.model.state_dict())
+                precision = trainer.precision
             model = run.model().to(self.device)
             arrays, found = evaluate(model, config, data, parts, y, trained_with and trained_with.labels)
             measured |= found
@@ -430,7 +437,7 @@ class Study:
             "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
             **({"weak_labels": _about(clusters)} if config.labels == "weak" else {}),
             "device": self.device,
-            "precision": self.precision,
+            "precision": precision,
             "threads": torch.get_num_threads(),
             "seconds": round(float(run.losses.get("seconds", pd.Series(dtype=float)).sum()), 1),
             **provenance(),
@@ -476,6 +483,13 @@ def _rows(run: Run) -> list[tuple]:
         seen = [name for name in ("auc", "normal_accuracy") if name in run.losses]
         rows += [(*about, "best_on_test", best, name, run.losses.loc[best, name], run.job.id) for name in seen]
     return rows
+
+
+def _noted(run: Run, key: str, otherwise: str) -> str:
+    try:
+        return run.about[key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return otherwise
 
 
 def _about(clusters: dict[str, WeakLabels]) -> dict:

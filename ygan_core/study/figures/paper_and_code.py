@@ -247,6 +247,8 @@ def verdict(runs: list[Run]) -> str:
     """Five sentences on the public code and the paper, each from its number: the company, the oversights, the choices, the best
     epoch, and where 0.763 comes from."""
     own = _paper_like([run for run in runs if _kind(run) == "ygan"])
+    if not own:
+        return "No Y-GAN is trained here yet."
     last = max((run.config.dataset for run in own), key=TENS.index)
     cells, name = [run for run in own if run.config.dataset == last], DATASETS[last].title
     place = {place: np.mean(_by_class(cells, lambda run, place=place: of_run(run)[place])) for place in PLACES}
