@@ -79,18 +79,21 @@ def company(runs: list[Run]) -> Figure:
     return fig
 
 
+def _a_panel_each(runs: list[Run], height: float) -> tuple[list[list[Run]], Figure, np.ndarray]:
+    """The runs of each dataset that is there, and a panel for each."""
+    there = [own for data in TENS if (own := [run for run in runs if run.config.dataset == data])]
+    fig, axes = plt.subplots(1, len(there), figsize=(max(3.07 * len(there), 4.6), height), sharey=True, squeeze=False)
+    return there, fig, axes[0]
+
+
 def companies(runs: list[Run]) -> Figure:
     """AUC of the same networks in each company, by batch size: a dot a class held out, the line their mean.
 
     Dotted: what the paper prints, in the mean over these classes; dashed: chance.
     """
-    fig, axes = plt.subplots(1, 3, figsize=(9.2, 3.4), sharey=True)
+    there, fig, axes = _a_panel_each(runs, height=3.4)
     places = np.array([0, 2, 3.3, 4.6, 6.6, 7.9, 9.2, 11.2, 12.5, 13.8])
-    for ax, data in zip(axes, TENS, strict=True):
-        own = [run for run in runs if run.config.dataset == data]
-        if not own:
-            ax.set_axis_off()
-            continue
+    for ax, own in zip(axes, there, strict=True):
         for shift, (method, name) in zip((-0.15, 0.15), METHODS.items(), strict=True):
             cells = np.array([[of_run(run)[place] for place in PLACES] for run in own if run.config.method == method])
             if len(cells):
@@ -114,12 +117,8 @@ def companies(runs: list[Run]) -> Figure:
 def best_epoch(runs: list[Run]) -> Figure:
     """AUC on the test set after each epoch, a line a training: filled, the last epoch; hollow, the best, which only someone
     with the test's labels can choose. Running statistics. gain: best less last, in the mean."""
-    fig, axes = plt.subplots(1, 3, figsize=(9.2, 3.0), sharey=True)
-    for ax, data in zip(axes, TENS, strict=True):
-        own = [run for run in runs if run.config.dataset == data and "auc" in run.losses]
-        if not own:
-            ax.set_axis_off()
-            continue
+    there, fig, axes = _a_panel_each([run for run in runs if "auc" in run.losses], height=3.0)
+    for ax, own in zip(axes, there, strict=True):
         lines = [heading(own)]
         for method, name in METHODS.items():
             those = [run for run in own if run.config.method == method]
