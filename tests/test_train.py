@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 
 from ygan_core import train as training
-from ygan_core.config import Config, ConfigError
-from ygan_core.train import NonFiniteLoss, Trainer, checkpoints, train, write_atomically
+from ygan_core.checkpoints import checkpoints, write_atomically
+from ygan_core.config import TERMS, Config, ConfigError
+from ygan_core.cuda_graph import CapturedStep
+from ygan_core.train import NonFiniteLoss, Trainer, train
 
 
 def weights(trainer):
@@ -133,7 +135,7 @@ def test_every_term_is_recorded_each_epoch(small, images):
     trainer = train(small, *images, callbacks=[seen.append])
     assert [e.number for e in seen] == [1, 2, 3, 4] and seen[-1].losses == trainer.history[-1]
     for row in trainer.history:
-        assert set(row) == {*training.TERMS, "lambda_R", "seconds"} and all(math.isfinite(v) for v in row.values())
+        assert set(row) == {*TERMS, "lambda_R", "seconds"} and all(math.isfinite(v) for v in row.values())
 
 
 def test_stopped_and_resumed_equals_undisturbed(small, images, tmp_path):
@@ -232,7 +234,7 @@ def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
     monkeypatch.setattr(torch.cuda, "stream", lambda s: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     monkeypatch.setattr(torch.cuda, "graph", recording)
-    trainer.captured = training.CapturedStep(trainer)
+    trainer.captured = CapturedStep(trainer)
     for _ in range(small.epochs):
         expected, found = plain.epoch(), trainer.epoch()
         assert {k: v for k, v in found.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}
@@ -245,7 +247,7 @@ def test_captured_against_eager_on_a_gpu(images):
     eager, captured = Trainer(config, *images, "cuda", captured=False), Trainer(config, *images, "cuda")
     for _ in range(config.epochs):
         expected, found = eager.epoch(), captured.epoch()
-        assert all(found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4) for term in training.TERMS)
+        assert all(found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4) for term in TERMS)
 
 
 def test_images_that_stay_on_the_host_train_alike(small, images, tmp_path, monkeypatch):
@@ -280,7 +282,7 @@ def test_bfloat16_stays_near_float32_with_weights_latents_and_losses_in_float32(
         a, b = full.epoch(), half.epoch()
     assert not same(weights(full), weights(half))
     assert all(p.dtype == torch.float32 for p in half.model.parameters())
-    for term in training.TERMS:
+    for term in TERMS:
         assert b[term] == pytest.approx(a[term], abs=0.15)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field, fields, replace
 
+TERMS = ("L_rec", "L_adv", "L_s", "L_r", "L_con", "L_bce")  # Eq. 3 to 9, 5: weighted by lambda_1 to lambda_6 (Eq. 10, 11)
 DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
 
 
@@ -23,6 +24,7 @@ class Config:
     name: str = "paper"  # the configuration, an entry of CONFIGURATIONS
     dataset: str = "color_mnist"  # section 5
     held_out: int = 0  # the class that counts as anomalous (4.2; "0 as anomalous", section 5); PlantVillage: -1, the diseased
+    stand_in: int = -1  # a second class held out, which stands in for the anomaly where a setting is chosen; -1: none
     method: str = "ygan"  # ygan, classifier (the control), or a rival of Tables 1-4
     variant: str = "full"  # an entry of study/variants.py (section 6.2)
     labels: str = "true"  # of the normal sub-classes: true, or weak (k-means clusters, section 6.3)
@@ -51,10 +53,12 @@ class Config:
 
     # the training (4.3)
     lr: float = 2e-4
+    lr_decay: str = "none"  # none (the text names no decay), or cosine: to 0 over the training
     beta_1: float = 0.5
     beta_2: float = 0.999
     batch_size: int = 64  # the text gives none: DCGAN's is 128, the authors' code has 64; the last, partial batch is dropped
     epochs: int = 100
+    average: float = 0.1  # not in the paper: the share of the training that the averaged weights span, beside the last ones
 
     score: str = "s"  # the score of the headline: s (Eq. 12), or s_x (Eq. 13) where there is no C (6.2, B3)
 
@@ -63,9 +67,11 @@ class Config:
             (not all(1 <= n <= 1024 for n in (self.width, self.d, self.hidden)), "width, d and hidden lie between 1 and 1024"),
             (self.batch_size < 2, "batch_size is at least 2: with one image L_con has nothing to shuffle (section 3.1)"),
             (self.epochs < 1, "epochs is at least 1"),
-            (not self.lr > 0, "lr is above 0"),
+            (not 0 < self.lr <= 1, "lr lies above 0 and at most at 1"),
+            (self.lr_decay not in ("none", "cosine"), "lr_decay is none or cosine"),
+            (not 0 < self.average <= 1, "average is a share of the training, above 0 and at most 1"),
             (
-                min(self.lambda_1, self.lambda_2, self.lambda_3, self.lambda_4, self.lambda_5, self.lambda_6) < 0,
+                min(self.weights.values()) < 0,
                 "a lambda is 0 or more",
             ),
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
@@ -91,12 +97,25 @@ class Config:
                 "PlantVillage has no class to hold out, its diseased leaves are the anomalies: held_out is -1",
             ),
             (self.dataset != "plantvillage" and not 0 <= self.held_out <= 9, "held_out is a class from 0 to 9"),
+            (not -1 <= self.stand_in <= 9, "stand_in is a class from 0 to 9, or -1 for none"),
+            (self.stand_in == self.held_out != -1, "stand_in is another class than held_out"),
+            (self.dataset == "plantvillage" and self.stand_in != -1, "stand_in is -1 for PlantVillage"),
             (not all(0 <= n < 2**32 for n in (self.seed, self.split_seed)), "seeds lie between 0 and 2^32 - 1"),
             (self.images_per_class != 0 and self.images_per_class < 20, "images_per_class is at least 20, or 0 for all"),
         ]
         for wrong, rule in problems:
             if wrong:
                 raise ConfigError(f"configuration refused: {rule}")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each loss term (Eq. 10 and 11): lambda_1 of L_rec, to lambda_6 of L_bce."""
+        return {term: getattr(self, f"lambda_{number}") for number, term in enumerate(TERMS, start=1)}
+
+    @property
+    def outside(self) -> tuple[int, ...]:
+        """The classes that no training sees: the one held out, and the one that stands in for it, if any."""
+        return (self.held_out,) if self.stand_in < 0 else (self.held_out, self.stand_in)
 
     @property
     def label(self) -> str:

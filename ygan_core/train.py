@@ -1,28 +1,26 @@
-"""Training Y-GAN (section 3.2): a batch, the generator's gradient, the discriminator's, both updates; a checkpoint an epoch."""
+"""Training Y-GAN (section 3.2): a batch, the generator's gradient, the discriminator's, both updates."""
 
 from __future__ import annotations
 
-import os
-import pickle
+import math
 import time
-import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from ygan_core import losses
+from ygan_core.checkpoints import load_newest, save_state
 from ygan_core.config import Config, ConfigError, as_dict
+from ygan_core.cuda_graph import CapturedStep
 from ygan_core.data.augment import augment
+from ygan_core.data.batches import batches, too_large
 from ygan_core.model import YGAN, running_statistics_untouched
 from ygan_core.scores import to_input
-
-TERMS = ("L_rec", "L_adv", "L_s", "L_r", "L_con", "L_bce")  # of lambda_1 to lambda_6; recorded at every step, unweighted
 
 
 class NonFiniteLoss(RuntimeError):
@@ -49,6 +47,11 @@ def build(config: Config, channels: int, classes: int) -> YGAN:
         return YGAN(channels, config.image_size, config.width, config.d, config.hidden, classes, config.latents)
 
 
+def batch_input(config: Config, images: Tensor, number: int) -> Tensor:
+    """What the networks see of batch `number` of a training: uint8 (B, C, S, S) -> float32 in [-1, 1], augmented (4.2)."""
+    return augment(images, config.seed * 2**32 + number) if config.augmentation == "leaves" else to_input(images)
+
+
 class Trainer:
     """One training under way: networks, both optimisers, the random state and the place in the schedule.
 
@@ -72,10 +75,14 @@ class Trainer:
         self.streamed = too_large(images, self.device)
         self.images = images if self.streamed else images.to(device)
         self.labels = labels.to(device)
+        self.terms = [name for name, weight in config.weights.items() if weight]  # those of weight 0 are left out
         self.model = self.build(config, images.shape[1], int(labels.max()) + 1)
         self.model.to(self.device, memory_format=torch.channels_last)
+        self.averaged: AveragedModel | None = None  # made by the first epoch: a mean has to begin somewhere
         on_cuda = self.device.type == "cuda"
-        adam = dict(lr=config.lr, betas=(config.beta_1, config.beta_2), fused=True, capturable=on_cuda)
+        # A tensor on CUDA: a recorded step reads the learning rate from where it lay.
+        lr = torch.tensor(config.lr, device=self.device) if on_cuda else config.lr
+        adam = dict(lr=lr, betas=(config.beta_1, config.beta_2), fused=True, capturable=on_cuda)
         trained = [self.model.generator_parameters(), self.model.discriminator_parameters()]
         self.optimisers = [torch.optim.Adam(parameters, **adam) for parameters in trained if parameters]
         self.captured = CapturedStep(self) if on_cuda and captured else None
@@ -92,12 +99,9 @@ class Trainer:
         """Steps an epoch; the last, partial batch is dropped."""
         return len(self.images) // self.config.batch_size
 
-    @property
-    def terms(self) -> list[str]:
-        """The loss terms of this training: those whose weight is not 0."""
-        c = self.config
-        weights = (c.lambda_1, c.lambda_2, c.lambda_3, c.lambda_4, c.lambda_5, c.lambda_6)
-        return [name for name, weight in zip(TERMS, weights, strict=True) if weight]
+    def lr_factor(self, p: float) -> float:
+        """What the learning rate is multiplied with when a share p of the training is done."""
+        return (1 + math.cos(math.pi * p)) / 2 if self.config.lr_decay == "cosine" else 1.0
 
     def epoch(self, on_step: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Every training image once, in a fresh order. Raises NonFiniteLoss.
@@ -107,18 +111,19 @@ class Trainer:
         cfg, done, start = self.config, len(self.history), time.perf_counter()
         order = torch.randperm(len(self.images), generator=self.random)[: self.steps * cfg.batch_size].view(self.steps, -1)
         partners = torch.stack([torch.randperm(cfg.batch_size, generator=self.random) for _ in order]).to(self.device)
-        first = done * self.steps
-        schedule = [losses.lambda_R(step / (cfg.epochs * self.steps)) for step in range(first, first + self.steps)]
+        first, total = done * self.steps, cfg.epochs * self.steps
+        schedule = [losses.lambda_R(step / total) for step in range(first, first + self.steps)]
         lambdas_R = torch.tensor(schedule, dtype=next(self.model.parameters()).dtype).to(self.device)
         labels = self.labels[order.to(self.device)]
         record = torch.zeros(self.steps, len(self.terms), device=self.device)  # read at the end: no waiting for a GPU
 
         self.model.train()
-        run_step = self.captured or self.step
-        for step, images in enumerate(self.batches(order)):
-            x = augment(images, cfg.seed * 2**32 + first + step) if cfg.augmentation == "leaves" else to_input(images)
-            x = x.contiguous(memory_format=torch.channels_last)
+        averaged, run_step = self.averaged or self.start_average(), self.captured or self.step
+        for step, images in enumerate(batches(self.images, order, self.device, self.streamed)):
+            self.set_lr(cfg.lr * self.lr_factor((first + step) / total))
+            x = batch_input(cfg, images, first + step).contiguous(memory_format=torch.channels_last)
             record[step] = run_step(x, labels[step], partners[step], lambdas_R[step])
+            averaged.update_parameters(self.model)
             on_step()
 
         bad = (~record.isfinite()).nonzero()
@@ -129,38 +134,32 @@ class Trainer:
         self.history.append({**means, "lambda_R": schedule[-1], "seconds": time.perf_counter() - start})
         return self.history[-1]
 
-    def batches(self, order: Tensor) -> Iterator[Tensor]:
-        """The images of an epoch, uint8 (B, C, S, S) on the device, in the given order (steps, B)."""
-        if not self.streamed:
-            yield from (self.images[batch] for batch in order.to(self.device))
-            return
+    def start_average(self) -> AveragedModel:
+        """Begin the averaged weights: an exponential mean over the steps of all weights and running statistics.
 
-        def read(batch: Tensor) -> Tensor:
-            return self.images[batch].pin_memory() if self.device.type == "cuda" else self.images[batch]
+        It spans a share `config.average` of the training, so that a short training is averaged over few steps.
+        """
+        span = max(1.0, self.config.average * self.config.epochs * self.steps)
+        decay = get_ema_multi_avg_fn(math.exp(-1 / span))
+        self.averaged = AveragedModel(self.model, multi_avg_fn=decay, use_buffers=True)
+        return self.averaged
 
-        with ThreadPoolExecutor(1) as reader:  # reads the batches to come while this one is trained on
-            ahead = deque()
-            for batch in order:
-                ahead.append(reader.submit(read, batch))
-                if len(ahead) > 2:
-                    yield ahead.popleft().result().to(self.device, non_blocking=True)
-            while ahead:
-                yield ahead.popleft().result().to(self.device, non_blocking=True)
+    def set_lr(self, lr: float) -> None:
+        """Give both optimisers this learning rate."""
+        for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
 
     def step(self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor) -> Tensor:
         """Both updates for one batch. Returns the unweighted loss terms, in the order of `terms`.
 
         x (B, C, S, S) in [-1, 1], y (B,), partner (B,) a permutation, lambda_R a scalar.
         """
-        cfg, model = self.config, self.model
-        lambdas = {
-            "L_rec": cfg.lambda_1,
-            "L_adv": cfg.lambda_2,
-            "L_s": cfg.lambda_3,
-            "L_r": cfg.lambda_4,
-            "L_con": cfg.lambda_5 * lambda_R if cfg.ramp_con else cfg.lambda_5,
-        }
-        lambdas = {name: weight for name, weight in lambdas.items() if name in self.terms}
+        model, lambdas = self.model, {name: self.config.weights[name] for name in self.terms if name != "L_bce"}
+        if self.config.ramp_con and "L_con" in lambdas:
+            lambdas["L_con"] = lambdas["L_con"] * lambda_R
 
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             terms = self.forward_losses(x, y, partner, lambda_R)
@@ -224,6 +223,7 @@ class Trainer:
             "images": len(self.images),
             "precision": self.precision,
             "model": self.model.state_dict(),
+            "averaged": (self.averaged or self.start_average()).state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "random": self.random.get_state(),
             "history": self.history,
@@ -235,55 +235,49 @@ class Trainer:
             raise ConfigError("the checkpoint belongs to another configuration: remove its folder, or train under another name")
         self.precision = state["precision"]  # a training ends in the precision that it began in
         self.model.load_state_dict(state["model"])
+        self.start_average().load_state_dict(state["averaged"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-            for group in optimiser.param_groups:  # saved with them, but a property of the device: it may be another now
+            for group in optimiser.param_groups:  # saved with them, but properties of the device: it may be another now
                 group["capturable"] = self.device.type == "cuda"
+                lr = float(group["lr"])
+                group["lr"] = torch.tensor(lr, device=self.device) if self.device.type == "cuda" else lr
         self.random.set_state(state["random"])
         self.history = list(state["history"])
 
 
-class CapturedStep:
-    """`Trainer.step` as one CUDA graph: a launch in place of a thousand, which a batch of 64 is too small to hide.
+def fit(
+    trainer,
+    folder: Path | None = None,
+    callbacks: Iterable[Callback] = (),
+    title: str = "training",
+    measure: Callable[[nn.Module], dict[str, float]] = lambda model: {},
+) -> None:
+    """Let a Trainer, or a baseline, train to the end, from the last good checkpoint in `folder` where there is one.
 
-    The first calls are ordinary steps, on a stream of their own, as capturing wants it; then the step is recorded (which
-    executes nothing) and replayed. So every call trains once, and the weights are those of as many calls of `Trainer.step`.
-    Make it anew where the optimisers' state is replaced.
+    After every epoch what `measure` finds of the model is put beside the losses (and as `<name>_averaged` what it finds of the
+    averaged one), a checkpoint is written (the newest two are kept), and callbacks are called. Shows a bar in a notebook or a
+    terminal, and a line an epoch elsewhere.
     """
-
-    WARM_UP = 3
-
-    def __init__(self, trainer: Trainer):
-        self.trainer, self.calls, self.graph = trainer, 0, None
-        self.stream = torch.cuda.Stream(trainer.device)
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        self.calls += 1
-        if self.calls <= self.WARM_UP:
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                terms = self.trainer.step(*inputs)
-            torch.cuda.current_stream().wait_stream(self.stream)
-            return terms
-        if not self.graph:
-            self._capture(*inputs)
-        for static, new in zip(self.inputs, inputs, strict=True):
-            static.copy_(new)
-        self.graph.replay()
-        return self.terms
-
-    def _capture(self, *inputs: Tensor) -> None:
-        self.inputs = tuple(new.clone() for new in inputs)
-        for parameter in self.trainer.model.parameters():
-            parameter.grad = None  # so that the gradients are made in the graph's own memory
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, stream=self.stream):
-            self.terms = self.trainer.step(*self.inputs)
-
-
-def too_large(images: Tensor, device: torch.device) -> bool:
-    """Whether images stay on the host: more than half of the memory that a CUDA device has free."""
-    return device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] / 2
+    if folder and (state := load_newest(folder, set(trainer.state_dict()))):
+        trainer.load_state_dict(state)
+    epochs, first, start = trainer.config.epochs, len(trainer.history), time.perf_counter()
+    with tqdm(total=epochs * trainer.steps, initial=first * trainer.steps, desc=title, unit=" batch", disable=None) as bar:
+        for number in range(first + 1, epochs + 1):
+            means = trainer.epoch(bar.update)
+            shown = {name: f"{value:.3f}" for name, value in means.items() if name not in ("lambda_R", "seconds")}
+            means.update(measure(trainer.model))
+            if trainer.averaged:
+                means.update({f"{name}_averaged": value for name, value in measure(trainer.averaged.module).items()})
+            if folder:
+                save_state(trainer.state_dict(), folder, number)
+            bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
+            if bar.disable:
+                left = (time.perf_counter() - start) / (number - first) * (epochs - number)
+                values = "  ".join(f"{name} {value}" for name, value in shown.items())
+                print(f"{title}: epoch {number}/{epochs}  {values}  {left / 60:.1f} min left", flush=True)
+            for callback in callbacks:
+                callback(Epoch(number, epochs, means, trainer.model))
 
 
 def train(
@@ -293,85 +287,10 @@ def train(
     folder: Path | None = None,
     device: str | torch.device = "cpu",
     precision: str = "float32",
-    callbacks: Iterable[Callback] = (),
-    title: str = "training",
-    measure: Callable[[YGAN], dict[str, float]] = lambda model: {},
     kind: type[Trainer] = Trainer,
+    **options,
 ) -> Trainer:
-    """Train to the end, from the last good checkpoint in `folder` where there is one. Shapes as for Trainer.
-
-    After every epoch what `measure` finds is put beside the losses, a checkpoint is written (the newest two are kept), and
-    callbacks are called. Shows a bar in a notebook or a terminal, and a line an epoch elsewhere. kind: how a step is made.
-    """
+    """Make a Trainer and `fit` it. Shapes as for Trainer, options as for `fit`. kind: how a step is made."""
     trainer = kind(config, images, labels, device, precision)
-    if folder:
-        resume(trainer, folder)
-    first, start = len(trainer.history), time.perf_counter()
-    total, before = config.epochs * trainer.steps, first * trainer.steps
-    with tqdm(total=total, initial=before, desc=title, unit=" batch", disable=None) as bar:
-        for number in range(first + 1, config.epochs + 1):
-            means = trainer.epoch(bar.update)
-            means.update(measure(trainer.model))
-            if folder:
-                save_checkpoint(trainer, folder)
-            shown = {name: f"{means[name]:.3f}" for name in ("L_rec", "L_s", "L_r", "L_con") if name in means}
-            bar.set_postfix(epoch=f"{number}/{config.epochs}", **shown)
-            if bar.disable:
-                left = (time.perf_counter() - start) / (number - first) * (config.epochs - number)
-                values = "  ".join(f"{name} {value}" for name, value in shown.items())
-                print(f"{title}: epoch {number}/{config.epochs}  {values}  {left / 60:.1f} min left", flush=True)
-            for callback in callbacks:
-                callback(Epoch(number, config.epochs, means, trainer.model))
+    fit(trainer, folder, **options)
     return trainer
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place: `path` is never half-written, whatever happens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")  # the ending stays: some writers choose the format by it
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob("epoch-[0-9]*.pt"))
-
-
-def save_checkpoint(trainer: Trainer, folder: Path) -> None:
-    """Write the state after the newest epoch, and keep the one before it."""
-    save_state(trainer.state_dict(), folder, len(trainer.history))
-
-
-def resume(trainer: Trainer, folder: Path) -> None:
-    """Go on from the newest checkpoint that can be read, if there is one."""
-    if state := load_newest(folder, set(trainer.state_dict())):
-        trainer.load_state_dict(state)
-
-
-def save_state(state: dict, folder: Path, epoch: int) -> None:
-    """Write a checkpoint atomically, and keep the one before it."""
-    write_atomically(folder / f"epoch-{epoch:05d}.pt", lambda path: torch.save(state, path))
-    for old in checkpoints(folder)[:-2]:
-        old.unlink()
-
-
-def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
-    """The newest checkpoint that can be read and has these keys; a damaged one is named, and the one before it is used."""
-    for left in folder.glob(".*.epoch-*.pt"):  # half-written by a process that was killed
-        left.unlink()
-    for path in reversed(checkpoints(folder)):
-        try:
-            with zipfile.ZipFile(path) as archive:  # torch.load alone does not notice a flipped byte
-                if archive.testzip():
-                    raise zipfile.BadZipFile
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            if not keys <= set(state):
-                raise zipfile.BadZipFile
-            return state
-        except (TypeError, zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
-            print(f"{path} is damaged: going on from before it", flush=True)
-    return None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ygan_core.config import Config, ConfigError
-from ygan_core.data.augment import augment
+from ygan_core.data.batches import batches
 from ygan_core.scores import to_input
-from ygan_core.train import NonFiniteLoss, load_newest, save_state
+from ygan_core.train import NonFiniteLoss, batch_input
+from ygan_core.train import fit as train_loop
 
 BATCH = 32  # images at a time outside training: with more a CPU is up to three times slower, since they leave its cache
 
@@ -72,7 +74,7 @@ class Baseline(nn.Module):
             self.to(self.device, memory_format=torch.channels_last)  # up to half the time, as in train.py
             random = torch.Generator().manual_seed(cfg.seed)
             if self.trains:
-                self._train(images.to(self.device), random, folder, title or self.title)
+                train_loop(_Training(self, images.to(self.device), random), folder, title=title or self.title)
             self.eval()
             start = time.perf_counter()
             with torch.no_grad():
@@ -87,36 +89,54 @@ class Baseline(nn.Module):
         self.eval()
         return torch.cat([self.score_batch(to_input(part.to(self.device))).cpu().double() for part in images.split(batch_size)])
 
-    def _train(self, images: Tensor, random: torch.Generator, folder: Path | None, title: str) -> None:
-        cfg, steps = self.config, len(images) // self.config.batch_size
-        if folder and (state := load_newest(folder)):
-            self.load_state_dict(state["model"])
-            for name, optimiser in self.optimisers.items():
-                optimiser.load_state_dict(state["optimisers"][name])
-            random.set_state(state["random"])
-            torch.set_rng_state(state["torch"])
-            self.history = state["history"]
-        done = len(self.history)
-        with tqdm(total=cfg.epochs * steps, initial=done * steps, desc=title, unit=" batch", disable=None) as bar:
-            for epoch in range(done, cfg.epochs):
-                start, sums = time.perf_counter(), {}
-                self.train()
-                order = torch.randperm(len(images), generator=random)[: steps * cfg.batch_size]
-                for number, batch in enumerate(order.to(self.device).view(steps, -1), start=epoch * steps):
-                    seed, part = cfg.seed * 2**32 + number, images[batch]
-                    x = augment(part, seed) if cfg.augmentation == "leaves" else to_input(part)
-                    for name, value in self.step(x, number / (cfg.epochs * steps)).items():
-                        sums[name] = sums.get(name, 0) + value.detach()
-                    bar.update()
-                means = {name: (total / steps).item() for name, total in sums.items()}
-                for name, mean in means.items():
-                    if not abs(mean) < float("inf"):
-                        raise NonFiniteLoss(f"{title}: epoch {epoch + 1}: {name} is {mean}")
-                self.history.append({**means, "seconds": time.perf_counter() - start})
-                if folder:
-                    optimisers = {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()}
-                    state = {"model": self.state_dict(), "optimisers": optimisers, "history": self.history}
-                    save_state({**state, "random": random.get_state(), "torch": torch.get_rng_state()}, folder, epoch + 1)
-                if bar.disable:
-                    shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-                    print(f"{title}: epoch {epoch + 1}/{cfg.epochs}  {shown}", flush=True)
+
+class _Training:
+    """The training of a baseline, as `train.fit` goes through it. images: uint8 (n, C, S, S), on the baseline's device."""
+
+    averaged = None  # baselines are as their authors have them
+
+    def __init__(self, model: Baseline, images: Tensor, random: torch.Generator):
+        self.model, self.images, self.random = model, images, random
+        self.config, self.history = model.config, model.history
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch; the last, partial batch is dropped."""
+        return len(self.images) // self.config.batch_size
+
+    def epoch(self, on_step: Callable[[], None]) -> dict[str, float]:
+        """Every image once; the mean of each loss term, and the seconds. Raises NonFiniteLoss."""
+        cfg, done, steps, start, sums = self.config, len(self.history), self.steps, time.perf_counter(), {}
+        self.model.train()
+        order = torch.randperm(len(self.images), generator=self.random)[: steps * cfg.batch_size].view(steps, -1)
+        images = batches(self.images, order, self.images.device, streamed=False)
+        for number, batch in enumerate(images, start=done * steps):
+            terms = self.model.step(batch_input(cfg, batch, number), number / (cfg.epochs * steps))
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+            on_step()
+        means = {name: (total / steps).item() for name, total in sums.items()}
+        for name, mean in means.items():
+            if not math.isfinite(mean):
+                raise NonFiniteLoss(f"epoch {done + 1}: {name} is {mean}")
+        self.history.append({**means, "seconds": time.perf_counter() - start})
+        return self.history[-1]
+
+    def state_dict(self) -> dict:
+        """All that a resumed training needs to end in the same weights."""
+        return {
+            "model": self.model.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.model.optimisers.items()},
+            "history": self.history,
+            "random": self.random.get_state(),
+            "torch": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from `state`."""
+        self.model.load_state_dict(state["model"])
+        for name, optimiser in self.model.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.random.set_state(state["random"])
+        torch.set_rng_state(state["torch"])
+        self.history[:] = state["history"]

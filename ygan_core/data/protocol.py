@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -42,16 +42,16 @@ class Split:
         return digest.hexdigest()[:16]
 
 
-def anomalous(data: Dataset, held_out: int) -> Tensor:
-    """Which images are anomalies, bool (n,): those of class `held_out`; at -1 (PlantVillage) leaves not healthy."""
-    if held_out >= 0:
-        return data.labels == held_out
+def anomalous(data: Dataset, *held_out: int) -> Tensor:
+    """Which images are anomalies, bool (n,): those of the classes `held_out`; at -1 (PlantVillage) leaves not healthy."""
+    if held_out != (-1,):
+        return torch.isin(data.labels, torch.tensor(held_out))
     return ~torch.tensor([name.endswith("healthy") for name in data.classes])[data.labels]
 
 
-def sub_classes(data: Dataset, held_out: int) -> Tensor:
+def sub_classes(data: Dataset, *held_out: int) -> Tensor:
     """The normal sub-class of each image, int64 (n,) from 0 to N - 1 in the order of `data.classes`; -1 for anomalies."""
-    normal = ~anomalous(data, held_out)
+    normal = ~anomalous(data, *held_out)
     renumbered = torch.full((len(data.classes),), -1)
     kinds = data.labels[normal].unique()
     renumbered[kinds] = torch.arange(len(kinds))
@@ -84,3 +84,14 @@ def split(anomalies: Tensor, seed: int, balanced: bool = True) -> Split:
         test_normal, test_anomalous = test_normal[:size], test_anomalous[:size]
     parts = (train, calibration, test_normal, test_anomalous, held_back)
     return Split(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
+
+
+def validation(parts: Split, stand_in: Tensor, seed: int) -> Split:
+    """The split that settings are chosen on: section 4.2 once more, inside the 80 % that are trained on.
+
+    stand_in bool (n,), over all images: those of a second class held out, which stand in for the anomaly. No image that
+    `parts` tests with is in any part. Raises ValueError as `split`.
+    """
+    pool = torch.cat([parts.train, parts.calibration]).sort().values
+    inner = split(stand_in[pool], seed)
+    return Split(*(pool[getattr(inner, field.name)] for field in fields(Split)))

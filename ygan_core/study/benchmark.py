@@ -29,13 +29,14 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
 from ygan_core import losses
+from ygan_core.checkpoints import write_atomically
 from ygan_core.config import Config
 from ygan_core.model import Encoder, LatentClassifier, running_statistics_untouched
 from ygan_core.scores import s, to_input
 from ygan_core.study.benchmark_authors import authors_step
 from ygan_core.study.figures.base import STYLE
 from ygan_core.study.jobs import provenance, resolve_device
-from ygan_core.train import Trainer, build, write_atomically
+from ygan_core.train import Trainer, build
 
 PRECISIONS = ("float32", "bfloat16")
 PLAIN, OURS, PRODUCT = ("plain loop", "float32"), "ours", "matrix product"

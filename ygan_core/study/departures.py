@@ -6,6 +6,7 @@ A departure overrides the one small method of `Trainer` that it changes, so two 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from ygan_core import losses
 from ygan_core.config import Config
 from ygan_core.model import YGAN, running_statistics_untouched
-from ygan_core.train import CapturedStep, Trainer
+from ygan_core.train import Trainer
 
 BUG, CHOICE, OPEN = "looks like an oversight", "a choice, not the paper's", "the paper leaves it open"
 
@@ -123,15 +124,9 @@ class LearningRateSteps(Trainer):
     what, kind = "learning rate lowered to 3/4 at 8 % and to 1/2 at 25 % of the training", CHOICE
     steps_at = ((0.0, 1.0), (0.08, 0.75), (0.25, 0.5))
 
-    def epoch(self, *arguments) -> dict[str, float]:
-        done = len(self.history) / self.config.epochs
-        lr = self.config.lr * next(factor for share, factor in reversed(self.steps_at) if done >= share)
-        groups = [group for optimiser in self.optimisers for group in optimiser.param_groups]
-        if self.captured and any(group["lr"] != lr for group in groups):
-            self.captured = CapturedStep(self)  # a recorded step keeps the learning rate that it was recorded with
-        for group in groups:
-            group["lr"] = lr
-        return super().epoch(*arguments)
+    def lr_factor(self, p: float) -> float:
+        epoch = math.floor(p * self.config.epochs) / self.config.epochs  # it falls between epochs
+        return next(factor for share, factor in reversed(self.steps_at) if epoch >= share)
 
 
 class OutOfRange(Trainer):

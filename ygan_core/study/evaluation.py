@@ -14,7 +14,7 @@ from torch import Tensor
 from ygan_core import metrics, scores
 from ygan_core.baselines.background import border
 from ygan_core.config import Config
-from ygan_core.data import Dataset, Split, anomalous, color_mnist, load, species, split, sub_classes
+from ygan_core.data import Dataset, Split, anomalous, color_mnist, load, species, split, sub_classes, validation
 from ygan_core.data.color import read_ground, read_ink
 from ygan_core.model import YGAN
 from ygan_core.study import company
@@ -37,12 +37,13 @@ def dataset(config: Config) -> Dataset:
 def prepare(config: Config) -> tuple[Dataset, Split]:
     """The images and the split of a job (sections 4.2 and 5)."""
     data = dataset(config)
-    return data, split(anomalous(data, config.held_out), config.split_seed, balanced=config.held_out >= 0)
+    parts = split(anomalous(data, config.held_out), config.split_seed, balanced=config.held_out >= 0)
+    return data, validation(parts, data.labels == config.stand_in, config.split_seed) if config.stand_in >= 0 else parts
 
 
 def each_epoch(config: Config, data: Dataset, parts: Split) -> Callable[[YGAN], dict[str, float]]:
     """What is measured after every epoch, for the curve and for the best epoch on the test set, which is never the headline."""
-    held_back, y = data.images[parts.held_back], sub_classes(data, config.held_out)[parts.held_back]
+    held_back, y = data.images[parts.held_back], sub_classes(data, *config.outside)[parts.held_back]
     in_test = torch.isin(parts.held_back, parts.test_normal)
     anomalies = data.images[parts.test_anomalous]
 
@@ -88,7 +89,7 @@ def evaluate(
 
     normal = ~torch.from_numpy(arrays["anomalous"])
     if config.labels == "true" and config.score == "s":
-        right = here.logits[normal].argmax(1) == sub_classes(data, config.held_out)[unseen[normal]]
+        right = here.logits[normal].argmax(1) == sub_classes(data, *config.outside)[unseen[normal]]
         measured["normal_accuracy"] = right.double().mean().item()
     start = time.perf_counter()
     scores.classify(model, there.images)

@@ -22,10 +22,11 @@ from joblib import cpu_count
 from tqdm.auto import tqdm
 
 from ygan_core.baselines import RIVALS
+from ygan_core.checkpoints import checkpoints
 from ygan_core.config import Config, ConfigError
 from ygan_core.study.departures import DEPARTURES
 from ygan_core.study.jobs import Job, JobFailed, Study, one_thread
-from ygan_core.train import Trainer, checkpoints
+from ygan_core.train import Trainer
 
 # About how many images a class has, and the share that is trained on: for estimates alone.
 IMAGES = {

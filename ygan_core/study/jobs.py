@@ -31,6 +31,7 @@ from torch import Tensor
 
 from ygan_core.baselines import RIVALS
 from ygan_core.baselines.background import border
+from ygan_core.checkpoints import checkpoints, write_atomically
 from ygan_core.config import PROFILES, Config, ConfigError, as_dict, profile_config
 from ygan_core.data import DataError, load, sub_classes
 from ygan_core.data.color import colourise
@@ -40,7 +41,7 @@ from ygan_core.study.departures import DEPARTURES, applies
 from ygan_core.study.evaluation import OWN, each_epoch, evaluate, evaluate_rival, prepare
 from ygan_core.study.variants import ABLATIONS, classifier, configuration, variant
 from ygan_core.study.weak_labels import FORMS, WeakLabels, purity, weak_labels
-from ygan_core.train import Callback, Trainer, checkpoints, train, write_atomically
+from ygan_core.train import Callback, Trainer, train
 
 TRAINING_VERSION = 2  # raised when the same config gives other numbers: every job then has a new id
 FILES = ("config.json", "losses.csv", "weights.safetensors", "test.npz", "run.json")
@@ -398,7 +399,7 @@ class Study:
     def _train(self, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
         config, run = job.config, Run(job, folder)
         data, parts = prepare(config)
-        images, y = data.images[parts.train], sub_classes(data, config.held_out)[parts.train]
+        images, y = data.images[parts.train], sub_classes(data, *config.outside)[parts.train]
         write_atomically(folder / "config.json", lambda p: p.write_text(json.dumps(as_dict(config), indent=2) + "\n"))
         title = " ".join(job.id.split("-")[:-1])
         if config.method in RIVALS:

@@ -15,13 +15,13 @@ import jinja2
 import mistune
 from PIL import Image
 
+from ygan_core.checkpoints import write_atomically
 from ygan_core.config import PROFILES
 from ygan_core.study.figures import FIGURES
 from ygan_core.study.jobs import Run, Study, View, provenance
 from ygan_core.study.report import VERDICTS
 from ygan_core.study.tables import TABLES, TITLES
 from ygan_core.study.tables import html as table_html
-from ygan_core.train import write_atomically
 
 SECTIONS = {  # in the order of the paper
     "The method": ("fig1", "fig2", "fig3"),

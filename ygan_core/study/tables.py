@@ -15,13 +15,13 @@ import pandas as pd
 from scipy.stats import wilcoxon
 
 from ygan_core.baselines import RIVALS
+from ygan_core.checkpoints import write_atomically
 from ygan_core.data import COLOURS, DATASETS
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.study.figures import paper_and_code
 from ygan_core.study.figures.scores import LATER, PAPERS
 from ygan_core.study.jobs import Job, Run, Study, View
 from ygan_core.study.variants import ABLATIONS, configuration
-from ygan_core.train import write_atomically
 
 PAPER, OURS, DIFFERENCE = "paper", "ours", "ours - paper"
 TITLES = {"color_mnist": "Color-MNIST", **{name: dataset.title for name, dataset in DATASETS.items()}}

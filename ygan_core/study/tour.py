@@ -21,7 +21,7 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from ygan_core import metrics, scores
-from ygan_core.config import Config, profile_config
+from ygan_core.config import TERMS, Config, profile_config
 from ygan_core.data import COLOURS, color_mnist, load, sub_classes
 from ygan_core.model import YGAN
 from ygan_core.study.evaluation import prepare
@@ -31,7 +31,7 @@ from ygan_core.study.figures.qualitative import edge_cases, grad_cam, heated
 from ygan_core.study.figures.scores import PAPERS
 from ygan_core.study.jobs import Run, Study
 from ygan_core.study.weak_labels import FORMS, purity, weak_labels
-from ygan_core.train import TERMS, Epoch, build, train
+from ygan_core.train import Epoch, build, train
 
 
 def picture(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -187,7 +187,7 @@ def live(study: Study) -> Live:
     profile = "smoke" if study.profile == "smoke" else "quick"
     config = profile_config(profile, "color_mnist", "balanced", {**short, **study.settings})
     data, parts = prepare(config)
-    y, stages = sub_classes(data, config.held_out), []
+    y, stages = sub_classes(data, *config.outside), []
     train_y, test_y = y[parts.train], y[parts.held_back]
 
     def keep(epoch: int, lambda_R: float, model: YGAN) -> None:

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import save_file
 
 from ygan_core import scores
+from ygan_core.checkpoints import write_atomically
 from ygan_core.config import Config, ConfigError
 from ygan_core.data.datasets import REPOSITORY, DataError, load
 from ygan_core.study.jobs import FILES, Job, Run, Study, sha256
-from ygan_core.train import write_atomically
 
 WEIGHTS = REPOSITORY / "results" / "weights"
 SUMS = "SHA256SUMS"  # as sha256sum -c reads it

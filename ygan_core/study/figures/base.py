@@ -17,10 +17,10 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from ygan_core.checkpoints import write_atomically
 from ygan_core.data import COLOURS
 from ygan_core.scores import decode, swap
 from ygan_core.study.jobs import Run, Study, View
-from ygan_core.train import write_atomically
 
 STYLE = Path(__file__).parents[1] / "style.mplstyle"
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere

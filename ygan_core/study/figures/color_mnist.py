@@ -8,6 +8,7 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
+from ygan_core.config import TERMS
 from ygan_core.data import COLOURS
 from ygan_core.study.figures.base import (
     ANOMALOUS,
@@ -22,7 +23,6 @@ from ygan_core.study.figures.base import (
     title,
 )
 from ygan_core.study.jobs import Job, Run, Study, View
-from ygan_core.train import TERMS
 
 
 def color_mnist_samples(runs: list[Run]) -> Figure:

@@ -1,0 +1,1 @@
+"""What to train: profiles, variants, deviations of the public code, jobs."""
