@@ -8,7 +8,7 @@
 #   --only NAME...     only these notebooks, tables or figures
 #   --list             say what there is and what is done, and stop
 #   --force            make them again, finished or not; trained networks are kept
-#   --jobs N           train in N processes side by side; default: one a core, eight at the most
+#   --workers N        train in N processes side by side; default: one a core, eight at the most
 #   --retry            try again what failed before
 #   --device NAME      auto (default), cpu, cuda or mps
 #   --precision NAME   auto (default), float32 or bfloat16
@@ -16,6 +16,9 @@
 #   --results DIR      where the results go
 #   --set KEY=VALUE    change a setting of the training: epochs=3
 #   -h, --help         all options
+#
+# The environment has the versions of constraints.txt, which the results here are made with. YGAN_LATEST=1 ./run_all.sh takes
+# the newest instead.
 #
 # A second start goes on where an earlier one was stopped. Relative folders are relative to where you are.
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ygan_core.config import Config
-from ygan_core.study import Study
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,8 +34,10 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="session")
 def smoke(results):
     """The smoke profile's study, and its Color-MNIST runs by configuration."""
+    from ygan_core.study import Study
+
     study = Study("smoke", results)
-    return study, {run.config.name: run for run in study.color_mnist()}
+    return study, {run.config.name: run for run in study.runs(study.select(dataset="color_mnist"))}
 
 
 @pytest.fixture

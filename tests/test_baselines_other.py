@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from scipy.spatial.distance import cdist, mahalanobis
 
-from ygan_core.baselines import RIVALS, Baseline, arnet, knn, padim, patch_svdd
+from ygan_core.baselines import BASELINES, Baseline, arnet, knn, padim, patch_svdd
 from ygan_core.baselines.arnet import ARNet, erase
-from ygan_core.baselines.background import border
+from ygan_core.data.background import border
 from ygan_core.baselines.knn import FeatureKNN, PixelKNN, nearest
 from ygan_core.baselines.p_net import PNet, structure
 from ygan_core.baselines.padim import PaDiM
@@ -23,7 +23,7 @@ from ygan_core.imagenet import feature_maps, frozen_network, network_input, pool
 from ygan_core.metrics import auc
 from ygan_core.scores import to_input
 from ygan_core.study import Study
-from ygan_core.study.jobs import Job
+from ygan_core.study.run.store import Job
 
 TRAINED = [PNet, ARNet, PatchSVDD]
 SYSTEMS = [*TRAINED, PaDiM, PixelKNN, FeatureKNN]
@@ -84,7 +84,7 @@ def test_ones_are_told_from_other_digits(system):
 
 
 def test_rivals_are_those_of_the_paper_and_the_floors():
-    assert [(name, rival.title, rival.kind) for name, rival in RIVALS.items()] == [
+    assert [(name, rival.title, rival.kind) for name, rival in BASELINES.items()] == [
         ("ganomaly", "GANomaly", "RB"),
         ("skip_ganomaly", "Skip-GANomaly", "RB"),
         ("ocgan", "OCGAN", "RB"),
@@ -96,8 +96,8 @@ def test_rivals_are_those_of_the_paper_and_the_floors():
         ("knn_pixels", "kNN on pixels", "floor"),
         ("knn_features", "kNN on ImageNet features", "floor"),
     ]
-    assert [name for name, rival in RIVALS.items() if rival.knows == "ImageNet weights"] == ["padim", "knn_features"]
-    assert [name for name, rival in RIVALS.items() if not rival.trains] == ["padim", "knn_pixels", "knn_features"]
+    assert [name for name, rival in BASELINES.items() if rival.knows == "ImageNet weights"] == ["padim", "knn_features"]
+    assert [name for name, rival in BASELINES.items() if not rival.trains] == ["padim", "knn_pixels", "knn_features"]
 
 
 class Watched(Baseline):
@@ -146,11 +146,11 @@ def check_in_study(method, dataset, folder):
     run = study.run(job)
     assert study.run(job).metrics == run.metrics and study.state(job) == "done"
     assert run.scores.dtype == np.float64 and np.isfinite(run.scores).all() and 0 <= run.metrics["auc"] <= 1
-    assert len(run.losses) == (run.config.epochs if RIVALS[method].trains else 1)
+    assert len(run.losses) == (run.config.epochs if BASELINES[method].trains else 1)
     assert run.about["seconds"] == round(run.losses["seconds"].sum(), 1)
     assert {"auc", "tpr", "training_seconds"} <= set(study.write_runs()["metric"])
     kept = sum(tensor.numel() for tensor in load_file(run.folder / "weights.safetensors").values())
-    assert (kept > 0) == RIVALS[method].trains and kept < 2_000_000  # no memory bank, no ImageNet network
+    assert (kept > 0) == BASELINES[method].trains and kept < 2_000_000  # no memory bank, no ImageNet network
 
 
 @pytest.mark.parametrize("method", ["patch_svdd", "knn_pixels"])
@@ -160,7 +160,7 @@ def test_a_study_runs_and_keeps_it(method, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["mnist", "cifar10", "plantvillage"])
-@pytest.mark.parametrize("method", RIVALS)
+@pytest.mark.parametrize("method", BASELINES)
 def test_a_study_runs_and_keeps_every_rival_on_every_kind_of_image(method, dataset, tmp_path):
     check_in_study(method, dataset, tmp_path)
 

@@ -6,14 +6,20 @@ import pytest
 import torch
 
 from ygan_core.config import Config, ConfigError
-from ygan_core.study import benchmark as bench
-from ygan_core.study.benchmark_authors import authors_step
+from ygan_core.study.benchmark import benchmark
+from ygan_core.study.benchmark.authors_code import authors_step
+from ygan_core.study.benchmark.captured import captured_against_eager
+from ygan_core.study.benchmark.extent import EXTENTS, PLAIN
+from ygan_core.study.benchmark.loops import Plain, operations
+from ygan_core.study.benchmark.side_by_side import _train_together
+from ygan_core.study.benchmark.timing import take_turns
+from ygan_core.study.benchmark.tried import TRIED
 from ygan_core.train import Trainer
 
 
 def test_the_plain_loop_trains_as_ours_does(images):
     config = Config(width=4, batch_size=16, lambda_3=10, lambda_4=5, lambda_6=2, lr=1e-3)
-    ours, plain = Trainer(config, *images), bench.Plain(config, *images, "cpu")
+    ours, plain = Trainer(config, *images), Plain(config, *images, "cpu")
     ours.model.double().train()
     plain.model.double()
     random = torch.Generator().manual_seed(1)
@@ -24,8 +30,32 @@ def test_the_plain_loop_trains_as_ours_does(images):
         assert plain.step(x, y, partner, lambda_R.item()) == pytest.approx(expected.tolist(), rel=1e-7)
 
 
+@pytest.mark.parametrize("kind", [Plain, Trainer])
+def test_both_loops_average_their_weights_alike(images, monkeypatch, kind):
+    config = Config(width=4, batch_size=16, epochs=3, average=0.4)
+    trained, expected = kind(config, *images, "cpu"), None
+    step, decay = trained.step, np.exp(-1 / (0.4 * 3 * 5))
+
+    def followed(*batch):
+        nonlocal expected
+        terms = step(*batch)
+        now = {
+            name: tensor.double().clone() for name, tensor in trained.model.state_dict().items() if tensor.is_floating_point()
+        }
+        expected = {name: decay * expected[name] + (1 - decay) * now[name] for name in now} if expected else now
+        return terms
+
+    monkeypatch.setattr(trained, "step", followed)
+    trained.epoch()
+    trained.epoch()
+    assert trained.averaged.n_averaged == 10
+    found = trained.averaged.module.state_dict()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name].double(), tensor, rtol=1e-4, atol=1e-6)
+
+
 def test_an_epoch_of_the_plain_loop_sees_every_image_once(images, monkeypatch):
-    plain, seen = bench.Plain(Config(width=4, batch_size=16), *images, "cpu"), []
+    plain, seen = Plain(Config(width=4, batch_size=16), *images, "cpu"), []
     step = plain.step
     monkeypatch.setattr(plain, "step", lambda x, *rest: seen.append(x) or step(x, *rest))
     found = plain.epoch()
@@ -34,28 +64,29 @@ def test_an_epoch_of_the_plain_loop_sees_every_image_once(images, monkeypatch):
 
 
 def test_counted_operations_grow_with_the_square_of_the_width():
-    four, eight = (bench.operations(("ours", "float32"), Config(width=width)) for width in (32, 64))
+    four, eight = (operations(("ours", "float32"), Config(width=width)) for width in (32, 64))
     assert 3.4 < eight / four < 4
-    assert bench.operations(bench.PLAIN, Config(width=32)) > 1.02 * four  # the passes of Ds that ours saves
+    assert operations(PLAIN, Config(width=32)) > 1.02 * four  # the passes of Ds that ours saves
 
 
 def test_runs_take_turns(monkeypatch):
     order = []
     runs = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
-    took = bench.take_turns(runs, bench.EXTENTS["quick"])
+    took = take_turns(runs, EXTENTS["quick"])
     assert order == ["a", "b"] * 3  # a warm-up, two turns
     assert set(took) == {"a", "b"} and all(len(seconds) == 2 and (seconds >= 0).all() for seconds in took.values())
 
 
 def test_quick_run(tmp_path, capsys):
     threads = torch.get_num_threads()
-    bench.benchmark(tmp_path, "cpu", quick=True)
+    benchmark(tmp_path, "cpu", quick=True)
     assert torch.get_num_threads() == threads
     printed, about = capsys.readouterr().out, json.loads((tmp_path / "machine.json").read_text())
     assert about["cpu"] in printed and about["threads"] == 1
 
     tables = {
-        name: pd.read_csv(tmp_path / f"{name}.csv") for name in ("training", "inference", "cost", "breakdown", "processes")
+        name: pd.read_csv(tmp_path / f"{name}.csv")
+        for name in ("training", "inference", "cost", "breakdown", "tried", "processes")
     }
     training = tables["training"].set_index(["what", "precision"])
     assert set(training.index) == {
@@ -73,11 +104,29 @@ def test_quick_run(tmp_path, capsys):
     shares = tables["breakdown"].groupby("precision")["share"].sum()
     assert np.allclose(shares, 1, atol=1e-4)
     assert (tables["breakdown"].query("kind.str.startswith('convolution')")["share"] > 0.01).all()
+    assert set(tables["tried"]["what"]) == set(TRIED) - {"torch.compile"}  # compiling is no quick look
+    assert tables["tried"].query("what == 'as it is'")["times_as_it_is"].eq(1).all()
     assert (tables["processes"]["images_per_s"] > 0).all()
     for name, table in tables.items():
         assert (table["machine"].str.contains(about["cpu"], regex=False)).all(), name
-    for name in ("training", "cost", "breakdown"):
+    for name in ("training", "cost", "breakdown", "tried"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["default memory format", "Ds read twice", "Adam parameter by parameter"])
+def test_what_was_tried_trains_as_ours_does(images, name):
+    config = Config(width=4, batch_size=16)
+    ours, other = Trainer(config, *images), TRIED[name](config, *images)
+    expected, found = ours.epoch(), other.epoch()
+    assert [found[term] for term in ours.terms] == pytest.approx([expected[term] for term in ours.terms], rel=1e-2)
+
+
+def test_trainings_side_by_side():
+    training = (PLAIN, Config(width=4, batch_size=8), EXTENTS["quick"])
+    rates, before, peak = _train_together(2, 1, *training, "cpu")
+    assert rates.shape == (2,) and (rates > 0).all() and not (peak < before).any()
+    with pytest.raises(RuntimeError, match="nonsense"):  # what a training raises, not that the others waited in vain
+        _train_together(2, 1, *training, "nonsense")
 
 
 def test_a_folder_without_the_authors_code_is_refused(tmp_path):
@@ -87,10 +136,10 @@ def test_a_folder_without_the_authors_code_is_refused(tmp_path):
 
 def test_the_captured_step_is_held_against_the_eager_one(monkeypatch):
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    assert bench.captured_against_eager(device, 5, width=4) < (0.01 if device == "cuda" else 1e-12)  # a CPU captures nothing
+    assert captured_against_eager(device, 5, width=4) < (0.01 if device == "cuda" else 1e-12)  # a CPU captures nothing
     step, calls = Trainer.step, []
     monkeypatch.setattr(
         Trainer, "step", lambda self, *batch: step(self, *batch) * (1 + 0.1 * (calls.append(1) or len(calls) == 7))
     )
     with pytest.raises(RuntimeError, match="differs from the eager one"):
-        bench.captured_against_eager("cpu", 5, width=4)
+        captured_against_eager("cpu", 5, width=4)

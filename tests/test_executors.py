@@ -13,7 +13,7 @@ import pytest
 
 from ygan_core.study import Study
 from ygan_core.study.__main__ import main
-from ygan_core.study.executors import costs, run_jobs
+from ygan_core.study.run.executors import costs, run_jobs
 
 STUDY = [sys.executable, "-m", "ygan_core.study"]
 TIMES = ("inference_us", "training_seconds")  # of the metrics in runs.csv
@@ -102,7 +102,7 @@ def test_no_scheduler_there_is_one_clear_line(address, tmp_path, capsys):
 def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch, capsys):
     study, calls = Study("smoke", tmp_path), []
     job, other = few(study)[:2]
-    import ygan_core.study.jobs as jobs
+    import ygan_core.study.run.store as jobs
 
     train = jobs.train
 

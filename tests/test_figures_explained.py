@@ -11,8 +11,8 @@ from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_core.study.figures import base, draw, explained, latents
-from ygan_core.study.jobs import Job, Run
+from ygan_core.study.show.figures import base, draw, explained, latents
+from ygan_core.study.run.store import Job, Run
 
 
 @pytest.fixture(autouse=True)

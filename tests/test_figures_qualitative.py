@@ -11,8 +11,8 @@ from scipy.stats import spearmanr
 
 from ygan_core.metrics import eer_threshold
 from ygan_core.scores import to_input
-from ygan_core.study.figures import FIGURES, draw, qualitative, scores
-from ygan_core.study.jobs import Job, Run
+from ygan_core.study.show.figures import FIGURES, draw, qualitative, scores
+from ygan_core.study.run.store import Job, Run
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,12 @@ from ygan_core import losses, scores
 from ygan_core.config import Config, ConfigError
 from ygan_core.model import running_statistics_untouched
 from ygan_core.study import company as in_batches
-from ygan_core.study.authors import held_against
-from ygan_core.study.company import ALONE, APART, AUTHORS, PLACES, SHUFFLED, SORTED, batch_statistics, batches, doubt
-from ygan_core.study.departures import DEPARTURES, PublicCode, applies, step_seconds
-from ygan_core.study.figures import draw, paper_and_code
-from ygan_core.study.report import verdict
-from ygan_core.study.tables import tabulate
+from ygan_core.study.benchmark.authors import held_against
+from ygan_core.study.measure.batch_statistics import ALONE, APART, AUTHORS, PLACES, SHUFFLED, SORTED, batch_statistics, batches, doubt
+from ygan_core.study.plan.deviations import DEPARTURES, PublicCode, applies, step_seconds
+from ygan_core.study.show.figures import draw, paper_and_code
+from ygan_core.study.show.verdicts import verdict
+from ygan_core.study.show.tables import tabulate
 from ygan_core.train import Trainer, train
 
 

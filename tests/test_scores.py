@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, LatentClassifier
-from ygan_core.study.later_scores import later_scores
-from ygan_core.study.later_scores import mahalanobis as by_hand
+from ygan_core.study.measure.ood_scores import later_scores
+from ygan_core.study.measure.ood_scores import mahalanobis as by_hand
 
 
 def rand(*shape, seed=0):

@@ -18,9 +18,9 @@ from ygan_core.config import CONFIGURATIONS, PROFILES, Config, ConfigError, prof
 from ygan_core.data import DataError, sub_classes
 from ygan_core.study import Job, Study, View, jobs, weights
 from ygan_core.study.__main__ import main
-from ygan_core.study.evaluation import prepare
-from ygan_core.study.jobs import FILES
-from ygan_core.study.weak_labels import WeakLabels
+from ygan_core.study.measure.evaluation import prepare
+from ygan_core.study.run.store import FILES
+from ygan_core.study.measure.weak_labels import WeakLabels
 from ygan_core.train import Trainer
 
 

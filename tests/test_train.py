@@ -234,7 +234,7 @@ def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
     monkeypatch.setattr(torch.cuda, "stream", lambda s: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
     monkeypatch.setattr(torch.cuda, "graph", recording)
-    trainer.captured = CapturedStep(trainer)
+    trainer.captured = CapturedStep(trainer.step, trainer.model.parameters(), trainer.device)
     for _ in range(small.epochs):
         expected, found = plain.epoch(), trainer.epoch()
         assert {k: v for k, v in found.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}

@@ -11,7 +11,7 @@ from torchvision.transforms import InterpolationMode
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, load
 from ygan_core.study import weak_labels as module
-from ygan_core.study.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
+from ygan_core.study.measure.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
 
 
 @pytest.fixture(autouse=True)

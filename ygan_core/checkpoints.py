@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,29 +24,60 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob("epoch-[0-9]*.pt"))
+    return sorted(folder.glob("epoch-[0-9][0-9][0-9][0-9][0-9].pt"))
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """The epoch that a checkpoint was written after."""
+    return int(checkpoint.stem.removeprefix("epoch-"))
 
 
 def save_state(state: dict, folder: Path, epoch: int) -> None:
-    """Write the checkpoint of an epoch atomically, and keep the one before it."""
-    write_atomically(folder / f"epoch-{epoch:05d}.pt", lambda path: torch.save(state, path))
+    """Write the checkpoint of an epoch atomically, its checksum at its end, and keep the one before it."""
+
+    def write(path: Path) -> None:
+        torch.save(state, path)
+        checksum = _checksum(path, path.stat().st_size)
+        with open(path, "ab") as file:
+            file.write(checksum)  # torch.load does not mind bytes after the archive
+
+    write_atomically(folder / f"epoch-{epoch:05d}.pt", write)
     for old in checkpoints(folder)[:-2]:
         old.unlink()
 
 
 def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
-    """The newest checkpoint that can be read and has these keys; a damaged one is named, and the one before it is used."""
+    """The newest checkpoint that is as it was written and has these keys, `history` with an entry an epoch among them.
+
+    One that is damaged or was changed is named, and the one before it is used.
+    """
     for left in folder.glob(".*.epoch-*.pt"):  # half-written by a process that was killed
         left.unlink()
     for path in reversed(checkpoints(folder)):
         try:
-            with zipfile.ZipFile(path) as archive:  # torch.load alone does not notice a flipped byte
-                if archive.testzip():
-                    raise zipfile.BadZipFile
+            if not _is_whole(path):
+                raise ValueError
             state = torch.load(path, map_location="cpu", weights_only=True)
-            if not keys <= set(state):
-                raise zipfile.BadZipFile
+            if not keys <= set(state) or len(state["history"]) != epoch_of(path):
+                raise ValueError
             return state
-        except (TypeError, zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
-            print(f"{path} is damaged: going on from before it", flush=True)
+        except (TypeError, ValueError, KeyError, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+            print(f"{path} is damaged or was changed: going on from before it", flush=True)
     return None
+
+
+def _is_whole(path: Path) -> bool:
+    size = path.stat().st_size - hashlib.sha256().digest_size
+    with open(path, "rb") as file:
+        file.seek(max(size, 0))
+        return file.read() == _checksum(path, size)
+
+
+def _checksum(path: Path, size: int) -> bytes:
+    """SHA-256 of a file's first `size` bytes."""
+    checksum = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(min(2**20, max(size, 0))):
+            checksum.update(part)
+            size -= len(part)
+    return checksum.digest()

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
-
-if TYPE_CHECKING:
-    from ygan_core.train import Trainer
+from torch import Tensor, nn
 
 
 class CapturedStep:
-    """`Trainer.step` as one CUDA graph: a launch in place of a thousand, which a batch of 64 is too small to hide.
+    """A training step as one CUDA graph: a launch in place of a thousand, which a batch of 64 is too small to hide.
 
-    The first calls are ordinary steps, on a stream of their own, as capturing wants it; then the step is recorded (which
-    executes nothing) and replayed. So every call trains once, and the weights are those of as many calls of `Trainer.step`.
-    Make it anew where the optimisers' state is replaced.
+    step: trains once on its tensors and returns a tensor; parameters: all that it trains. The first calls are ordinary steps,
+    on a stream of their own, as capturing wants it. Then the step is recorded (which executes nothing) and replayed. So every
+    call trains once, and the weights are those of as many calls of `step`. Make it anew where the optimisers' state is
+    replaced.
     """
 
     WARM_UP = 3
 
-    def __init__(self, trainer: Trainer):
-        self.trainer, self.calls, self.graph = trainer, 0, None
-        self.stream = torch.cuda.Stream(trainer.device)
+    def __init__(self, step: Callable[..., Tensor], parameters: Sequence[nn.Parameter], device: torch.device):
+        self.step, self.parameters, self.calls, self.graph = step, list(parameters), 0, None
+        self.stream = torch.cuda.Stream(device)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         self.calls += 1
         if self.calls <= self.WARM_UP:
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                terms = self.trainer.step(*inputs)
+                terms = self.step(*inputs)
             torch.cuda.current_stream().wait_stream(self.stream)
             return terms
         if not self.graph:
@@ -42,8 +40,8 @@ class CapturedStep:
 
     def _capture(self, *inputs: Tensor) -> None:
         self.inputs = tuple(new.clone() for new in inputs)
-        for parameter in self.trainer.model.parameters():
+        for parameter in self.parameters:
             parameter.grad = None  # so that the gradients are made in the graph's own memory
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, stream=self.stream):
-            self.terms = self.trainer.step(*self.inputs)
+            self.terms = self.step(*self.inputs)

@@ -21,6 +21,7 @@ from ygan_core.data.augment import augment
 from ygan_core.data.batches import batches, too_large
 from ygan_core.model import YGAN, running_statistics_untouched
 from ygan_core.scores import to_input
+from ygan_core.threads import one_thread
 
 
 class NonFiniteLoss(RuntimeError):
@@ -85,7 +86,7 @@ class Trainer:
         adam = dict(lr=lr, betas=(config.beta_1, config.beta_2), fused=True, capturable=on_cuda)
         trained = [self.model.generator_parameters(), self.model.discriminator_parameters()]
         self.optimisers = [torch.optim.Adam(parameters, **adam) for parameters in trained if parameters]
-        self.captured = CapturedStep(self) if on_cuda and captured else None
+        self.captured = CapturedStep(self.step, self.model.parameters(), self.device) if on_cuda and captured else None
         self.random = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
         self.history: list[dict[str, float]] = []  # one entry an epoch
 
@@ -219,8 +220,6 @@ class Trainer:
     def state_dict(self) -> dict:
         """All that a resumed training needs to end in the same weights."""
         return {
-            "config": as_dict(self.config),
-            "images": len(self.images),
             "precision": self.precision,
             "model": self.model.state_dict(),
             "averaged": (self.averaged or self.start_average()).state_dict(),
@@ -230,9 +229,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from `state`. Raises ConfigError where it belongs to another training."""
-        if {**as_dict(Config()), **state["config"]} != as_dict(self.config) or state["images"] != len(self.images):
-            raise ConfigError("the checkpoint belongs to another configuration: remove its folder, or train under another name")
+        """Go on from `state`."""
         self.precision = state["precision"]  # a training ends in the precision that it began in
         self.model.load_state_dict(state["model"])
         self.start_average().load_state_dict(state["averaged"])
@@ -257,12 +254,17 @@ def fit(
 
     After every epoch what `measure` finds of the model is put beside the losses (and as `<name>_averaged` what it finds of the
     averaged one), a checkpoint is written (the newest two are kept), and callbacks are called. Shows a bar in a notebook or a
-    terminal, and a line an epoch elsewhere.
+    terminal, and a line an epoch elsewhere. On a CPU it computes on one thread, whoever calls it. Raises ConfigError where the
+    checkpoint belongs to another training.
     """
-    if folder and (state := load_newest(folder, set(trainer.state_dict()))):
+    whose = {"config": as_dict(trainer.config), "images": len(trainer.images)}
+    if folder and (state := load_newest(folder, {*whose, *trainer.state_dict()})):
+        if {**as_dict(Config()), **state["config"]} != whose["config"] or state["images"] != whose["images"]:
+            raise ConfigError(f"the checkpoint in {folder} belongs to another configuration: remove it, or train elsewhere")
         trainer.load_state_dict(state)
     epochs, first, start = trainer.config.epochs, len(trainer.history), time.perf_counter()
-    with tqdm(total=epochs * trainer.steps, initial=first * trainer.steps, desc=title, unit=" batch", disable=None) as bar:
+    total, begun = epochs * trainer.steps, first * trainer.steps
+    with one_thread(), tqdm(total=total, initial=begun, desc=title, unit=" batch", disable=None) as bar:
         for number in range(first + 1, epochs + 1):
             means = trainer.epoch(bar.update)
             shown = {name: f"{value:.3f}" for name, value in means.items() if name not in ("lambda_R", "seconds")}
@@ -270,7 +272,7 @@ def fit(
             if trainer.averaged:
                 means.update({f"{name}_averaged": value for name, value in measure(trainer.averaged.module).items()})
             if folder:
-                save_state(trainer.state_dict(), folder, number)
+                save_state({**whose, **trainer.state_dict()}, folder, number)
             bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
             if bar.disable:
                 left = (time.perf_counter() - start) / (number - first) * (epochs - number)

@@ -11,7 +11,7 @@ from ygan_core.baselines.padim import PaDiM
 from ygan_core.baselines.patch_svdd import PatchSVDD
 from ygan_core.baselines.skip_ganomaly import SkipGANomaly
 
-RIVALS: dict[str, type[Baseline]] = {
+BASELINES: dict[str, type[Baseline]] = {
     "ganomaly": GANomaly,
     "skip_ganomaly": SkipGANomaly,
     "ocgan": OCGAN,

@@ -38,6 +38,7 @@ class Baseline(nn.Module):
     )
     knows = "nothing else"  # what it may see beside unlabelled normal images
     trains = True  # by gradient
+    reads = frozenset(("epochs", "batch_size", "width", "augmentation", "seed"))  # settings of Config, beside those of the data
 
     def __init__(self, config: Config, device: str | torch.device = "cpu"):
         super().__init__()

@@ -33,6 +33,7 @@ class KNN(Baseline):
     """Score: the mean distance to the two nearest training images. A subclass says in which features."""
 
     trains = False
+    reads = frozenset()
 
     def features(self, x: Tensor) -> Tensor:
         """x (B, C, S, S) in [-1, 1] -> (B, F)."""

@@ -42,6 +42,7 @@ class PaDiM(Baseline):
 
     title, kind = "PaDiM", "PC"
     trains = False
+    reads = frozenset(("seed",))  # of the dimensions that are drawn
     knows = "ImageNet weights"
 
     def prepare(self, images: Tensor) -> None:

@@ -46,6 +46,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.images)
 
+    @functools.cached_property
+    def hash(self) -> str:
+        """sha256 over the pixels, in hex."""
+        return pixel_hash(self.images)
+
     def take(self, which: Tensor) -> Dataset:
         """The images at `which` (int64 or bool), with all that belongs to them."""
         colours = None if self.colours is None else self.colours[which]

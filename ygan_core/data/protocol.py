@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -27,6 +28,7 @@ class Split:
     test_normal: Tensor
     test_anomalous: Tensor
     held_back: Tensor
+    pixels: str = ""  # the hash of the whole dataset's images
 
     @property
     def test(self) -> Tensor:
@@ -35,8 +37,8 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits that name this split: the same places of the same dataset in the same parts, the same hash."""
-        digest = hashlib.sha256()
+        """Sixteen hex digits that name this split: the same images in the same parts, the same hash."""
+        digest = hashlib.sha256(self.pixels.encode())
         for part in (self.train, self.calibration, self.test_normal, self.test_anomalous):
             digest.update(len(part).to_bytes(8, "big") + part.sort().values.numpy().astype(">i8").tobytes())
         return digest.hexdigest()[:16]
@@ -58,9 +60,9 @@ def sub_classes(data: Dataset, *held_out: int) -> Tensor:
     return torch.where(normal, renumbered[data.labels], -1)
 
 
-def species(data: Dataset) -> list[str]:
+def species(classes: Iterable[str]) -> list[str]:
     """The plant of each of PlantVillage's classes, as Table 4 names it: `Cherry_(including_sour)___healthy` is a Cherry."""
-    return [re.match("[A-Za-z]+", name).group() for name in data.classes]
+    return [re.split(r"[_(,]", name.partition("___")[0], maxsplit=1)[0] for name in classes]
 
 
 def split(anomalies: Tensor, seed: int, balanced: bool = True) -> Split:
@@ -94,4 +96,4 @@ def validation(parts: Split, stand_in: Tensor, seed: int) -> Split:
     """
     pool = torch.cat([parts.train, parts.calibration]).sort().values
     inner = split(stand_in[pool], seed)
-    return Split(*(pool[getattr(inner, field.name)] for field in fields(Split)))
+    return Split(*(pool[getattr(inner, field.name)] for field in fields(Split) if field.name != "pixels"))

@@ -1,5 +1,11 @@
-"""The evidence: what to train, running it, drawing it. A notebook starts with `Study(profile)`."""
+"""The evidence, in the order in which it flows: plan, measure, run, show. A notebook starts with `Study(profile)`."""
 
-from ygan_core.study.jobs import Job, Run, Study, View
+__all__ = ["Study"]
 
-__all__ = ["Job", "Run", "Study", "View"]
+
+def __getattr__(name: str):
+    if name == "Study":  # looked up when it is asked for: a worker that trains needs no figures
+        from ygan_core.study.show.study import Study
+
+        return Study
+    raise AttributeError(f"module {__name__} has no attribute {name}")

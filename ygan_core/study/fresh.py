@@ -1,0 +1,95 @@
+"""One rule of freshness: what was computed is kept under the facts that it was computed of, and the code that computed it.
+
+The code of a function is its module and every module of this package that it imports, directly or not. Comments, docstrings
+and layout are no part of it, so that an edit of them computes nothing anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from joblib import Memory
+
+import ygan_core
+
+ROOT = Path(ygan_core.__file__).parent
+OTHER_CODE = (".mplstyle", ".html")  # read beside the modules of their folder
+DOOR = ROOT / "study" / "__init__.py"  # it imports what it is asked for, and has no code of its own
+
+
+def code_of(*functions: Callable) -> str:
+    """A hash of the code of functions, in hex: their modules, and all that these import of this package."""
+    return code_of_files(_closure(Path(sys.modules[function.__module__].__file__).resolve() for function in functions))
+
+
+def code_of_files(files: Iterable[Path]) -> str:
+    """A hash of the code of these very files, in hex."""
+    return hashlib.sha256(
+        "".join(_normalised(file, file.stat().st_mtime_ns) for file in sorted(set(files))).encode()
+    ).hexdigest()
+
+
+def files_used(code: str) -> set[Path]:
+    """The files of this package that a piece of Python imports, directly or not."""
+    return _closure(_imported(ast.parse(code)))
+
+
+def cached(folder: Path, key: str, function: Callable, *arguments):
+    """function(*arguments), kept in `folder`. key: names the facts, of which the result is a function."""
+    call = Memory(folder, verbose=0).cache(_call, ignore=["function", "arguments"])
+    return call(function, arguments, f"{function.__module__}.{function.__qualname__}", code_of(function), key)
+
+
+def _call(function: Callable, arguments: tuple, name: str, code: str, key: str):
+    return function(*arguments)
+
+
+def _closure(files: Iterable[Path]) -> set[Path]:
+    found, left = set(), list(files)
+    while left:
+        file = left.pop()
+        if file not in found:
+            found.add(file)
+            found.update(other for other in file.parent.iterdir() if other.suffix in OTHER_CODE)
+            if file.suffix == ".py":
+                left += _imports(file, file.stat().st_mtime_ns)
+    return found
+
+
+@functools.cache
+def _imports(file: Path, changed: int) -> list[Path]:
+    return _imported(ast.parse(file.read_text(encoding="utf-8")))
+
+
+def _imported(tree: ast.AST) -> list[Path]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    found = []
+    for name in names:
+        package, *parts = name.split(".")
+        place = ROOT.joinpath(*parts)
+        if package == ROOT.name:
+            found += [path for path in (place.with_suffix(".py"), place / "__init__.py") if parts and path.exists()]
+    return [path for path in found if path != DOOR]
+
+
+@functools.cache
+def _normalised(file: Path, changed: int) -> str:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        return text
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            node.body = body[1:]
+    return ast.dump(tree)

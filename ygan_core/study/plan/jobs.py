@@ -1,0 +1,137 @@
+"""A job: one training, named by what it is. The jobs of a profile, in the order of what they are worth."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from ygan_core.baselines import BASELINES
+from ygan_core.config import Config, as_dict
+from ygan_core.study.plan import search
+from ygan_core.study.plan.deviations import DEVIATIONS, applies
+from ygan_core.study.plan.profiles import LEAVES, ONCE, Classes, drawn, profile, profile_config
+from ygan_core.study.plan.variants import ABLATIONS, classifier, variant
+
+TRAINING_VERSION = 3  # raised when the same config gives other numbers, or a folder holds other facts: every id is then new
+DATA = frozenset(
+    ("dataset", "held_out", "stand_in", "source", "images_per_class", "image_size", "pixels", "split_seed")
+)  # settings that every method reads
+
+
+def settings_read(config: Config) -> frozenset[str]:
+    """The settings that a training of this method reads. The others change nothing in it."""
+    if config.method in BASELINES:
+        return DATA | {"method", "variant"} | BASELINES[config.method].reads
+    return frozenset(field.name for field in fields(Config))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training. config: what is trained; settings that its method does not read are at their defaults.
+
+    group: the part of the plan that first asked for it.
+    """
+
+    config: Config
+    group: str = field(default="", compare=False)
+
+    def __post_init__(self):
+        read = settings_read(self.config)
+        unread = {f.name: f.default for f in fields(Config) if f.name not in read}
+        object.__setattr__(self, "config", replace(self.config, **unread))
+
+    @property
+    def id(self) -> str:
+        """Stable: dataset, class held out, method, configuration, seed, and a hash of the settings that are not the defaults.
+
+        So a setting that is added later, with a default that changes nothing, leaves the ids of what is done alone.
+        """
+        c, default = self.config, as_dict(Config())
+        settings = {key: value for key, value in as_dict(c).items() if value != default[key]}
+        text = json.dumps({"version": TRAINING_VERSION, **settings}, sort_keys=True)
+        held_out = "diseased" if c.held_out < 0 else str(c.held_out)
+        what = [f"v{c.stand_in}"] * (c.stand_in >= 0) + [c.method] * (c.method != "ygan")
+        what += [c.variant] * (c.variant != "full") + [c.deviation] * (c.deviation != "none") + ["weak"] * (c.labels == "weak")
+        name = [c.name] * (c.method not in (*BASELINES, "classifier"))
+        words = [c.dataset, held_out, *what, *name, f"s{c.seed}", hashlib.sha256(text.encode()).hexdigest()[:10]]
+        return "-".join(words)
+
+
+def study_jobs(name: str, settings: Mapping | None = None) -> list[Job]:
+    """The evidence of the paper in a profile, none twice: dataset x class held out x method x variant x seed.
+
+    The groups stand in the order of what they are worth; each is whole over all its cells before the next begins. settings:
+    overrides of Config. The profile `search` holds the trainings by which settings were chosen. Raises ConfigError.
+    """
+    settings = dict(settings or {})
+    found = _search(settings) if name == "search" else _groups(name, settings)
+    jobs = [Job(config, group) for group, configs in found.items() for config in configs]
+    return list({job.id: job for job in reversed(jobs)}.values())[::-1]
+
+
+def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
+    p = profile(name)
+    tables = {"mnist": p.classes, "fmnist": p.classes, "cifar10": p.classes, "plantvillage": LEAVES}
+    asked = "seed" in settings or "split_seed" in settings
+
+    def cells(configuration: str, classes: Classes, once: bool = False) -> list[Config]:
+        found = []
+        for dataset, held_out_classes in classes.items():
+            base = profile_config(name, dataset, configuration, settings)
+            for held_out in (base.held_out,) if "held_out" in settings else held_out_classes:
+                config = replace(base, held_out=held_out)
+                several = not (once or asked) and (held_out in p.drawn)
+                found += [config] if asked else drawn(config, p.draws if several else ONCE)
+        return list(dict.fromkeys(found))
+
+    first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
+    as_printed = "paper" if "paper" in p.benchmarks else first
+    ladder = [
+        replace(config, epochs=epochs)
+        for configuration in ("control", "paper")
+        for epochs in p.ladder_epochs
+        for config in cells(configuration, p.ladder, once=True)
+    ]
+    names = p.deviation_names or tuple(DEVIATIONS)
+    background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
+    return {
+        "color_mnist": [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist],
+        "classifier": _controls(cells("control", tables)),
+        **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
+        "ladder": [classifier(config) if config.name == "control" else config for config in ladder],
+        "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
+        "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],
+        "baselines": [
+            replace(config, method=method)
+            for method in p.baseline_names or BASELINES
+            for config in cells(first, p.baselines, once=True)
+        ],
+        "background_only": [variant(c, "background_only") for method in p.background_only for c in background[method]],
+        "deviations": [
+            replace(config, deviation=name)
+            for name in names
+            for config in cells(as_printed, p.deviations)
+            if applies(name, config)
+        ],
+    }
+
+
+def _controls(configs: Iterable[Config]) -> list[Config]:
+    return [classifier(config) for config in configs]
+
+
+def _search(settings: dict) -> dict[str, list[Config]]:
+    """The trainings of `plan/search.py`, by candidate."""
+    found = {}
+    for method, candidates in (("classifier", search.CLASSIFIER), ("ygan", search.YGAN)):
+        for candidate, changes in candidates.items():
+            bases = [profile_config("quick", dataset, "paper", settings) for dataset in search.HELD_OUT]
+            configs = [
+                replace(base, held_out=search.HELD_OUT[base.dataset], stand_in=stand_in, **changes)
+                for stand_in in search.STAND_INS
+                for base in bases
+            ]
+            found[f"{method}, {candidate}"] = _controls(configs) if method == "classifier" else configs
+    return found

@@ -1,0 +1,165 @@
+"""How much of the paper a run does: four profiles, and the config of each of their trainings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ygan_core.config import CONFIGURATIONS, DATASETS, Config, ConfigError, with_overrides
+
+Classes = dict[str, tuple[int, ...]]  # classes held out one by one, by dataset
+Draw = tuple[int, int]  # seed, of the initial weights and the order of batches; split_seed, of the split
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of the paper one run does. Of several configurations the first is the one shown."""
+
+    purpose: str
+    source: str
+    images_per_class: int
+    width: int
+    epochs: dict[str, dict[str, int]]  # by configuration, by dataset
+    color_mnist: tuple[str, ...]  # configurations of section 5
+    benchmarks: tuple[str, ...]  # Y-GAN's configurations in Tables 1-4
+    classes: tuple[int, ...]  # held out in Tables 1-3
+    draws: tuple[Draw, ...]  # of Y-GAN and the control, in the classes `drawn`; elsewhere the first alone
+    drawn: tuple[int, ...]
+    ablations: Classes  # Tables 5 and 6
+    baselines: Classes  # the baselines' cells of Tables 1-4
+    variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
+    baseline_names: tuple[str, ...] = ()  # entries of BASELINES; (): all
+    weak_labels: Classes = field(default_factory=dict)
+    background_only: tuple[str, ...] = ("classifier", "ygan")  # methods that are trained on PlantVillage's background
+    deviations: Classes = field(default_factory=dict)  # notebook 09
+    deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
+    ladder: Classes = field(default_factory=dict)  # trainings of several lengths
+    ladder_epochs: tuple[int, ...] = (3, 10, 30, 100)
+    leaf_size: int = 64  # PlantVillage's pixels
+
+
+def _epochs(color_mnist: int, mnist: int, fmnist: int, cifar10: int, plantvillage: int) -> dict[str, int]:
+    return dict(zip(DATASETS, (color_mnist, mnist, fmnist, cifar10, plantvillage), strict=True))
+
+
+def _alike(*epochs: int) -> dict[str, dict[str, int]]:
+    return dict.fromkeys(CONFIGURATIONS, _epochs(*epochs))
+
+
+TEN = tuple(range(10))
+LEAVES = (-1,)  # PlantVillage holds out no class: its diseased leaves are the anomalies
+# Class 4 (a 4, a Coat, a Deer) where there is time for one: in the middle, and chosen before any of its numbers was seen.
+ONE, THREE = (4,), (1, 4, 7)
+ONCE: tuple[Draw, ...] = ((0, 0),)
+THRICE: tuple[Draw, ...] = ((0, 0), (1, 0), (2, 1))  # the third moves the split too
+
+
+def _four(classes: tuple[int, ...]) -> Classes:
+    return {"mnist": classes, "fmnist": classes, "cifar10": classes, "plantvillage": LEAVES}
+
+
+PROFILES = {
+    "smoke": Profile(
+        purpose="the tests",
+        source="starter",
+        images_per_class=40,
+        width=8,
+        epochs=_alike(3, 2, 2, 2, 2),
+        color_mnist=("balanced", "paper"),
+        benchmarks=("balanced",),
+        classes=ONE,
+        draws=ONCE,
+        drawn=(*ONE, *LEAVES),
+        ablations={"mnist": ONE},
+        baselines={"mnist": ONE},
+        weak_labels={"mnist": ONE},
+        background_only=("classifier",),
+        deviations={"mnist": ONE},
+    ),
+    "quick": Profile(
+        purpose="a first look, a class",
+        source="starter",
+        images_per_class=0,
+        width=16,
+        epochs=_alike(12, 7, 7, 14, 24),
+        color_mnist=("balanced", "paper"),
+        benchmarks=("balanced",),
+        classes=ONE,
+        draws=THRICE,
+        drawn=(*ONE, *LEAVES),
+        ablations={"mnist": ONE},
+        variants=("A1", "A2"),
+        baselines={"mnist": ONE},
+        baseline_names=("padim", "knn_pixels", "knn_features"),  # they train nothing, so that a short training is no excuse
+        weak_labels={"mnist": ONE},
+        background_only=("classifier",),
+        deviations={"cifar10": ONE},
+        deviation_names=("public_code",),
+    ),
+    # Lengths by images seen, to the nearest epoch: balanced 200,000; paper and control 300,000. Fixed beforehand.
+    "laptop": Profile(
+        purpose="the reference edition: its records come with the repository",
+        source="full",
+        images_per_class=0,
+        width=32,
+        epochs={
+            "control": _epochs(6, 6, 6, 7, 41),
+            "balanced": _epochs(4, 4, 4, 5, 28),
+            "paper": _epochs(6, 6, 6, 7, 41),
+        },
+        color_mnist=("balanced", "paper"),
+        benchmarks=("balanced", "paper"),
+        classes=TEN,
+        draws=THRICE,
+        drawn=(*THREE, *LEAVES),
+        ablations=_four(ONE),
+        baselines=_four(ONE),
+        weak_labels=_four(ONE),
+        deviations={"mnist": ONE, "cifar10": ONE},
+        ladder={"mnist": ONE, "cifar10": ONE},
+    ),
+    "paper": Profile(
+        purpose="the paper's setting, a GPU",
+        source="full",
+        images_per_class=0,
+        width=64,
+        epochs=_alike(100, 100, 100, 100, 200),  # 4.3
+        color_mnist=("paper", "balanced"),
+        benchmarks=("paper", "balanced"),
+        classes=TEN,
+        draws=((0, 0), (1, 0), (2, 1)),
+        drawn=(*TEN, *LEAVES),
+        ablations=_four(TEN),
+        baselines=_four(TEN),
+        weak_labels=_four(TEN),
+        deviations={"mnist": THREE, "cifar10": TEN},
+        leaf_size=256,
+    ),
+}
+
+
+def profile(name: str) -> Profile:
+    """A profile by its name. Raises ConfigError."""
+    if name not in PROFILES:
+        raise ConfigError(f"no profile {name!r}: choose from {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def profile_config(name: str, dataset: str, configuration: str, overrides: dict | None = None) -> Config:
+    """The training of a profile on a dataset, with some settings replaced (see `with_overrides`).
+
+    Raises ConfigError for a profile or an override that does not exist.
+    """
+    p = profile(name)
+    leaves = dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves") if dataset == "plantvillage" else {}
+    base = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width)
+    base["epochs"] = p.epochs[configuration][dataset]
+    config = Config(**{**base, **leaves, **CONFIGURATIONS[configuration]})
+    overrides = dict(overrides or {})
+    if dataset == "plantvillage":
+        overrides.pop("held_out", None)
+    return with_overrides(config, overrides)
+
+
+def drawn(config: Config, draws: tuple[Draw, ...]) -> list[Config]:
+    """`config` once for each draw of seed and split_seed."""
+    return [replace(config, seed=seed, split_seed=split_seed) for seed, split_seed in draws]

@@ -1,0 +1,1 @@
+"""Training jobs into their folders, and the store of what is done."""

@@ -1,0 +1,59 @@
+"""What a worker process does. Nothing heavy is imported before it watches its parent, which it must not outlive."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import threading
+import time
+
+
+def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes) -> None:
+    """Go through the jobs of a study and take each that no other process has.
+
+    outcomes: a pipe, for the id of each job and why it failed, "" where it is done.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from ygan_core.study.run.store import Study
+
+    study = Study(profile, **overrides)
+    known = {job.id: job for job in study.jobs}
+    left = [known[job_id] for job_id in ids]
+    while left:
+        busy = []
+        for job in left:
+            why = _logged(study, job, anew)
+            if why is None:
+                busy.append(job)
+            else:
+                outcomes.send((job.id, why))
+        left = busy
+        if busy:
+            time.sleep(1)
+
+
+def _logged(study, job, anew: bool) -> str | None:
+    log = study.path(job) / "log.txt"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "a", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+            return attempt(study, job, wait=False, anew=anew)
+    except OSError as error:
+        return f"{job.id}: {error}"
+
+
+def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
+    """Run a job: "" where it is done, what went wrong in one line where it failed, None where another process is at it."""
+    from ygan_core.study.run.training import JobFailed, run_job
+
+    try:
+        return "" if run_job(study, job, wait=wait, anew=anew) else None
+    except Exception as error:
+        line = (str(error).splitlines() or [""])[0]
+        return line if isinstance(error, JobFailed) else f"{job.id}: {type(error).__name__}: {line}"
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,160 @@
+"""What every figure shares: the style, colours that mean the same everywhere, t-SNE, grids of images."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import seaborn as sns
+import torch
+from joblib import Parallel, cpu_count, delayed
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from ygan_core.data import COLOURS
+from ygan_core.scores import decode, swap
+from ygan_core.study.fresh import cached
+from ygan_core.study.plan.variants import configuration
+from ygan_core.study.run.store import MissingWeights, Run
+
+STYLE = Path(__file__).parents[1] / "style.mplstyle"
+CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
+SPECIES_COLOURS = {  # of PlantVillage's fourteen plants; by name, since a part of the dataset may lack some
+    "Apple": "crimson",
+    "Blueberry": "royalblue",
+    "Cherry": "deeppink",
+    "Corn": "gold",
+    "Grape": "darkviolet",
+    "Orange": "darkorange",
+    "Peach": "lightsalmon",
+    "Pepper": "limegreen",
+    "Potato": "saddlebrown",
+    "Raspberry": "plum",
+    "Soybean": "olive",
+    "Squash": "turquoise",
+    "Strawberry": "darkgrey",
+    "Tomato": "deepskyblue",
+}
+GROUND_COLOURS = np.array(list(COLOURS.values())) / 255
+NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
+METHOD_COLOURS = {"ygan": CLASS_COLOURS[0], "classifier": CLASS_COLOURS[1]}
+
+
+def title(run: Run) -> str:
+    """What was trained, whose weights are shown, and how much it was trained on."""
+    c = run.config
+    extent = f"width {c.width}, {run.about['images']['train']:,} images, {c.epochs} epochs"
+    return f"{configuration(c)}, {run.weights} weights: {extent}"
+
+
+def pictured(runs: list[Run]) -> list[Run]:
+    """Those of `runs` whose networks and latents are there, as pictures need them: a record may lack them.
+
+    Raises MissingWeights where no run has them.
+    """
+    found, missing = [], None
+    for run in runs:
+        try:
+            found.append(run.pictured())
+        except MissingWeights as error:
+            missing = error
+    if missing and not found:
+        raise missing
+    return found
+
+
+def first_draws(trainings: list) -> list:
+    """Of the runs, or jobs, that differ in their seeds alone, the first."""
+    first = {}
+    for one in trainings:
+        first.setdefault(replace(one.config, seed=0, split_seed=0), one)
+    return list(first.values())
+
+
+def tsne(z: np.ndarray, random_state: int = 0) -> np.ndarray:
+    """t-SNE (van der Maaten and Hinton, 2008) of latents (n, d) -> (n, 2)."""
+    with threadpool_limits(1):  # on a busy machine its own threads wait for each other, ten times as long
+        return TSNE(random_state=random_state).fit_transform(z)
+
+
+def maps(wanted: list[tuple[Run, str, np.ndarray]]) -> list[np.ndarray]:
+    """t-SNE of latents, (rows, 2) each, for (run, "z_s" or "z_r", rows of run.test). Made once, then kept beside the jobs."""
+    latents = [np.ascontiguousarray(run.test[name][rows]) for run, name, rows in wanted]
+    key = hashlib.sha256(b"".join(hashlib.sha256(z).digest() for z in latents)).hexdigest()
+    return cached(wanted[0][0].cache, key, _maps, latents)
+
+
+def _maps(latents: list[np.ndarray]) -> list[np.ndarray]:
+    return Parallel(n_jobs=min(len(latents), cpu_count()))(delayed(tsne)(z) for z in latents)
+
+
+def swap_grid(ax: Axes, run: Run, tops: np.ndarray, lefts: np.ndarray, reconstructions: bool = False) -> None:
+    """Hybrids D(z_s of the top image, z_r of the left image), for rows of run.test, with the images along the edges.
+
+    reconstructions: beside each image its own D(z_s, z_r).
+    """
+    z_s, z_r = torch.from_numpy(run.test["z_s"]), torch.from_numpy(run.test["z_r"])
+    model, images = run.model(), {"top": run.images(tops), "left": run.images(lefts)}
+    grid = swap(model, z_s[tops], z_r[lefts])
+    edges = [(images["top"], images["left"])]
+    if reconstructions:
+        edges.insert(0, (decode(model, z_s[tops], z_r[tops]), decode(model, z_s[lefts], z_r[lefts])))
+    for top, left in edges:
+        corner = torch.full((1, grid.shape[0] - len(left) + 1, *grid.shape[2:]), 255, dtype=torch.uint8)
+        side = torch.cat([torch.full_like(left[:1], 255).expand(grid.shape[0] - len(left), *left.shape[1:]), left])
+        above = torch.cat([corner[0, : grid.shape[1] - len(top)], top])
+        grid = torch.cat([torch.cat([corner[:, :1], above[None]], dim=1), torch.cat([side[:, None], grid], dim=1)])
+    show_grid(ax, grid, gaps=len(edges))
+    ax.set_xlabel("columns: $z_s$ of the top image")
+    ax.set_ylabel("rows: $z_r$ of the left image")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def centres(count: int) -> list[float]:
+    """The middles of the tiles of `show_grid`."""
+    return [(place + 0.5) for place in range(count)]
+
+
+def show_grid(ax: Axes, tiles: Tensor, gaps: int = 0) -> None:
+    """Tiles uint8 (rows, columns, C, S, S) as one picture, a unit a tile; gaps set the first rows and columns apart."""
+    rows, columns = tiles.shape[:2]
+    gap = 0.15
+    for i in range(rows):
+        for j in range(columns):
+            x, y = j + gap * min(j, gaps), i + gap * min(i, gaps)
+            ax.imshow(
+                tiles[i, j].permute(1, 2, 0).numpy(), extent=(x + 0.03, x + 0.97, y + 0.97, y + 0.03), interpolation="nearest"
+            )
+    ax.set(xlim=(0, columns + gap * gaps), ylim=(rows + gap * gaps, 0), aspect="equal")
+    ax.tick_params(length=0)
+    sns.despine(ax=ax, left=True, bottom=True)
+
+
+def scatter(ax: Axes, points: np.ndarray, colours: np.ndarray, anomalous: np.ndarray) -> None:
+    """Points (n, 2) in their classes' colours (n, 3); anomalies, bool (n,), have the black outline."""
+    ax.scatter(*points[~anomalous].T, s=5, c=colours[~anomalous], linewidths=0.15, edgecolors="grey")
+    ax.scatter(*points[anomalous].T, s=9, c=colours[anomalous], linewidths=0.6, edgecolors="black")
+    ax.set(xticks=[], yticks=[])
+    sns.despine(ax=ax, left=True, bottom=True)
+
+
+def score_histogram(ax: Axes, scores: np.ndarray, anomalous: np.ndarray) -> None:
+    """How many images have which score s in [0, 1]. scores (n,); anomalous bool (n,). Logarithmic above ten images."""
+    bins = np.linspace(0, 1, 41)
+    sns.histplot(x=scores[~anomalous], bins=bins, color=NORMAL, label="normal", ax=ax, linewidth=0)
+    sns.histplot(x=scores[anomalous], bins=bins, color=ANOMALOUS, label="anomalous", ax=ax, fill=False, element="step")
+    ax.set(xlim=(0, 1), ylabel="images")
+    ax.set_yscale("symlog", linthresh=10)
+
+
+def outline(ax: Axes, x: float, y: float, width: float, height: float) -> None:
+    """A red frame with a white rim, which is seen on a tile of any colour."""
+    rim = [withStroke(linewidth=3.6, foreground="white")]
+    ax.add_patch(Rectangle((x, y), width, height, fill=False, ec="red", lw=1.6, clip_on=False, zorder=3, path_effects=rim))

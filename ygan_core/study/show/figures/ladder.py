@@ -1,0 +1,63 @@
+"""How the AUC grows with the length of a training: Y-GAN beside the Classifier control."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ygan_core.config import CONFIGURATIONS
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.variants import configuration
+from ygan_core.study.run.store import AVERAGED, LAST, Run, Study
+from ygan_core.study.show.cells import method_title
+from ygan_core.study.show.figures.base import METHOD_COLOURS, first_draws
+from ygan_core.study.show.figures.scores import heading
+from ygan_core.study.show.printed import paper_auc
+from ygan_core.study.show.view import View
+
+
+def ladder(runs: list[Run]) -> Figure:
+    """The AUC after trainings of several lengths, against the number of images that a training saw (epochs × images), on a
+    logarithmic scale. A dot is a training; every length is a training of its own. The lines join the means. Filled and solid:
+    averaged weights. Hollow and dashed: last weights. The dotted line is what the paper prints for Y-GAN; the grey dashed line
+    is chance.
+    """
+    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
+    fig, axes = plt.subplots(1, len(datasets), figsize=(max(4.6 * len(datasets), 5), 3.6), sharey=True, squeeze=False)
+    for ax, dataset in zip(axes.flat, datasets, strict=True):
+        own = [run for run in runs if run.config.dataset == dataset]
+        for method, colour in METHOD_COLOURS.items():
+            those = [run for run in own if run.config.method == method]
+            for weights in (LAST, AVERAGED) if those else ():
+                auc = images_and_auc(those, weights)
+                label = f"{method_title(method)}: {configuration(those[0].config)}, {weights} weights"
+                ax.plot(auc.groupby(level=0).mean(), color=colour, lw=1.2, label=label, ls="-" if weights == AVERAGED else "--")
+                ax.plot(auc, ls="", marker="o", ms=4, color=colour, mfc=colour if weights == AVERAGED else "white")
+        ax.axhline(paper_auc(dataset, [run.config.held_out for run in own]), color="black", lw=1, ls=":", zorder=0)
+        ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
+        ax.set(xscale="log", xlabel="images that a training saw")
+        ax.set_title(f"{heading(first_draws(own))}; width {own[0].config.width}")
+    axes[0, 0].set_ylabel("AUC (Eq. 12)")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def images_and_auc(runs: list[Run], weights: str) -> pd.Series:
+    """The AUC of each training, by the number of images that it saw, ascending. weights: last or averaged."""
+    seen = [run.config.epochs * run.about["images"]["train"] for run in runs]
+    return pd.Series([run.at(weights).metrics["auc"] for run in runs], index=seen).sort_index(kind="stable")
+
+
+def ladder_jobs(study: Study) -> list[Job]:
+    """The trainings of several lengths, and what Tables 1 to 3 have of the same cells in the same configurations."""
+    steps = study.select(group="ladder")
+    cells = {_cell(job) for job in steps}
+    return [*(job for job in study.select(group=("classifier", *CONFIGURATIONS)) if _cell(job) in cells), *steps]
+
+
+def _cell(job: Job) -> tuple:
+    return job.config.dataset, job.config.held_out, job.config.method, job.config.name
+
+
+VIEWS = {"ladder": View(ladder, ladder_jobs, "Does a longer training help?")}

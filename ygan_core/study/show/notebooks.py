@@ -1,0 +1,130 @@
+"""Executing the notebooks with papermill into results/<profile>/notebooks/."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import nbformat
+import papermill
+from traitlets.config import Config as TraitletsConfig
+
+from ygan_core.checkpoints import write_atomically
+from ygan_core.data.datasets import REPOSITORY
+from ygan_core.study.fresh import ROOT, code_of_files, files_used
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.checksums import SUMS, sha256
+from ygan_core.study.run.store import Study
+from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.tables import TABLES
+from ygan_core.study.show.verdicts import VERDICTS
+from ygan_core.study.show.view import View
+
+SOURCES = REPOSITORY / "notebooks"
+SHOWN_BY = tuple(ROOT / "study" / "show" / f"{name}.py" for name in ("study", "render"))  # how `study.show` displays
+JUDGED_BY = tuple(ROOT / "study" / "show" / f"{name}.py" for name in ("verdicts", "spread", "printed"))
+
+
+class NotebookError(RuntimeError):
+    """A notebook that did not run to its end; the message names the cell, the error and where to look."""
+
+
+def notebooks() -> list[str]:
+    """The numbered notebooks, in order."""
+    return sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.ipynb"))
+
+
+def output(study: Study, name: str) -> Path:
+    """Where an executed notebook lies. One that lies there has run to its end."""
+    return study.folder / "notebooks" / f"{name}.ipynb"
+
+
+def needs(study: Study, name: str) -> list[Job]:
+    """The jobs of a notebook: those of the figures and tables whose names stand in quotes in its code."""
+    return list({job.id: job for view in _views(name).values() for job in view.jobs(study)}.values())
+
+
+def fingerprint(study: Study, name: str) -> str:
+    """A hash of all that decides what a notebook shows: its cells, parameters, the facts of its jobs, the code that it uses."""
+    runs = {job.id: study.find(job) for job in needs(study, name)}
+    facts = {job_id: run and sha256(run.folder / SUMS) for job_id, run in runs.items()}
+    parameters = {key: value for key, value in _parameters(study).items() if key != "results"}  # a folder may be moved
+    cells = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(name)]
+    return hashlib.sha256(json.dumps([cells, parameters, facts, _code(name)]).encode()).hexdigest()
+
+
+def is_done(study: Study, name: str) -> bool:
+    """Whether the executed notebook is there, made of what is there now, and every file that it made is as it left it."""
+    try:
+        stamp = json.loads(output(study, name).read_text(encoding="utf-8"))["metadata"]["ygan"]
+        whole = all(sha256(study.folder / file) == expected for file, expected in stamp["files"].items())
+        return whole and stamp["fingerprint"] == fingerprint(study, name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def execute(study: Study, name: str) -> Path:
+    """Run a notebook from the top with the study's parameters. Raises NotebookError.
+
+    papermill fails silently where a parameter is unknown (it is ignored) or given as text (`-p fast true` is the word 'true'):
+    so they go through its Python API, each held against the notebook's parameters cell before.
+    """
+    source, target, parameters = SOURCES / f"{name}.ipynb", output(study, name), _parameters(study)
+    if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
+        raise NotebookError(f"{source.name} has no parameter {', '.join(sorted(unknown))} in its parameters cell")
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # the kernel finds this package, installed or not
+    failed = target.with_name(f"{name}.partial.ipynb")
+    failed.unlink(missing_ok=True)
+    started = time.time() - 1  # file systems round
+    with tempfile.TemporaryDirectory() as place:  # no race for ports, and neither sockets nor half a notebook left anywhere
+        ipc = {"KernelManager": {"transport": "ipc", "ip": f"{place}/kernel"}} if os.name == "posix" else {}
+        options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=TraitletsConfig(ipc))
+        execution = partial(papermill.execute_notebook, str(source), f"{place}/{name}.ipynb", parameters, **options)
+        try:
+            with ThreadPoolExecutor(1) as thread:  # in the main thread nbclient would take Ctrl-C for itself, and go on
+                executed = thread.submit(execution).result()
+        except papermill.PapermillExecutionError as error:
+            executed = nbformat.read(f"{place}/{name}.ipynb", as_version=4)
+            write_atomically(failed, partial(nbformat.write, executed))
+            reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
+            raise NotebookError(f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {failed})") from None
+    made = [p for folder in ("figures", "tables") for p in (study.folder / folder).glob("[!.]*") if p.stat().st_mtime > started]
+    files = {str(path.relative_to(study.folder)): sha256(path) for path in sorted(made)}
+    executed.metadata["ygan"] = {"fingerprint": fingerprint(study, name), "files": files}
+    write_atomically(target, partial(nbformat.write, executed))
+    return target
+
+
+def _parameters(study: Study) -> dict:
+    return {"profile": study.profile, **study.overrides}
+
+
+def _cells(name: str) -> list[dict]:
+    return json.loads((SOURCES / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def _source(name: str) -> str:
+    """The code of a notebook, without IPython's own commands."""
+    lines = [line for cell in _cells(name) if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+def _views(name: str) -> dict[str, View]:
+    named = set(re.findall(r"""["'](\w+)["']""", _source(name)))
+    return {view_name: view for view_name, view in {**FIGURES, **TABLES}.items() if view_name in named}
+
+
+def _code(name: str) -> str:
+    """A hash of what a notebook imports of this package, and of what makes, displays and judges its figures and tables."""
+    views = _views(name)
+    makers = {getattr(view.make, "func", view.make).__module__ for view in views.values()}
+    files = files_used("\n".join([_source(name), *(f"import {module}" for module in sorted(makers))]))
+    return code_of_files([*files, *SHOWN_BY * bool(views), *JUDGED_BY * bool(views.keys() & VERDICTS.keys())])

@@ -1,0 +1,148 @@
+"""results/<profile>/index.html: every table and figure in the order of the paper, on one page beside the pictures."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import json
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import jinja2
+import mistune
+from PIL import Image
+
+from ygan_core.checkpoints import write_atomically
+from ygan_core.study.plan.profiles import PROFILES
+from ygan_core.study.run.provenance import provenance
+from ygan_core.study.run.store import Run, Study
+from ygan_core.study.show import render, tables
+from ygan_core.study.show.cells import TITLES
+from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.tables import TABLES
+from ygan_core.study.show.verdicts import VERDICTS, verdict
+from ygan_core.study.show.view import View
+
+SECTIONS = {  # in the order of the paper
+    "The method": ("fig1", "fig2", "fig3"),
+    "The data": ("fig4", "fig5", "plantvillage_augmentation", "color_mnist_samples"),
+    "Two latents": ("fig6a", "fig6b", "color_mnist_probes", "color_mnist_losses", "color_mnist_scores", "fig7"),
+    "The latents of the benchmarks": ("tsne_mnist", "tsne_fmnist", "tsne_cifar10", "tsne_plantvillage"),
+    "Benchmarks": ("table1", "table2", "table3", "table4", "claims", "score_distributions", "accuracy_plot", "ladder"),
+    "Ablations": ("table5",),
+    "Weak labels": ("silhouette", "weak_labels", "table6"),
+    "Anomaly scores": ("fig8", "scores"),
+    "Where it looks, and where it errs": ("fig9", "fig10", "fig11"),
+    "The paper and its public code": (
+        *("ways_to_0763", "one_image_in_batches", "batch_statistics", "batch_statistics_auc"),
+        *("best_epoch", "best_epochs", "deviations"),
+    ),
+}
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+@dataclass
+class Item:
+    """A table or a figure on the page. problem: why it is not there, in one line.
+
+    picture: its file without the ending, from the page's folder; size: on a screen. table, caption, verdict: HTML.
+    """
+
+    name: str
+    title: str
+    caption: str
+    command: str
+    datasets: list[str] = field(default_factory=list)
+    picture: str = ""
+    size: tuple[int, int] = (0, 0)
+    table: str = ""
+    verdict: str = ""
+    problem: str = ""
+
+
+def write_page(study: Study) -> Path:
+    """Write the page from what is done: a table is made of its runs, a figure is the picture that was drawn. Trains nothing.
+
+    What cannot be made says so in its place.
+    """
+    done = {run.job.id: run for run in study.found()}
+    sections = {}
+    for heading, names in SECTIONS.items():
+        views = {name: _view(name).jobs(study) for name in names}
+        items = [item(study, name, [done[job.id] for job in jobs if job.id in done]) for name, jobs in views.items() if jobs]
+        if items:
+            sections[heading] = items
+    text = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = text.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        profile=study.profile,
+        purpose=PROFILES[study.profile].purpose,
+        settings=study.settings,
+        sections=sections,
+        titles=TITLES,
+        done=len(done),
+        jobs=len(study.jobs),
+        minutes=sum(run.about["seconds"] for run in done.values()) / 60,
+        about=provenance(),
+    )
+    path = study.folder / "index.html"
+    write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    return path
+
+
+def item(study: Study, name: str, runs: list[Run]) -> Item:
+    """A table or a figure as the page shows it, of those of its runs that are done."""
+    view = _view(name)
+    command = f"./run_all.sh --profile {study.profile} --only {name}"
+    made = Item(name, view.title or name, markdown(caption(view)), command)
+    try:
+        if not runs:
+            made.problem = "Not made yet: none of its trainings is done."
+        elif name in TABLES:
+            made.table = render.html(tables.make(name, runs))
+        elif (file := study.folder / "figures" / f"{name}.png").exists():
+            with Image.open(file) as image:
+                made.size = tuple(round(side * 100 / image.info["dpi"][0]) for side in image.size)  # 100 points an inch
+            made.picture = f"figures/{name}"
+            made_of = json.loads(file.with_suffix(".json").read_text())["jobs"]
+            runs = [run for run in runs if run.job.id in made_of]
+        else:
+            made.problem = "Not drawn yet."
+        made.datasets = list(dict.fromkeys(run.config.dataset for run in runs))
+        if name in VERDICTS and runs:
+            made.verdict = markdown(verdict(study, name, runs))
+    except Exception as error:  # the other items count still
+        line = (str(error).splitlines() or [""])[0]
+        return Item(name, made.title, made.caption, command, problem=f"It cannot be made: {type(error).__name__}: {line}")
+    return made
+
+
+def caption(view: View) -> str:
+    """What is seen, from the docstring of what makes it."""
+    make = view.make.func if isinstance(view.make, partial) else view.make
+    words = re.split(r"(\$[^$]*\$)", inspect.getdoc(make) or "")  # in a docstring z_s may stand without dollars
+    words[::2] = [re.sub(r"\b([zEsL])_(\w+)\b", r"$\1_{\2}$", word) for word in words[::2]]
+    return "".join(words)
+
+
+def markdown(text: str) -> str:
+    """Markdown as HTML; formulas, which are short here, in italics with their subscripts. HTML in the text is shown as text."""
+    formulas = re.findall(r"\$([^$]+)\$", text)
+    found = MARKDOWN(re.sub(r"\$[^$]+\$", "\N{OBJECT REPLACEMENT CHARACTER}", text))
+    return re.sub("\N{OBJECT REPLACEMENT CHARACTER}", lambda _: _formula(formulas.pop(0)), found)
+
+
+MARKDOWN = mistune.create_markdown(escape=True)
+SYMBOLS = {r"\max": "max", r"\oplus": "⊕", r"\bar": "", r"\hat": "", r"\,": " ", r"\ln": "ln", r"\lambda": "λ", r"\times": "×"}
+
+
+def _formula(text: str) -> str:
+    for command, symbol in SYMBOLS.items():
+        text = text.replace(command, symbol)
+    text = re.sub(r"_\{([^}]*)\}|_(\w)", lambda found: f"<sub>{found[1] or found[2]}</sub>", html.escape(text))
+    return f"<i>{text}</i>"
+
+
+def _view(name: str) -> View:
+    return TABLES[name] if name in TABLES else FIGURES[name]

@@ -1,0 +1,121 @@
+"""What a difference is worth: the interval that the seeds measured here give it.
+
+The frames are those of `cells.cells`: a row a training. A cell is a dataset and the class held out in it. A draw is one
+training of a cell, with its seed and its split_seed. An interval speaks of draws only: where the mean over these very cells
+would lie, had it been taken over many draws. It says nothing of other classes. The classes held out of one dataset share their
+data, so no interval and no test here takes them as independent. Each interval stands by itself: of twenty differences that are
+0, about one is called a difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CELL, DRAW = ["dataset", "held_out"], ["seed", "split_seed"]
+METHOD = [
+    "method",
+    "variant",
+    "deviation",
+    "labels",
+    "pixels",
+    "configuration",
+    "weights",
+]  # what trainings of one method share
+LEVEL = 0.95
+HIGHER, LOWER, UNTOLD, ONE_DRAW = "higher", "lower", "cannot be told apart at this scale", "cannot be told: one draw"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """mean: over `cells` cells, of `draws` trainings or pairs of them; low, high: its 95 % interval, nan if it is unknown."""
+
+    mean: float
+    low: float
+    high: float
+    cells: int
+    draws: int
+
+    @property
+    def seeds_known(self) -> bool:
+        """Whether anything measured here says how far draws lie apart."""
+        return bool(self.low == self.low)
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the interval; it lies in none that is unknown."""
+        return bool(self.low <= value <= self.high)
+
+
+def pooled(frame: pd.DataFrame, metric: str = "auc") -> tuple[float, int]:
+    """Std over the draws of one method: the root of the pooled variance within cells. And its degrees of freedom.
+
+    (nan, 0) where no cell has several draws.
+    """
+    cells = frame.dropna(subset=[metric]).groupby(CELL)[metric]
+    freedom = int((cells.count() - 1).sum())
+    squares = float((cells.var(ddof=0) * cells.count()).sum())
+    return (float(np.sqrt(squares / freedom)), freedom) if freedom else (np.nan, 0)
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc", context: pd.DataFrame | None = None) -> Difference:
+    """How much higher the trainings `a` are than `b`: the mean over cells of the mean over draws of a - b.
+
+    Paired: cells and draws that one of them lacks are left out. The standard error is that of the pooled variance of the paired
+    differences within cells, for cells of one draw too. Where no cell has two pairs, the two methods' own variances stand in,
+    from their trainings in `context`, by default a and b themselves. Where these are unknown too, so is the interval. Raises
+    pandas.errors.MergeError where a draw is there twice.
+    """
+    keys = [*CELL, *DRAW]
+    both = (frame.reindex(columns=[*keys, metric]) for frame in (a, b))
+    pairs = next(both).merge(next(both), on=keys, suffixes=("_a", "_b"), validate="one_to_one")
+    pairs["value"] = pairs[f"{metric}_a"] - pairs[f"{metric}_b"]
+    return _estimate(pairs, [_own(a, metric, context), _own(b, metric, context)])
+
+
+def level(frame: pd.DataFrame, metric: str = "auc", less: float = 0.0, context: pd.DataFrame | None = None) -> Difference:
+    """How high the trainings `frame` of one method are above the number `less`, which has no draws: as `difference`."""
+    values = frame.reindex(columns=[*CELL, metric]).rename(columns={metric: "value"})
+    return _estimate(values.assign(value=values["value"] - less), [_own(frame, metric, context)])
+
+
+def told(d: Difference) -> str:
+    """What may be said of a difference: higher, lower, that it cannot be told, or that there is one draw."""
+    if not d.seeds_known:
+        return ONE_DRAW
+    return HIGHER if d.low > 0 else LOWER if d.high < 0 else UNTOLD
+
+
+def shown(d: Difference, sign: str = "+") -> str:
+    """A mean and its interval as text: `+0.036 [+0.010, +0.062]`. sign: "" for what is no difference."""
+    interval = f"[{d.low:{sign}.3f}, {d.high:{sign}.3f}]" if d.seeds_known else "(one draw)"
+    return f"{d.mean:{sign}.3f} {interval}"
+
+
+def said(d: Difference) -> str:
+    """A difference, its interval, and what may be said of it: `+0.036 [+0.010, +0.062] (higher)`."""
+    return shown(d) + f" ({told(d)})" * d.seeds_known
+
+
+def _estimate(frame: pd.DataFrame, own: list[tuple[float, int]]) -> Difference:
+    """The mean of the column `value`. own: std and degrees of freedom of what it is a difference of, where it has no own."""
+    frame = frame.dropna(subset=["value"])
+    draws = frame.groupby(CELL)["value"].count()
+    if not len(draws):
+        return Difference(np.nan, np.nan, np.nan, 0, 0)
+    mean = float(frame.groupby(CELL)["value"].mean().mean())
+    std, freedom = pooled(frame, "value")
+    if not freedom:
+        variances, freedoms = np.array([std**2 for std, _ in own]), np.array([freedom for _, freedom in own])
+        std = np.sqrt(variances.sum())
+        freedom = std**4 / (variances**2 / freedoms).sum() if std > 0 else np.nan  # Welch and Satterthwaite
+    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * std * np.sqrt((1 / draws).sum()) / len(draws)
+    return Difference(mean, float(mean - half), float(mean + half), len(draws), int(draws.sum()))
+
+
+def _own(frame: pd.DataFrame, metric: str, context: pd.DataFrame | None) -> tuple[float, int]:
+    if context is not None and len(frame):
+        frame = context[(context[METHOD] == frame[METHOD].iloc[0]).all(axis=1)]
+    return pooled(frame, metric)

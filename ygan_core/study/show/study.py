@@ -1,0 +1,53 @@
+"""The study as a notebook has it: `Study("quick").show("table5")` trains what is missing, draws, and displays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run import store, training
+from ygan_core.study.run.store import Run
+from ygan_core.study.show import figures, render, tables, verdicts
+
+
+class Study(store.Study):
+    """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
+
+    profile: smoke, quick, laptop or paper; results: the folder above, by default results/ of the repository; device: auto, cpu,
+    cuda or mps; precision: float32, bfloat16 or fastest; settings: overrides of Config. Where there are settings, what is drawn
+    lies in a folder of its own. Raises ConfigError.
+    """
+
+    def run(self, job: Job) -> Run:
+        """The run of a job, trained where it is missing. Raises JobFailed."""
+        return training.run_job(self, job)
+
+    def runs(self, jobs: Iterable[Job]) -> list[Run]:
+        """The runs of jobs, trained where they are missing. One that fails is named and left out."""
+        return training.run_all(self, jobs)
+
+    def figure(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
+        """Draw a figure of `runs` (the study's where none are given), save it, and return it."""
+        view = figures.FIGURES[name]
+        return figures.draw(self, name, self.runs(view.jobs(self)) if runs is None else runs, suffix)
+
+    def table(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
+        """Make a table of `runs` (the study's where none are given), save it, and return it."""
+        view = tables.TABLES[name]
+        return tables.tabulate(self, name, self.runs(view.jobs(self)) if runs is None else runs, suffix)
+
+    def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
+        """Display a figure or a table, and what it says about the paper. Trains what is missing; always draws anew."""
+        if name in figures.FIGURES:
+            display(self.figure(name, runs, suffix))
+        elif name in tables.TABLES:
+            display(HTML(render.html(self.table(name, runs, suffix))))
+        else:
+            known = ", ".join([*figures.FIGURES, *tables.TABLES])
+            raise KeyError(f"no figure or table {name!r}: choose from {known}")
+        if name in verdicts.VERDICTS:
+            display(Markdown(verdicts.verdict(self, name, runs)))

@@ -1,0 +1,108 @@
+"""Tables 5 and 6: Y-GAN without some of its parts, and with clusters in place of classes; what the clusters are worth."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.variants import ABLATIONS
+from ygan_core.study.run.store import Run, Study
+from ygan_core.study.show.cells import REAL, TITLES, cells
+from ygan_core.study.show.printed import CLUSTERS, PURITY, printed
+from ygan_core.study.show.render import OURS
+from ygan_core.study.show.tables import blocks
+from ygan_core.study.show.tables.blocks import CHOSEN, KEYS, agreed, three_blocks, whole_in_the_cells_of
+from ygan_core.study.show.view import View
+
+
+def table5(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ablations (section 6.2): AUC by dataset, the mean over the classes held out, every variant over the same ones.
+
+    B3 has no classifier: its score is Eq. 13, the others' is Eq. 12. A class's AUC is the mean over its draws; n: how many
+    classes; seeds: how many draws of each. std over classes: population; std over seeds: the sample std of a class's draws,
+    pooled over classes. weights: those of the last epoch, or their average over the end of the training; the mean with the
+    other ones stands beside it. A mean over fewer classes than the paper's, or at another image size, has no difference.
+    """
+    return _by_dataset(printed(5).rename(columns={"variant": "method", "description": "row"}), rows, "variant")
+
+
+def table6(rows: pd.DataFrame) -> pd.DataFrame:
+    """Weak labels (section 6.3): AUC with the true classes, and with k-means clusters in their place (Y-GAN*).
+
+    Both are means over the same classes held out. The columns are those of Table 5.
+    """
+    return _by_dataset(printed(6).rename(columns={"model": "method", "labels": "row"}), rows, "title")
+
+
+def weak_labels(runs: list[Run]) -> pd.DataFrame:
+    """What the clusters are worth (section 6.3): their number k, and their purity. Purity is the share of the training images
+    whose cluster's commonest class is their own.
+
+    k is the number with the highest average silhouette. As written: k-means on the first 100 principal components of the
+    features. Cosine: the features are standardised before, and scaled to unit length after; Y-GAN* is trained with these
+    clusters here. network: whose features, and the size that the images are re-scaled to for it. The paper takes
+    EfficientNet-B4, and names no size. split: the seed of the split; the clusters depend on no other seed.
+    """
+    rows = [
+        {
+            "dataset": TITLES[run.config.dataset],
+            "held out": "diseased" if run.config.held_out < 0 else run.classes[run.config.held_out],
+            "split": run.config.split_seed,
+            "classes": run.metrics["classes"],
+            "k, paper": CLUSTERS[run.config.dataset],
+            "k, as written": run.metrics["clusters_as_written"],
+            "k, cosine": run.metrics["clusters"],
+            "purity, paper": PURITY[run.config.dataset],
+            "purity, as written": run.metrics["purity_as_written"],
+            "purity, cosine": run.metrics["purity"],
+            "network": f"{run.about['weak_labels']['network']}, {run.about['weak_labels']['side']} px",
+        }
+        for run in runs
+    ]
+    index = ["dataset", "held out", "split"]
+    return pd.DataFrame(rows).drop_duplicates(index).set_index(index) if rows else pd.DataFrame()
+
+
+def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Tables 5 and 6: mean AUC by dataset, and what it is a mean of. method: the column of `cells` that names the rows."""
+    trainings, by, parts, like = cells(rows), [method, "configuration"], [], {}
+    names, order = [TITLES[dataset] for dataset in REAL], dict(zip(paper["method"], paper["row"], strict=True))
+    for dataset, own in trainings.groupby("dataset", sort=False):
+        found = blocks.summary(own, by).join(blocks.other_weights(rows[rows["dataset"] == dataset], by))
+        found["n"] = found["n"].astype(object)  # a count stays whole beside the nan of a variant that is not there
+        title = TITLES[dataset]
+        parts.append(found.rename(columns={name: title if name == "mean" else f"{name}, {title}" for name in found}))
+        groups = own.groupby(by, sort=False)
+        like[title] = pd.Series({key: blocks.is_whole(group) and blocks.is_like(group) for key, group in groups})
+    ours = pd.concat(parts, axis=1).assign(weights=trainings.groupby(by, sort=False)["weights"].agg(agreed))
+    ours = ours.reset_index(names=["method", "configuration"])
+    ours = ours.sort_values("method", key=lambda column: column.map(list(order).index), kind="stable", ignore_index=True)
+    ours["row"] = ours["method"].map(order)
+    first = [*KEYS, *names, "weights"]
+    ours = ours.reindex(columns=[*first, *ours.columns.difference(first, sort=False)])
+    alike = pd.DataFrame(like, columns=names).reindex(pd.MultiIndex.from_frame(ours[["method", "configuration"]])).eq(True)
+    table = three_blocks(paper.assign(configuration=""), ours, names, alike.to_numpy())
+    table.attrs["marks"] = {
+        ((OURS, own[method], order[own[method]], own["configuration"]), TITLES[own["dataset"]]): CHOSEN
+        for _, own in trainings[blocks.is_chosen(trainings)].iterrows()
+    }
+    return table
+
+
+def _ablations(study: Study) -> list[Job]:
+    """The variants, and Y-GAN whole beside them."""
+    jobs = study.select(group="ablations", variant=tuple(ABLATIONS))
+    return [*whole_in_the_cells_of(study, jobs), *jobs]
+
+
+def _weak(study: Study) -> list[Job]:
+    """Y-GAN*, and Y-GAN with true classes beside it."""
+    jobs = study.select(group="weak_labels")
+    return [*whole_in_the_cells_of(study, jobs), *jobs]
+
+
+TABLES = {
+    "table5": View(table5, _ablations, "Table 5"),
+    "table6": View(table6, _weak, "Table 6"),
+    "weak_labels": View(weak_labels, lambda study: study.select(group="weak_labels"), "Weak labels: the clusters", of="runs"),
+}

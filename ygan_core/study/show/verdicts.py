@@ -1,0 +1,319 @@
+"""Prose from results: what the paper says, what was found, whether they agree. It cannot contradict its numbers.
+
+VERDICTS has an entry for each table and figure that a claim of the paper rests on: a function of the rows of runs.csv, or of
+the runs where the table is one of runs -> Markdown. Every difference has its interval over the seeds measured here (`spread`),
+and is called one only where 0 lies outside. A claim about a mean over ten classes, or 14 species, is judged only where all of
+them were measured. Nothing here trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pandas as pd
+
+from ygan_core.study.measure.evaluation import OWN
+from ygan_core.study.measure.numbers import SCORES
+from ygan_core.study.plan.profiles import PROFILES
+from ygan_core.study.plan.variants import ABLATIONS
+from ygan_core.study.run.store import AVERAGED, LAST, Run, Study
+from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
+from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, class_names, paper_auc, printed
+from ygan_core.study.show.spread import HIGHER, LOWER, ONE_DRAW, UNTOLD, Difference, difference, level, said, shown, told
+from ygan_core.study.show.tables import TABLES, public_code
+from ygan_core.study.show.tables.blocks import is_chosen, is_whole
+from ygan_core.study.show.tables.schedules import extent as schedule
+from ygan_core.study.show.tables.schedules import is_short, is_trained
+
+LEAK = 2  # a latent leaks what a linear classifier reads off it at more than so many times chance
+MOST = 0.9  # a claim about images holds where it holds for such a share of them
+SEVEN = SCORES[:7]  # of the paper: Eq. 12 to 18
+POST_HOC = tuple(name for name in SCORES[7:] if name != OWN)
+ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
+FEWEST = 5  # networks that a rank correlation is given of
+
+
+def agreement(d: Difference, printed: str) -> str:
+    """A verdict on a number of the paper. d: ours less it; printed: what it is."""
+    if not d.seeds_known:
+        return ONE_DRAW
+    return f"agrees: {UNTOLD} from {printed}" if d.holds(0) else f"does not agree: {told(d)} than {printed}"
+
+
+def judged(verdict: str, trainings: pd.DataFrame) -> str:
+    """A verdict on a mean of the paper's, where these trainings, of one dataset, are over all that it is over, at its size."""
+    dataset, size = trainings[["dataset", "image_size"]].iloc[0]
+    if size != IMAGE_SIZE[dataset]:
+        return f"no verdict: {size} px, the paper has {IMAGE_SIZE[dataset]}"
+    return verdict if is_whole(trainings) else f"too few {'species' if dataset == 'plantvillage' else 'classes'} for a verdict"
+
+
+def all_higher(gaps: list[Difference]) -> str:
+    """A verdict on a claim that every one of these differences is above 0."""
+    words = {told(gap) for gap in gaps}
+    if LOWER in words:
+        return "does not agree"
+    return "agrees" if words == {HIGHER} else ONE_DRAW if ONE_DRAW in words else UNTOLD
+
+
+def extent(trainings: pd.DataFrame) -> str:
+    """How much was trained, and whose weights these are."""
+    first, images = trainings.iloc[0], trainings["training_images"]
+    seen = " to ".join(f"{int(number):,}" for number in sorted({images.min(), images.max()}))
+    if not is_trained(first["method"]):
+        return f"{seen} training images"
+    return f"{first['weights']} weights, width {first['width']}, {count(first['epochs'], 'epoch')}, {seen} training images"
+
+
+def color_mnist(rows: pd.DataFrame) -> str:
+    """Section 5's claims against each training on Color-MNIST. Of a record without networks nothing is said."""
+    trainings = cells(rows)
+    trainings = trainings[trainings["swap_digit"].notna()] if "swap_digit" in trainings else trainings[:0]
+    if trainings.empty:
+        return "No Color-MNIST network is here to be judged."
+    alone = not trainings["configuration"].duplicated().any()
+    note = "\n\nEach is one training: nothing here says how far another seed would differ." * alone
+    return "\n\n".join(_color_mnist(row) for _, row in trainings.iterrows()) + note
+
+
+def _color_mnist(m: pd.Series) -> str:
+    def probe(what: str, latent: str) -> str:
+        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f} (unit length {m[f'unit_{what}_{latent}']:.2f})"
+
+    swaps = m["swap_digit"] >= MOST * m["read_digit"] and m["swap_colour"] >= MOST
+    read = m["probe_digit_z_s"] >= MOST and m["probe_colour_z_r"] >= MOST
+    crossed = (("colour", "z_s"), ("digit", "z_r"))
+    leaks = any(m[f"probe_{what}_{latent}"] > LEAK * CHANCE[what] for what, latent in crossed)
+    chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what, _ in crossed)
+    holds = {True: "holds in this training", False: "does not hold in this training"}
+    return "\n".join(
+        [
+            f"**`{m['configuration']}`** ({extent(m.to_frame().T)}):",
+            "",
+            f"- *Another image's $z_r$ changes the ground and leaves the digit*: **{holds[swaps]}**. Of the hybrids, "
+            f"{m['swap_digit']:.0%} show the digit of the $z_s$ image; the same reader reads {m['read_digit']:.0%} of the real "
+            f"images. {m['swap_colour']:.0%} show the ground of the $z_r$ image.",
+            f"- *$z_s$ separates the normal digits, $z_r$ the ten grounds*: **{holds[read]}**. On standardised latents, and on "
+            f"latents of unit length in brackets, a linear classifier reads the {probe('digit', 'z_s')} and the "
+            f"{probe('colour', 'z_r')}.",
+            f"- *The two latents are mutually exclusive*: **{holds[not leaks]}**. A linear classifier reads the "
+            f"{probe('colour', 'z_s')} and the {probe('digit', 'z_r')}; chance: {chance}. A latent leaks what is read off it, "
+            f"standardised, at more than {LEAK} times chance.",
+            f"- The held-out {m['class']} is told from the normal digits with an AUC of **{m['auc']:.3f}** (the paper prints "
+            "none for Color-MNIST).",
+        ]
+    )
+
+
+def benchmark(number: int, rows: pd.DataFrame) -> str:
+    """Tables 1-3: is Y-GAN's mean the paper's, and how does it stand to every other method in the same cells?"""
+    paper = printed(number).set_index("model")
+    claimed, second = paper.loc["Y-GAN"], paper["mean"].drop("Y-GAN").idxmax()
+    start = (
+        f"The paper: Y-GAN {claimed['mean']:.3f} ± {claimed['std']:.3f} over ten classes, the best of nine systems; next is "
+        f"{second} with {paper.loc[second, 'mean']:.3f}. It prints no spread over seeds."
+    )
+
+    def stands(own: pd.DataFrame) -> str:
+        classes, (dataset,) = sorted(set(own["held_out"])), set(own["dataset"])
+        expected = paper_auc(dataset, classes)
+        found = judged(agreement(level(own, less=claimed["mean"]), f"the printed {claimed['mean']:.3f}"), own)
+        if is_whole(own):
+            spread = own.groupby("held_out")["auc"].mean().std(ddof=0)
+            return f" over ten classes, std {spread:.3f} over them. **{found}**."
+        names = ", ".join(class_names(number)[place] for place in classes)
+        return f" over {len(classes)} of 10 classes ({names}); the paper's mean of these is {expected:.3f}. **{found}**."
+
+    return "\n".join([start, *_beside_the_others(rows, stands)])
+
+
+def table4(rows: pd.DataFrame) -> str:
+    """Table 4: the AUC over all leaves, and the balance of TPR and TNR."""
+    paper = printed(4).set_index(["model", "metric"])["auc"]
+    claimed, second = paper["Y-GAN", "TNR"], paper.drop("Y-GAN", level="model").dropna().idxmax()[0]
+
+    def stands(own: pd.DataFrame) -> str:
+        m, found = own.mean(numeric_only=True), agreement(level(own, less=claimed), f"the printed {claimed:.3f}")
+        return (
+            f" over all leaves. **{judged(found, own)}**. At the threshold from {m['calibration']:.0f} training images TNR is "
+            f"{m['tnr']:.2f} and TPR {m['tpr']:.2f}; at the test set's own EER they are {m['tnr_eer']:.2f} and "
+            f"{m['tpr_eer']:.2f}."
+        )
+
+    lines = [
+        f"The paper: Y-GAN {claimed:.3f}, next is {second} with {paper[second, 'TNR']:.3f}. It prints no spread over seeds."
+    ]
+    rates = {name.partition(":")[2] for name in set(rows["metric"]) if name.startswith(("tpr:", "tnr:"))}
+    there = [f"- The data here have {len(rates)} of the paper's {len(class_names(4))} species."] if rates else []
+    return "\n".join([*lines, *_beside_the_others(rows, stands), *there])
+
+
+def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]) -> Iterator[str]:
+    """A line for each configuration of Y-GAN, which `stands` goes on, and below it one for each other method."""
+    trainings = cells(rows)
+    of_ygan = trainings["title"] == "Y-GAN"
+    for label, own in trainings[of_ygan].groupby("configuration", sort=False):
+        blind = " The configuration was picked by the AUC of such a cell." if is_chosen(own).any() else ""
+        yield f"- `{label}` ({extent(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{blind}"
+        for (title, other), those in trainings[~of_ygan].groupby(["title", "configuration"], sort=False):
+            name = f"{title} (`{other}`, {those['weights'].iloc[0]} weights)" if other else title
+            gap = difference(own, those, context=trainings)
+            if is_short(those.iloc[0]):
+                had = schedule(those.iloc[0])
+                yield f"    - {name}: not compared, as its authors' schedule is longer or unknown: it had {had}."
+            elif gap.cells:
+                where = f"{count(gap.cells, 'cell')}, {count(gap.draws, 'pair')} of trainings"
+                yield f"    - {name}: Y-GAN less it {said(gap)} over {where}.{_both_averaged(rows, own, those)}"
+
+
+def _both_averaged(rows: pd.DataFrame, own: pd.DataFrame, those: pd.DataFrame) -> str:
+    """The same difference with averaged weights of both, where the headline's are of two kinds."""
+    if {own["weights"].iloc[0], those["weights"].iloc[0]} != {LAST, AVERAGED} or those["configuration"].iloc[0] == "":
+        return ""
+    averaged = cells(rows, AVERAGED)
+    both = (averaged[averaged["job"].isin(frame["job"])] for frame in (own, those))
+    return f" With averaged weights of both {said(difference(*both, context=averaged))}."
+
+
+def table5(rows: pd.DataFrame) -> str:
+    """Table 5: what leaving a part out costs, and whether that is what the paper says."""
+    paper, trainings = printed(5).set_index("variant"), cells(rows)
+    aucs = paper[[TITLES[data] for data in REAL]]
+    costs = (aucs.loc["full"] - aucs.drop("full")).mean(axis=1).sort_values(kind="stable")
+    lines = [
+        "The paper: every part of Y-GAN contributes; leaving out Ds seems to have the least impact. In the mean of its own "
+        f"table {costs.index[0]} ({paper.loc[costs.index[0], 'description']}) costs least, {costs.iloc[0]:.3f}; without Ds it "
+        f"is {costs['B4']:.3f}. {costs.index[-1]} costs most, {costs.iloc[-1]:.3f}."
+    ]
+    for (data, label), group in trainings.groupby(["dataset", "configuration"], sort=False):
+        full = group[group["variant"] == "full"]
+        for name in ABLATIONS:
+            without = group[group["variant"] == name]
+            cost = difference(full, without, context=trainings)
+            if cost.cells:
+                claimed = paper.loc["full", TITLES[data]] - paper.loc[name, TITLES[data]]
+                lines.append(
+                    f"- {TITLES[data]}, `{label}`, {name} ({paper.loc[name, 'description']}): {_cost(cost)}; the paper's cost "
+                    f"is {claimed:+.3f}: **{_judged_cost(cost, claimed, without)}**."
+                )
+    return "\n".join(lines)
+
+
+def table6(rows: pd.DataFrame) -> str:
+    """Table 6: what weak labels cost, and what the clusters are worth."""
+    paper, trainings = printed(6).set_index("model"), cells(rows)
+    claims = {data: paper.loc["Y-GAN", TITLES[data]] - paper.loc["Y-GAN*", TITLES[data]] for data in REAL}
+    lines = [
+        f"The paper: weak labels cost {_list(claims, '.3f')}; the purity of the clusters is {_list(PURITY, '.2f')}. The table "
+        "of the clusters names the network that they were found with, and the size that it saw the images at."
+    ]
+    for (data, label), group in trainings.groupby(["dataset", "configuration"], sort=False):
+        true, weak = group[group["labels"] == "true"], group[group["labels"] == "weak"]
+        cost = difference(true, weak, context=trainings)
+        if cost.cells:
+            clusters = weak.drop_duplicates(["held_out", "split_seed"])  # nothing else that is drawn moves them
+            purity = level(clusters, "purity")
+            found = agreement(level(clusters, "purity", less=PURITY[data]), f"the paper's {PURITY[data]:.2f}")
+            lines += [
+                f"- {TITLES[data]}, `{label}`: {_cost(cost)}; the paper's cost is {claims[data]:+.3f}: "
+                f"**{_judged_cost(cost, claims[data], weak)}**.",
+                f"    - {_values(clusters['clusters'])} clusters of purity {shown(purity, '')}, {PURITY[data]:.2f} in the "
+                f"paper: **{judged(found, weak)}**. As section 6.3 is written k is {_values(clusters['clusters_as_written'])} "
+                f"and the purity {clusters['purity_as_written'].mean():.2f}.",
+            ]
+    return "\n".join(lines)
+
+
+def fig8(rows: pd.DataFrame) -> str:
+    """Fig. 8: is s the best of the paper's scores, and do those on z_s beat s_x? Do post-hoc scores beat s?"""
+    trainings = cells(rows)
+    lines = [
+        "The paper, for CIFAR10 and PlantVillage: $s$ (Eq. 12) is the best of seven scores, and those on $z_s$ beat $s_x$."
+    ]
+    for (data, label), group in trainings.groupby(["dataset", "configuration"], sort=False):
+        there = [name for name in (*SEVEN, *POST_HOC) if f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
+        if not {"s", "s_x"} <= set(there):
+            continue
+        best = {name: _between(group, "s", name) for name in SEVEN if name in there and name != "s"}
+        on_z_s = {name: _between(group, name, "s_x") for name in ON_Z_S if name in there}
+        later = {name: _between(group, name, "s") for name in POST_HOC if name in there}
+        above = {name: gap for name, gap in later.items() if told(gap) == HIGHER}
+        many = f"{count(group['held_out'].nunique(), 'cell')}, {count(len(group), 'training')}"
+        lines += [
+            f"- {TITLES[data]}, `{label}` ({many}):",
+            f"    - *$s$ is the best of the seven*: **{judged(all_higher(list(best.values())), group)}**. $s$ has "
+            f"{shown(level(group, 'auc_s'), '')}; less each other score: {_gaps(best)}.",
+            f"    - *the scores on $z_s$ beat $s_x$*: **{judged(all_higher(list(on_z_s.values())), group)}**. $s_x$ has "
+            f"{shown(level(group, 'auc_s_x'), '')}; each less it: {_gaps(on_z_s)}.",
+            f"    - Post-hoc scores above $s$ here: {_gaps(above) or 'none that can be told'}.",
+        ]
+    return "\n".join(lines)
+
+
+def accuracy_plot(rows: pd.DataFrame) -> str:
+    """Does the AUC follow the accuracy on normal images?"""
+    trainings, lines = cells(rows), []
+    for data, group in trainings.reindex(columns=["dataset", "auc", "normal_accuracy"]).groupby("dataset", sort=False):
+        measured = group[["auc", "normal_accuracy"]].dropna()
+        if len(measured) >= FEWEST:
+            rank = measured.corr(method="spearman").iloc[0, 1]
+            lines.append(f"- {TITLES[data]}: Spearman's rank correlation {rank:+.2f} over {len(measured)} networks.")
+        else:
+            lines.append(f"- {TITLES[data]}: {count(len(measured), 'network')}, too few for a correlation.")
+    return "\n".join(lines)
+
+
+def _cost(cost: Difference) -> str:
+    where = f"over {count(cost.cells, 'cell')}, {count(cost.draws, 'pair')} of trainings"
+    words = {HIGHER: "", LOWER: " (so it is better without)", UNTOLD: f", {UNTOLD} from 0", ONE_DRAW: ""}
+    return f"costs {shown(cost)}{words[told(cost)]} {where}"
+
+
+def _judged_cost(cost: Difference, claimed: float, trainings: pd.DataFrame) -> str:
+    at = Difference(cost.mean - claimed, cost.low - claimed, cost.high - claimed, cost.cells, cost.draws)
+    return judged(agreement(at, "that"), trainings)
+
+
+def _between(group: pd.DataFrame, score: str, less: str) -> Difference:
+    """How much higher the AUC of a score is than that of another one of the same networks."""
+    return difference(*(group.assign(auc=group[f"auc_{name}"]) for name in (score, less)))
+
+
+def _gaps(gaps: dict[str, Difference]) -> str:
+    return ", ".join(f"{name} {said(gap)}" for name, gap in gaps.items())
+
+
+def _list(numbers: dict[str, float], form: str) -> str:
+    return ", ".join(f"{number:{form}} on {TITLES[data]}" for data, number in numbers.items())
+
+
+def _values(column: pd.Series) -> str:
+    return ", ".join(f"{value:.0f}" for value in sorted(set(column)))
+
+
+def count(number: int, what: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+VERDICTS: dict[str, Callable[..., str]] = {
+    "fig6a": color_mnist,
+    **{f"table{number}": partial(benchmark, number) for number in NUMBERS.values() if number < 4},
+    "table4": table4,
+    "table5": table5,
+    "table6": table6,
+    "fig8": fig8,
+    "accuracy_plot": accuracy_plot,
+    "ways_to_0763": public_code.verdict,
+}
+
+
+def verdict(study: Study, name: str, runs: list[Run] | None = None) -> str:
+    """The verdict on a table or figure, as Markdown, below the profile's name. runs: by default those of its jobs, as found."""
+    view = {**FIGURES, **TABLES}[name]
+    runs = study.found(view.jobs(study)) if runs is None else runs
+    of_runs = name in TABLES and TABLES[name].of == "runs"
+    text = VERDICTS[name](runs if of_runs else rows_of(runs))
+    return f"**Profile `{study.profile}`** ({PROFILES[study.profile].purpose}).\n\n{text}"
