@@ -17,8 +17,7 @@
 #   --set KEY=VALUE    change a setting of the training: epochs=3
 #   -h, --help         all options
 #
-# The environment has the versions of constraints.txt, which the results here are made with. YGAN_LATEST=1 ./run_all.sh takes
-# the newest instead.
+# .venv gets the versions that the results here are made with (constraints.txt). YGAN_LATEST=1 ./run_all.sh takes the newest.
 #
 # A second start goes on where an earlier one was stopped. Relative folders are relative to where you are.
 

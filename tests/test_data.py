@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from urllib.error import URLError
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 from torchvision.datasets import mnist
 
+from ygan_core.config import Config
 from ygan_core.data import (
     COLOURS,
     DATASETS,
@@ -21,6 +23,7 @@ from ygan_core.data import (
     sub_classes,
 )
 from ygan_core.data.color import assign_colours, colourise, read_ground, read_ink
+from ygan_core.data.prepare import prepare
 
 AT_HAND = {name: (data_root() / source.folder).is_dir() for name, source in DATASETS.items()}
 
@@ -179,7 +182,7 @@ def test_leaves_healthy_ones_are_normal_all_diseased_ones_anomalous():
     parts = split(sick, seed=0, balanced=False)
     assert len(parts.test_anomalous) == sick.sum() and parts.test_normal.equal(parts.held_back)
     assert len(parts.held_back) == int((~sick).sum()) - round(0.8 * int((~sick).sum()))
-    assert {"Cherry", "Corn", "Pepper", "Orange"} <= set(species(data))  # Orange has no healthy leaves
+    assert {"Cherry", "Corn", "Pepper", "Orange"} <= set(species(data.classes))  # Orange has no healthy leaves
     assert not any(name.startswith("Orange") and name.endswith("healthy") for name in data.classes)
 
 
@@ -211,3 +214,23 @@ def test_what_the_eye_reads():
         shown = colourise(digits, torch.full((500,), colour))
         assert (read_ground(shown) == colour).all()
         assert (read_ink(shown).view(500, 32, 32) > 0.5).equal(digits[:, 0] >= 128)
+
+
+def test_the_validation_split_sees_neither_the_reported_class_nor_any_test_image():
+    config = Config(dataset="mnist", held_out=4, source="starter", images_per_class=100)
+    data, reported = prepare(config)
+    _, parts = prepare(replace(config, stand_in=7))
+    everything = torch.cat([parts.train, parts.calibration, parts.held_back, parts.test_anomalous])
+    assert len(everything.unique()) == len(everything)
+    assert not torch.isin(everything, torch.cat([reported.held_back, reported.test_anomalous])).any()
+    assert set(data.labels[parts.test_anomalous].tolist()) == {7}
+    assert set(data.labels[parts.train].tolist()) == set(range(10)) - {4, 7}
+    y = sub_classes(data, 4, 7)[parts.train]
+    assert y.unique().tolist() == list(range(8))
+
+
+def test_a_split_is_named_by_its_pixels_too():
+    config = Config(dataset="mnist", held_out=4, source="starter", images_per_class=40, pixels="all")
+    _, parts = prepare(config)
+    _, other = prepare(replace(config, pixels="background"))
+    assert parts.train.equal(other.train) and parts.hash != other.hash

@@ -11,8 +11,10 @@ from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_core.study.show.figures import base, draw, explained, latents
-from ygan_core.study.run.store import Job, Run
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.records import write_record
+from ygan_core.study.run.store import MissingWeights, Run
+from ygan_core.study.show.figures import base, color_mnist, datasets, draw, explained, latents
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,7 @@ def color(smoke):
 @pytest.fixture(scope="module")
 def trained(smoke):
     """The smoke profile's first Y-GAN of a dataset."""
-    return lambda name: smoke[0].run(smoke[0].select(dataset=name, method="ygan")[0])
+    return lambda name: smoke[0].run(smoke[0].select(dataset=name, group="balanced")[0])
 
 
 @pytest.fixture
@@ -70,12 +72,12 @@ def test_fig2_says_every_layer_and_the_weight_of_every_term_there_is(color):
     assert said(ax).count("8×16×16") == 4 and "3×32×32" in said(ax)  # E_s, E_r, D, Ds
     boxes = {text for text in said(ax) if "Eq." in text}
     assert {text.split("Eq. ")[1] for text in boxes} == set("345689") and "$10\\,L_{con}$ Eq. 9" in boxes
-    without = Run(Job(replace(color.config, lambda_2=0.0)), color.folder)
+    without = Run(Job(replace(color.config, lambda_2=0.0)), color.folder, color.weights)
     assert boxes - set(said(explained.fig2([without]).axes[0])) == {"$1\\,L_{adv}$ Eq. 4"}
 
 
 def test_fig2_has_a_place_for_the_layers_of_large_images(color, monkeypatch):
-    large = Run(Job(replace(color.config, image_size=256)), color.folder)
+    large = Run(Job(replace(color.config, image_size=256)), color.folder, color.weights)
     monkeypatch.setattr(Run, "images", lambda run, rows: torch.zeros(len(rows), 3, 256, 256, dtype=torch.uint8))
     monkeypatch.setattr(Run, "model", lambda run: YGAN(3, run.config.image_size, 4, 100, 30, 9).eval())
     ax = explained.fig2([large]).axes[0]
@@ -124,7 +126,7 @@ def test_fig3_shows_the_cosines_of_eq_9(color):
 
 
 def test_fig4_outlines_the_class_held_out_and_names_what_is_missing(trained):
-    first, absent, last = explained.fig4([trained("mnist"), trained("cifar10")]).axes
+    first, absent, last = datasets.fig4([trained("mnist"), trained("cifar10")]).axes
     assert first.get_title() == "MNIST\n4 as the anomaly" and last.get_title() == "CIFAR10\nDeer as the anomaly"
     assert absent.get_title() == "FMNIST: no run" and not absent.images
     for ax in (first, last):
@@ -134,8 +136,8 @@ def test_fig4_outlines_the_class_held_out_and_names_what_is_missing(trained):
 
 def test_fig5_outlines_the_diseased_leaves_and_says_which_species_has_none(trained):
     run = trained("plantvillage")
-    test, plants = run.test, np.array(species(run))
-    axes = explained.fig5([run]).axes
+    test, plants = run.test, np.array(species(run.classes))
+    axes = datasets.fig5([run]).axes
     names = [label.get_text() for ax in axes for label in ax.get_yticklabels()]
     assert names == sorted(set(plants)) and set(names) <= set(base.SPECIES_COLOURS)
     sick = {name: (test["anomalous"] & (plants[test["label"]] == name)).sum() for name in names}
@@ -148,7 +150,7 @@ def test_fig5_outlines_the_diseased_leaves_and_says_which_species_has_none(train
 
 def test_augmentation_shows_every_operation_and_leaves_the_first_column_alone(trained):
     run = trained("plantvillage")
-    top, bottom = explained.plantvillage_augmentation([run]).subfigs
+    top, bottom = datasets.plantvillage_augmentation([run]).subfigs
     assert [ax.get_title() for ax in top.axes if ax.get_title()] == ["as it is", *OPERATIONS]
     assert len([ax for ax in top.axes if ax.images]) == 1 + 3 * len(OPERATIONS)
     shown = np.stack([image.get_array() for image in bottom.axes[0].images]).reshape(5, 8, 64, 64, 3)
@@ -185,19 +187,54 @@ def test_tsne_draws_each_image_in_its_classes_colour_and_outlines_the_anomalies(
     assert list(legend(fig)) == [*"0123", "4 (anomalous)", *"56789"]
 
 
-def test_tsne_of_leaves_is_by_species_and_takes_no_more_than_250_of_a_kind(trained, points, monkeypatch):
+def test_tsne_of_leaves_is_by_species_and_draws_no_more_diseased_ones_than_healthy(trained, points):
     run = trained("plantvillage")
     fig = latents.tsne_latents([run])
-    plants = np.array(species(run))[run.test["label"]]
-    kinds, counts = np.unique(
-        [f"{plant} {sick}" for plant, sick in zip(plants, run.test["anomalous"], strict=True)], return_counts=True
-    )
-    assert counts.max() > 250 and len(points[0][2]) == np.minimum(counts, 250).sum() and len(kinds) > 11
+    plants, sick = np.array(species(run.classes))[run.test["label"]], run.test["anomalous"]
+    rows = points[0][2]
+    assert len(set(rows)) == len(rows)
+    counts = {name: [(plants[rows] == name)[sick[rows] == kind].sum() for kind in (False, True)] for name in set(plants)}
+    there = {name: [((plants == name) & (sick == kind)).sum() for kind in (False, True)] for name in set(plants)}
+    fewest = min(healthy for healthy, _ in there.values() if healthy)
+    for name, (healthy, diseased) in there.items():
+        assert counts[name] == [healthy, min(diseased, healthy or fewest)]
+    assert there["Orange"][0] == 0 < counts["Orange"][1] < there["Orange"][1]
     for drawn in fig.axes[0].collections:
         rows = drawn.get_offsets()[:, 0].astype(int)
         expected = [to_rgb(base.SPECIES_COLOURS[plant]) for plant in plants[rows]]
         np.testing.assert_allclose(drawn.get_facecolors()[:, :3], expected)
     assert list(legend(fig)) == [*sorted(set(plants)), "diseased"]
+
+
+def test_tsne_takes_no_more_than_250_of_a_class(trained, points, monkeypatch):
+    run = trained("mnist")
+    many = {name: np.repeat(fact, 30, axis=0) for name, fact in run.test.items()}
+    monkeypatch.setitem(run.__dict__, "test", many)
+    latents.tsne_latents([run])
+    labels, counts = np.unique(many["label"][points[0][2]], return_counts=True)
+    assert counts.max() == 250 and (counts == np.minimum(np.bincount(many["label"]), 250)).all()
+
+
+def test_a_map_is_made_once_and_anew_of_other_latents(trained, monkeypatch, tmp_path):
+    run = trained("mnist")
+    monkeypatch.setattr(Run, "cache", tmp_path)
+    calls = []
+    monkeypatch.setattr(base, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
+    monkeypatch.setattr(base, "Parallel", lambda n_jobs: lambda tasks: [f(*args) for f, args, _ in tasks])
+    rows = np.arange(20)
+    first = base.maps([(run, "z_s", rows), (run, "z_r", rows)])
+    again = base.maps([(run, "z_s", rows), (run, "z_r", rows)])
+    assert calls == [20, 20] and all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert np.array_equal(first[1], run.test["z_r"][rows, :2])
+    base.maps([(run, "z_s", rows[:19])])
+    assert calls == [20, 20, 19]
+
+
+def test_tsne_is_the_same_again_and_another_from_another_start():
+    z = np.random.RandomState(0).randn(60, 5).astype(np.float32)
+    first = base.tsne(z)
+    assert first.shape == (60, 2) and np.array_equal(first, base.tsne(z, random_state=0))
+    assert not np.allclose(first, base.tsne(z, random_state=1))
 
 
 def test_the_fourteen_species_have_colours_apart():
@@ -211,16 +248,57 @@ def test_the_fourteen_species_have_colours_apart():
 
 
 def test_each_view_asks_for_the_first_ygan_in_full(smoke):
-    views = {**explained.VIEWS, **latents.VIEWS}
+    views = {**explained.VIEWS, **datasets.VIEWS, **latents.VIEWS}
     asked = {name: [job.config for job in view.jobs(smoke[0])] for name, view in views.items()}
     wanted = {"fig4": ["mnist", "fmnist", "cifar10"], "fig5": ["plantvillage"], "fig7": ["cifar10"]}
     wanted |= {name: ["color_mnist"] for name in ("fig1", "fig2", "fig3")} | {"plantvillage_augmentation": ["plantvillage"]}
     wanted |= {f"tsne_{name}": [name] for name in DATASETS[1:]}
     assert {name: [config.dataset for config in configs] for name, configs in asked.items()} == wanted
     every = [config for configs in asked.values() for config in configs]
-    assert all((c.method, c.variant, c.labels, c.name) == ("ygan", "full", "true", "balanced") for c in every)
+    settings = {(c.method, c.variant, c.deviation, c.labels, c.name, c.seed, c.split_seed) for c in every}
+    assert settings == {("ygan", "full", "none", "true", "balanced", 0, 0)}
 
 
-def test_a_figure_is_drawn_and_saved(smoke, results):
-    draw(smoke[0], "fig2")
-    assert all((results / f"smoke/figures/fig2.{ending}").exists() for ending in ("png", "pdf", "json"))
+def test_a_title_names_the_configuration_and_the_weights(smoke):
+    images = smoke[1]["balanced"].about["images"]["train"]
+    extent = f"width 8, {images} images, 3 epochs"
+    assert base.title(smoke[1]["balanced"]) == f"balanced, averaged weights: {extent}"
+    assert base.title(smoke[1]["paper"]) == f"paper, last weights: {extent}"
+    assert base.title(smoke[1]["balanced"].at("last")) == f"balanced, last weights: {extent}"
+
+
+def test_the_first_draw_of_each_cell(color):
+    runs = [Run(Job(replace(color.config, **changes)), color.folder) for changes in (
+        {}, {"seed": 1}, {"held_out": 3, "seed": 2}, {"seed": 2, "split_seed": 1}, {"held_out": 3})]  # fmt: skip
+    assert base.first_draws(runs) == [runs[0], runs[2]]
+
+
+def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):
+    draw(smoke[0], "fig2", [color])
+    assert all((results / f"smoke/figures/fig2.{ending}").exists() for ending in ("png", "pdf", "webp", "json"))
+    about = read_json(results / "smoke/figures/fig2.json")
+    assert (about["profile"], about["jobs"], about["weights"]) == ("smoke", [color.job.id], ["averaged"])
+    assert about["commit"] and len(about["code"]) == 64
+
+
+def test_without_a_run_the_figure_says_so(smoke):
+    (ax,) = draw(smoke[0], "fig2", [], suffix="_empty").axes
+    assert said(ax) == ["The profile smoke has no training for this figure."]
+
+
+def test_a_record_is_drawn_from_its_own_files(smoke, color, monkeypatch):
+    study, _ = smoke
+    record = write_record(study, color)
+    monkeypatch.setattr(type(study), "path", lambda *_: study.root / "nowhere")
+    shown = base.pictured([record])[0]
+    assert 0 < len(shown.test["index"]) <= len(color.test["index"]) and shown.metrics["auc"] == color.metrics["auc"]
+    assert said(explained.fig1([record]).axes[0])[:5] == said(explained.fig1([color]).axes[0])[:5]
+    color_mnist.fig6a([record])
+
+
+def test_a_record_without_networks_is_left_out_of_pictures(color, tmp_path):
+    bare = Run(color.job, tmp_path)
+    bare.__dict__["test"] = color.test
+    assert base.pictured([bare, color]) == [color]
+    with pytest.raises(MissingWeights, match="a record without weights"):
+        base.pictured([bare])

@@ -11,8 +11,10 @@ from scipy.stats import spearmanr
 
 from ygan_core.metrics import eer_threshold
 from ygan_core.scores import to_input
-from ygan_core.study.show.figures import FIGURES, draw, qualitative, scores
-from ygan_core.study.run.store import Job, Run
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.store import Run
+from ygan_core.study.show.figures import FIGURES, color_mnist, draw, ladder, qualitative, scores
+from ygan_core.study.show.printed import paper_auc
 
 
 @pytest.fixture(autouse=True)
@@ -23,18 +25,18 @@ def no_figure_left_open():
 
 @pytest.fixture(scope="module")
 def mnist(smoke):
-    return smoke[0].run(smoke[0].select(dataset="mnist")[0])
+    return smoke[0].run(smoke[0].select(dataset="mnist", group="balanced")[0])
 
 
 @pytest.fixture(scope="module")
 def leaves(smoke):
-    return smoke[0].run(smoke[0].select(dataset="plantvillage")[0])
+    return smoke[0].run(smoke[0].select(dataset="plantvillage", group="balanced")[0])
 
 
 def like(run, metrics=None, tested=None, **settings):
     """A run as if it had been of another config, with other metrics, or with another test set."""
-    other = Run(Job(replace(run.config, **settings)), run.folder)
-    other.__dict__["about"] = {**run.about, "metrics": run.metrics if metrics is None else metrics}
+    other = Run(Job(replace(run.config, **settings)), run.folder, run.weights)
+    other.__dict__["metrics"] = run.metrics if metrics is None else metrics
     if tested is not None:
         other.__dict__["test"] = {**run.test, "in_test": tested}
     return other
@@ -137,7 +139,7 @@ def test_classes_are_named_as_they_are_read():
 
 def test_fig8_shows_the_auc_of_every_score(mnist):
     ax = scores.fig8([mnist]).axes[0]
-    names = [*scores.PAPERS, *scores.LATER]
+    names = [*scores.PAPERS, *scores.POST_HOC]
     expected = [mnist.metrics[f"auc_{name}"] for name in names]
     assert said([ax])[: len(names)] == [f"{auc:.3f}" for auc in expected]
     assert [float(c.lines[0].get_xdata()[0]) for c in ax.containers] == pytest.approx(expected)
@@ -166,31 +168,89 @@ def test_accuracy_plot_has_a_point_a_run_that_has_both_numbers(mnist, leaves):
     points = [(0.5, 0.9), (0.6, 0.7), (0.7, 0.8), (0.8, 0.6), (0.9, 0.65)]
     runs = [like(mnist, dict(normal_accuracy=x, auc=y), seed=i) for i, (x, y) in enumerate(points)]
     runs += [like(mnist, {"auc": 0.5}), like(leaves, dict(normal_accuracy=0.3, auc=0.4), variant="A1")]
+    runs += [like(leaves, dict(normal_accuracy=0.3, auc=0.4), method="classifier", name="control")]
+    runs += [like(leaves, dict(normal_accuracy=0.3, auc=0.4), name="paper")]
     assert scores.rank_correlation(runs[:5]) == pytest.approx(spearmanr(*zip(*points, strict=True)).statistic)
     assert math.isnan(scores.rank_correlation(runs[:4]))
     first, second, *empty = scores.accuracy_plot(runs).axes
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in first.lines[:-1]] == points
-    assert first.get_title() == "MNIST, n = 5, $\\rho$ = -0.80" and second.get_title() == "PlantVillage, n = 1"
+    assert first.get_title() == "MNIST, n = 5, $\\rho$ = -0.80" and second.get_title() == "PlantVillage, n = 3"
+    assert [line.get_markerfacecolor() == "none" for line in second.lines[:-1]] == [False, False, True]  # hollow: not the first
     assert not any(ax.lines for ax in empty)
 
 
 def test_figures_show_the_first_configuration_and_accuracy_all(smoke):
     study, _ = smoke
-    several = SimpleNamespace(
-        select=lambda **wanted: [
-            Job(replace(job.config, name=name, seed=seed))
-            for name in ("balanced", "paper")
-            for job in study.select(**wanted)
-            for seed in (0, 1)
-        ]
-    )
+
+    def select(**wanted):
+        """As if the study had every training with three draws, and Y-GAN in the paper's configuration too."""
+        jobs = study.select(**wanted)
+        draws = [Job(replace(j.config, seed=s, split_seed=p), j.group) for j in jobs for s, p in ((0, 0), (1, 0), (2, 1))]
+        return [*draws, *(Job(replace(j.config, name="paper"), "paper") for j in jobs if j.group == "balanced")]
+
+    several = SimpleNamespace(select=select)
     for name in ("fig8", "fig9", "fig10", "fig11", "score_distributions"):
         assert {job.config.name for job in FIGURES[name].jobs(several)} == {"balanced"}
     four = ["mnist", "fmnist", "cifar10", "plantvillage"]
-    assert [job.config.dataset for job in FIGURES["fig9"].jobs(several)] == four
+    for name in ("fig9", "score_distributions"):
+        assert [job.config.dataset for job in FIGURES[name].jobs(several)] == four
     assert [job.config.dataset for job in FIGURES["fig10"].jobs(several)] == four[:3]
-    assert len(FIGURES["fig8"].jobs(several)) == 8
-    assert {job.config.name for job in FIGURES["accuracy_plot"].jobs(several)} == {"balanced", "paper"}
+    assert [job.config.seed for job in FIGURES["fig10"].jobs(several)] == [0, 0, 0]
+    assert len(FIGURES["fig8"].jobs(several)) == 12
+    assert {job.config.name for job in FIGURES["accuracy_plot"].jobs(several)} == {"balanced", "paper", "control"}
+
+
+def step(run, epochs, last, averaged, **settings):
+    """A run of another length, with another AUC of each kind of weights."""
+    found = like(run, epochs=epochs, **settings)
+    at = {"last": like(found, {"auc": last}), "averaged": like(found, {"auc": averaged})}
+    return SimpleNamespace(config=found.config, about=run.about, classes=run.classes, at=at.get)
+
+
+def test_the_ladder_has_a_dot_for_each_training_by_the_images_that_it_saw(smoke, mnist):
+    control = smoke[0].run(smoke[0].select(dataset="mnist", group="classifier")[0])
+    n = mnist.about["images"]["train"]
+    runs = [step(mnist, 10, 0.8, 0.85), step(mnist, 1, 0.6, 0.65), step(mnist, 10, 0.9, 0.95, seed=1)]
+    runs += [step(control, 3, 0.7, 0.75)]
+    auc = ladder.images_and_auc(runs[:3], "last")
+    assert auc.index.tolist() == [n, 10 * n, 10 * n] and auc.tolist() == [0.6, 0.8, 0.9]
+    (ax,) = ladder.ladder(runs).axes
+    lines = {line.get_label(): line for line in ax.lines}
+    line = lines["Y-GAN: balanced, averaged weights"]
+    assert line.get_xdata().tolist() == [n, 10 * n] and line.get_ydata() == pytest.approx([0.65, 0.9])
+    assert lines["Classifier: control, last weights"].get_ydata() == pytest.approx([0.7])
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in dots) == 2 * len(runs) and ax.get_xscale() == "log"
+    assert paper_auc("mnist", [4]) in [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == ":"]
+
+
+def test_the_ladder_takes_the_other_trainings_of_the_same_cells(smoke):
+    study, _ = smoke
+    assert ladder.ladder_jobs(study) == []
+    base = study.select(dataset="mnist", group="balanced")[0]
+    steps = [Job(replace(base.config, epochs=epochs), "ladder") for epochs in (1, 5)]
+
+    def select(group):
+        return steps if group == "ladder" else study.select(group=group)
+
+    assert ladder.ladder_jobs(SimpleNamespace(select=select)) == [base, *steps]
+
+
+def test_color_mnists_figures_hold_what_they_say(smoke, monkeypatch):
+    runs = list(smoke[1].values())
+    monkeypatch.setattr(color_mnist, "maps", lambda wanted: [run.test[z][rows][:, :2] for run, z, rows in wanted])
+    for ax, run in zip(color_mnist.color_mnist_scores(runs).axes, runs, strict=True):
+        assert sum(bar.get_height() for bar in ax.patches) == (run.test["in_test"] & ~run.test["anomalous"]).sum()
+        assert f"AUC {run.metrics['auc']:.3f}" in ax.get_title()
+    panels = color_mnist.fig6b(runs).axes
+    for row, run in zip((panels[:3], panels[3:]), runs, strict=True):
+        for ax in row:
+            normal, anomalous = ax.collections
+            assert len(anomalous.get_offsets()) == run.test["anomalous"].sum()
+            assert len(normal.get_offsets()) == (~run.test["anomalous"]).sum()
+    losses = color_mnist.color_mnist_losses(runs).axes
+    assert [text.get_text() for text in losses[0].get_legend().texts] == ["balanced", "paper"]
+    assert losses[4].lines[1].get_ydata() == pytest.approx(runs[1].losses["L_con"])
 
 
 def test_grad_cam_is_drawn_and_saved(smoke, results, mnist, leaves):

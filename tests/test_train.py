@@ -339,3 +339,55 @@ def test_killed_at_twenty_random_moments_ends_in_the_same_weights(tmp_path):
     assert len(starts) == 20 and starts == sorted(starts) and 10 < starts[-1]
     a, b = (torch.load(tmp_path / name / "final.pth", weights_only=True) for name in ("undisturbed", "killed"))
     assert same(a, b)
+
+
+def test_averaged_weights_are_the_exponential_mean_of_every_step(small, images):
+    trainer = Trainer(replace(small, average=0.25), *images)
+    seen, step = [], trainer.step
+
+    def spy(*inputs):
+        terms = step(*inputs)
+        seen.append(weights(trainer))
+        return terms
+
+    trainer.step = spy
+    for _ in range(small.epochs):
+        trainer.epoch()
+    decay = math.exp(-1 / (0.25 * small.epochs * trainer.steps))
+    for name in ("E_s.features.0.weight", "E_s.features.2.running_mean", "C.0.bias"):
+        mean = seen[0][name].double()
+        for later in seen[1:]:
+            mean = decay * mean + (1 - decay) * later[name].double()
+        torch.testing.assert_close(trainer.averaged.module.state_dict()[name].double(), mean, atol=1e-5, rtol=1e-4)
+
+
+def test_averaged_weights_change_nothing_in_the_last_ones(small, images):
+    assert same(weights(train(small, *images)), weights(train(replace(small, average=0.9), *images)))
+
+
+def test_averaged_weights_survive_a_stop(small, images, tmp_path):
+    def stop(epoch):
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    undisturbed = train(small, *images)
+    with pytest.raises(KeyboardInterrupt):
+        train(small, *images, folder=tmp_path, callbacks=[stop])
+    resumed = train(small, *images, folder=tmp_path)
+    assert same(undisturbed.averaged.module.state_dict(), resumed.averaged.module.state_dict())
+
+
+def test_the_learning_rate_falls_along_a_cosine(small, images):
+    trainer, seen = Trainer(replace(small, lr=1e-3, lr_decay="cosine"), *images), []
+    step = trainer.step
+    trainer.step = lambda *inputs: seen.append(trainer.optimisers[0].param_groups[0]["lr"]) or step(*inputs)
+    for _ in range(small.epochs):
+        trainer.epoch()
+    n = small.epochs * trainer.steps
+    assert seen == pytest.approx([1e-3 * (1 + math.cos(math.pi * i / n)) / 2 for i in range(n)])
+
+
+def test_what_is_measured_of_both_weights_stands_in_the_history(small, images):
+    trainer = train(small, *images, measure=lambda model: {"bias": float(model.C[0].bias[0])})
+    last, averaged = trainer.model.C[0].bias[0], trainer.averaged.module.C[0].bias[0]
+    assert trainer.history[-1]["bias"] == float(last) and trainer.history[-1]["bias_averaged"] == float(averaged) != float(last)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from threadpoolctl import threadpool_limits
 
 REPOSITORY = Path(__file__).parents[1]
 BOOKS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -183,10 +184,11 @@ def play(root: str, results: str, book: str, line: Try, edit: bool) -> str:
     needed = [source for source in sources if any(part in source for part in ("study = Study", *line.cells))]
     parameters = sources[0].replace('"quick"', '"smoke"').replace("results = None", f"results = {results!r}")
     names, printed = {"__name__": "notebook"}, io.StringIO()
-    for source in (parameters, *needed):
-        with contextlib.redirect_stdout(printed) if source == needed[-1] else contextlib.nullcontext(), threadpool_limits(1):
-            exec(compile(source, book, "exec"), names)
-    return repr(eval(line.changes, names)) if line.changes else printed.getvalue()
+    with threadpool_limits(1):  # on a busy machine threads wait for each other
+        for source in (parameters, *needed):
+            with contextlib.redirect_stdout(printed) if source == needed[-1] else contextlib.nullcontext():
+                exec(compile(source, book, "exec"), names)
+        return repr(eval(line.changes, names)) if line.changes else printed.getvalue()
 
 
 def _in_a_copy(pipe, copy: str, *arguments) -> None:

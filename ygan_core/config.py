@@ -152,6 +152,10 @@ FIXED = (
 )  # what an override may not touch: they say which training it is
 
 
+# Cells (dataset, class held out) by whose AUC a configuration was picked, or what its candidates lie around: tables mark them.
+CHOSEN_ON = {"balanced": (("color_mnist", 0), ("mnist", 9))}
+
+
 def with_overrides(config: Config, overrides: dict) -> Config:
     """`config` with some settings replaced, each checked by its type. Values may be text, as they come from --set.
 

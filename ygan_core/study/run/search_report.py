@@ -1,57 +1,90 @@
-"""What the search of `plan/search.py` found: its log, and the choice by its rule."""
+"""What the search of `plan/search.py` found: its log, and the choices by its rules."""
 
 from __future__ import annotations
 
-import pandas as pd
+import copy
 
+import pandas as pd
+import torch
+from torch.optim.swa_utils import update_bn
+
+from ygan_core import metrics, scores
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data.datasets import REPOSITORY
+from ygan_core.data.prepare import prepare
+from ygan_core.study.fresh import cached
 from ygan_core.study.plan import search
-from ygan_core.study.run.store import Study
+from ygan_core.study.run.store import Run, Study
 
 LOG = REPOSITORY / "results" / "search.csv"
 SWAPS = 0.8  # of the hybrids show the digit of one image, and the ground of the other
+SWAPPED = ("swap_digit", "swap_colour")
+PROBED = ("probe_colour_z_s", "probe_digit_z_r", "unit_colour_z_s", "unit_digit_z_r")
 
 
 def log(study: Study) -> pd.DataFrame:
-    """A row a training of the search that is done: candidate, cell, AUC of both weights, accuracy, on Color-MNIST the swaps."""
+    """A row a training of the search that is done: candidate, cell, AUC of both weights, accuracy, on Color-MNIST the swaps.
+
+    auc_reestimated: the averaged weights, with running statistics estimated anew on the training images.
+    """
     rows = []
     for run in study.found():
         method, candidate = run.job.group.split(", ", 1)
-        c, averaged, last = run.config, run.at("averaged").metrics, run.at("last").metrics
+        c, averaged, last = run.config, run.at("averaged"), run.at("last")
         row = {"method": method, "candidate": candidate, "dataset": c.dataset, "held_out": c.held_out, "stand_in": c.stand_in}
-        row |= {"auc_last": last["auc"], "auc_averaged": averaged["auc"], "accuracy_averaged": averaged["normal_accuracy"]}
-        names = ("swap_digit", "swap_colour", "probe_colour_z_s", "probe_digit_z_r", "unit_colour_z_s", "unit_digit_z_r")
-        rows.append(row | {name: averaged[name] for name in names if name in averaged and method == "ygan"} | {"job": run.job.id})
+        row |= {"auc_last": last.metrics["auc"], "auc_averaged": averaged.metrics["auc"]}
+        if candidate.startswith(search.AVERAGED_AT[method]):
+            row["auc_reestimated"] = cached(run.cache, f"{run.job.id}-averaged", auc_reestimated, averaged)
+        row["accuracy_averaged"] = averaged.metrics["normal_accuracy"]
+        row |= {name: averaged.metrics[name] for name in (*SWAPPED, *PROBED) if name in averaged.metrics}
+        rows.append(row | {"job": run.job.id})
     return pd.DataFrame(rows)
 
 
+def auc_reestimated(run: Run) -> float:
+    """The AUC of a run's networks once E_s's running statistics are estimated anew on the training images (`update_bn`)."""
+    data, parts = prepare(run.config)
+    model = copy.deepcopy(run.model())
+    update_bn((scores.to_input(batch) for batch in data.images[parts.train].split(512)), model.E_s)
+    anomalous = torch.arange(len(parts.test)) >= len(parts.test_normal)
+    return metrics.auc(scores.s(scores.classify(model, data.images[parts.test])), anomalous)
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a candidate: the mean AUC, with each stand-in alone too; whether its hybrids swap; whether the rule chooses it."""
+    """A row a candidate: the mean AUC, with each stand-in alone too; whether its hybrids swap; what each rule chooses."""
     keys = ["method", "candidate"]
     grouped = table.groupby(keys, sort=False)
     found = pd.DataFrame({"AUC": grouped["auc_averaged"].mean(), "AUC, last": grouped["auc_last"].mean()})
     alone = table.pivot_table("auc_averaged", keys, "stand_in", sort=False)
-    for stand_in in search.STAND_INS:
-        found[f"stand-in {stand_in}"] = alone[stand_in]
-    for name in ("swap_digit", "swap_colour"):
+    names = ["AUC", *(f"stand-in {stand_in}" for stand_in in search.STAND_INS)]
+    for name, stand_in in zip(names[1:], search.STAND_INS, strict=True):
+        found[name] = alone[stand_in]
+    for name in SWAPPED:
         found[name] = grouped[name].mean()
     found["cells"] = grouped.size()
-    eligible = (found[["swap_digit", "swap_colour"]] >= SWAPS).all(axis=1) | (found.index.get_level_values(0) == "classifier")
-    eligible &= found["cells"] == len(search.HELD_OUT) * len(search.STAND_INS)
-    for name in ("AUC", *(f"stand-in {stand_in}" for stand_in in search.STAND_INS)):
-        best = found[eligible].groupby("method")[name].idxmax()
-        found[f"best by {name}"] = ["yes" if key in set(best) else "" for key in found.index]
+    method, candidate = (found.index.get_level_values(key) for key in keys)
+    eligible = ((found[list(SWAPPED)] >= SWAPS).all(axis=1) | (method == "classifier")) & ~candidate.str.contains("average")
+    for name in names:
+        best = set(found[eligible].groupby("method")[name].idxmax())
+        found[f"chosen by {name}"] = ["yes" if key in best else "" for key in found.index]
     return found
 
 
+def averages(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a span of the averaged weights: the mean AUC over both methods, as averaged and with statistics estimated anew."""
+    base = table["method"].map(search.AVERAGED_AT)
+    own = table[[c == b or c.startswith(f"{b}, average") for c, b in zip(table["candidate"], base, strict=True)]]
+    span = own["candidate"].str.extract(r"average (.*)")[0].fillna("0.1").rename("span")
+    return own.groupby(span)[["auc_averaged", "auc_reestimated", "auc_last"]].mean()
+
+
 def report(study: Study) -> str:
-    """Write the log, results/search.csv, where the whole search is done; say what was found and what the rule chooses."""
+    """Write the log, results/search.csv, where the whole search is done; say what was found and what the rules choose."""
     table = log(study)
     if table.empty:
-        return "nothing of the search is done yet"
+        return "nothing of the search is done yet: python -m ygan_core.study search"
     left = len(study.jobs) - len(table)
     if not left:
         write_atomically(LOG, lambda path: table.to_csv(path, index=False, float_format="%.6f"))
-    found = summary(table).to_string(float_format="{:.3f}".format)
-    return f"{found}\n\n" + (f"{left} of {len(study.jobs)} trainings are missing" if left else f"log: {LOG}")
+    shown = [each.to_string(float_format="{:.3f}".format, na_rep="") for each in (summary(table), averages(table))]
+    return "\n\n".join([*shown, f"{left} of {len(study.jobs)} trainings are missing" if left else f"log: {LOG}"])

@@ -116,7 +116,7 @@ class Run:
     @functools.cached_property
     def batch_statistics(self) -> dict[tuple[str, int], float]:
         """The AUC on the test set in each of `batch_statistics.SETTINGS`. Raises MissingWeights."""
-        if (kept := self.about.get("batch_statistics", {}).get(self.weights)) and not self.has_weights:
+        if kept := self.about.get("batch_statistics", {}).get(self.weights):
             return {(statistics, size): auc for statistics, size, auc in kept}
         rows = np.flatnonzero(self.test["in_test"])
         labels, anomalous = (torch.from_numpy(self.test[name][rows]) for name in ("label", "anomalous"))

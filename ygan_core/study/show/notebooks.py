@@ -66,7 +66,7 @@ def is_done(study: Study, name: str) -> bool:
         stamp = json.loads(output(study, name).read_text(encoding="utf-8"))["metadata"]["ygan"]
         whole = all(sha256(study.folder / file) == expected for file, expected in stamp["files"].items())
         return whole and stamp["fingerprint"] == fingerprint(study, name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError):
         return False
 
 
@@ -83,7 +83,7 @@ def execute(study: Study, name: str) -> Path:
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # the kernel finds this package, installed or not
     failed = target.with_name(f"{name}.partial.ipynb")
     failed.unlink(missing_ok=True)
-    started = time.time() - 1  # file systems round
+    stamp, started = fingerprint(study, name), time.time() - 1  # file systems round
     with tempfile.TemporaryDirectory() as place:  # no race for ports, and neither sockets nor half a notebook left anywhere
         ipc = {"KernelManager": {"transport": "ipc", "ip": f"{place}/kernel"}} if os.name == "posix" else {}
         options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=TraitletsConfig(ipc))
@@ -98,7 +98,7 @@ def execute(study: Study, name: str) -> Path:
             raise NotebookError(f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {failed})") from None
     made = [p for folder in ("figures", "tables") for p in (study.folder / folder).glob("[!.]*") if p.stat().st_mtime > started]
     files = {str(path.relative_to(study.folder)): sha256(path) for path in sorted(made)}
-    executed.metadata["ygan"] = {"fingerprint": fingerprint(study, name), "files": files}
+    executed.metadata["ygan"] = {"fingerprint": stamp, "files": files}
     write_atomically(target, partial(nbformat.write, executed))
     return target
 

@@ -54,7 +54,7 @@ def pooled(frame: pd.DataFrame, metric: str = "auc") -> tuple[float, int]:
 
     (nan, 0) where no cell has several draws.
     """
-    cells = frame.dropna(subset=[metric]).groupby(CELL)[metric]
+    cells = frame.reindex(columns=[*CELL, metric]).dropna(subset=[metric]).groupby(CELL)[metric]
     freedom = int((cells.count() - 1).sum())
     squares = float((cells.var(ddof=0) * cells.count()).sum())
     return (float(np.sqrt(squares / freedom)), freedom) if freedom else (np.nan, 0)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 from collections.abc import Iterable
 
 import pandas as pd
+from IPython import get_ipython
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
+from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run import store, training
 from ygan_core.study.run.store import Run
@@ -21,6 +25,13 @@ class Study(store.Study):
     cuda or mps; precision: float32, bfloat16 or fastest; settings: overrides of Config. Where there are settings, what is drawn
     lies in a folder of its own. Raises ConfigError.
     """
+
+    def __post_init__(self):
+        if unknown := _unknown_parameters():
+            raise ConfigError(
+                f"this notebook has no parameter {', '.join(unknown)}: give it as settings = {{{unknown[0]!r}: ...}}"
+            )
+        super().__post_init__()
 
     def run(self, job: Job) -> Run:
         """The run of a job, trained where it is missing. Raises JobFailed."""
@@ -51,3 +62,20 @@ class Study(store.Study):
             raise KeyError(f"no figure or table {name!r}: choose from {known}")
         if name in verdicts.VERDICTS:
             display(Markdown(verdicts.verdict(self, name, runs)))
+
+
+def _unknown_parameters() -> list[str]:
+    """What papermill was told to set in this notebook though its parameters cell does not: it would change nothing, silently."""
+    shell = get_ipython()
+    cells = shell.user_ns.get("In", []) if shell else []
+    injected, own = ([c for c in cells if c.startswith("# Parameters\n") == yes] for yes in (True, False))
+    return sorted(_assigned(injected) - _assigned(own))
+
+
+def _assigned(cells: list[str]) -> set[str]:
+    found = set()
+    for cell in cells:
+        with contextlib.suppress(SyntaxError):  # IPython's own commands
+            statements = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+            found |= {target.id for node in statements for target in node.targets if isinstance(target, ast.Name)}
+    return found

@@ -41,6 +41,7 @@ def picture(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @functools.wraps(draw)
     def styled(*values, **named) -> Figure:
+        plt.draw_if_interactive()  # as `figures.draw` does
         with plt.style.context(STYLE):
             fig = draw(*values, **named)
         plt.close(fig)

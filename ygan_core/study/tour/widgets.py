@@ -18,8 +18,8 @@ from torchvision.transforms.functional import resize
 
 from ygan_core.data import COLOURS
 from ygan_core.data.color import colourise
-from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.run.store import Run
+from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.tour.pictures import latents
 
 Strokes = Sequence[Sequence[tuple[float, float]]]  # each a line through points (x, y), y downwards

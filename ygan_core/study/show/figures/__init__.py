@@ -25,6 +25,7 @@ FIGURES = {name: view for room in ROOMS for name, view in room.VIEWS.items()}
 def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
     """Draw a figure of `runs`, save it, and return it. Without a run it says that there is none."""
     make = FIGURES[name].make
+    plt.draw_if_interactive()  # loads the backend; loaded inside the context, a notebook would show no plot of its own after it
     with plt.style.context(STYLE):
         fig = make(runs) if runs else _nothing(study)
         pictures = {ending: io.BytesIO() for ending in ("png", "pdf", "webp")}

@@ -78,9 +78,9 @@ def first_draws(trainings: list) -> list:
 
 
 def tsne(z: np.ndarray, random_state: int = 0) -> np.ndarray:
-    """t-SNE (van der Maaten and Hinton, 2008) of latents (n, d) -> (n, 2)."""
+    """t-SNE (van der Maaten and Hinton, 2008) of latents (n, d) -> (n, 2), from a random start that random_state draws."""
     with threadpool_limits(1):  # on a busy machine its own threads wait for each other, ten times as long
-        return TSNE(random_state=random_state).fit_transform(z)
+        return TSNE(init="random", random_state=random_state).fit_transform(z)
 
 
 def maps(wanted: list[tuple[Run, str, np.ndarray]]) -> list[np.ndarray]:

@@ -11,7 +11,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ygan_core import metrics
 from ygan_core.study.measure.batch_statistics import APART, RUNNING, SETTINGS, SHUFFLED, SIZES, STATISTICS, batches, doubt
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
@@ -60,9 +59,8 @@ def one_image_in_batches(runs: list[Run]) -> Figure:
         above = (s[~anomalous] < s[chosen]).double().mean()
         score_histogram(own[2], s.numpy(), anomalous.numpy())
         own[2].axvline(s[chosen], color="red", lw=1.5)
-        own[2].set_title(
-            f"$s$ = {s[chosen]:.2f}, above {above:.0%} of normal images; AUC {metrics.auc(s, anomalous):.3f}", fontsize=8
-        )
+        auc = run.batch_statistics[statistics, 1 if rows is None else 64]
+        own[2].set_title(f"$s$ = {s[chosen]:.2f}, above {above:.0%} of normal images; AUC {auc:.3f}", fontsize=8)
         own[2].set_xlabel("$s$ (Eq. 12)" if row == 2 else "")
     fig.legend(*own[2].get_legend_handles_labels(), loc="outside lower right", ncols=2)
     fig.suptitle(f"{heading([run])}; {title(run)}", fontsize=9)

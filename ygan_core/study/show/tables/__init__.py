@@ -1,4 +1,4 @@
-"""Tables of the evidence, as CSV, Markdown and LaTeX in results/<profile>/tables/. They read what was trained; they train nothing.
+"""Tables of the evidence, as CSV, Markdown and LaTeX in results/<profile>/tables/. They train nothing.
 
 A table of numbers is a function of the tidy rows of runs.csv. `render` shows it.
 """

@@ -67,6 +67,7 @@ def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.Data
     """Tables 5 and 6: mean AUC by dataset, and what it is a mean of. method: the column of `cells` that names the rows."""
     trainings, by, parts, like = cells(rows), [method, "configuration"], [], {}
     names, order = [TITLES[dataset] for dataset in REAL], dict(zip(paper["method"], paper["row"], strict=True))
+    order |= {name: "not in the paper" for name in trainings[method] if name not in order}  # a variant of one's own
     for dataset, own in trainings.groupby("dataset", sort=False):
         found = blocks.summary(own, by).join(blocks.other_weights(rows[rows["dataset"] == dataset], by))
         found["n"] = found["n"].astype(object)  # a count stays whole beside the nan of a variant that is not there

@@ -71,7 +71,7 @@ def other_weights(rows: pd.DataFrame, by: list[str], name: str = "mean") -> pd.D
         trainings = trainings[~trainings["headline"].astype(bool)]
         if len(trainings):
             found[f"{name}, {weights} weights"] = summary(trainings, by)["mean"]
-    return pd.DataFrame(found)
+    return pd.DataFrame(found) if found else pd.DataFrame(index=pd.MultiIndex.from_arrays([[] for _ in by], names=by))
 
 
 def agreed(values: pd.Series) -> str | float:

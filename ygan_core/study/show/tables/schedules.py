@@ -24,7 +24,8 @@ class Schedule:
     source: str
 
 
-# The defaults of the authors' public code. An epoch is one of the authors' own training set, a step one of batches of 64.
+# The defaults of the authors' public code. An epoch is one of the authors' own training set (Patch SVDD's has every image a
+# hundred times), a step is one batch of 64.
 AUTHORS = {
     "ganomaly": Schedule(15, "epochs", "samet-akcay/ganomaly, options.py: niter"),
     "skip_ganomaly": Schedule(15, "epochs", "samet-akcay/skip-ganomaly, options.py: niter"),

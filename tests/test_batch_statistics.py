@@ -1,0 +1,62 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from ygan_core import scores
+from ygan_core.study.measure.batch_statistics import APART, SHUFFLED, SORTED, batch_statistics, batches, doubt
+from ygan_core.train import Trainer, train
+
+LABELS, ANOMALOUS = torch.arange(60) % 5, torch.arange(60) % 5 == 2
+
+
+@pytest.mark.parametrize("statistics", [SHUFFLED, SORTED, APART])
+def test_batches_hold_every_image_once(statistics):
+    found = batches(statistics, LABELS, ANOMALOUS, 7)
+    assert torch.cat(found).sort().values.equal(torch.arange(60)) and max(map(len, found)) == 7
+    kinds = [{bool(ANOMALOUS[row]) for row in rows} for rows in found]
+    if statistics == SORTED:
+        order = torch.cat(found)
+        assert not ANOMALOUS[order[:48]].any() and (LABELS[order[:48]].diff() >= 0).all()
+        assert (
+            sum(len(kind) > 1 for kind in kinds) == 1
+        )  # as the loader: one batch holds the last normals and the first anomalies
+    if statistics == APART:
+        assert all(len(kind) == 1 for kind in kinds)
+        assert len(LABELS[found[0]].unique()) > 1
+    if statistics == SHUFFLED:
+        assert sum(len(kind) > 1 for kind in kinds) > 4
+
+
+def test_unknown_statistics_are_refused():
+    with pytest.raises(ValueError, match="no batches for 'crowded'"):
+        batches("crowded", LABELS, ANOMALOUS, 7)
+
+
+def test_only_running_statistics_score_an_image_by_itself(images, small):
+    trainer = train(small, *images)
+    model, (shown, _) = trainer.model, images
+    before = copy.deepcopy(model.state_dict())
+    rows = [torch.arange(16), torch.arange(16, 80)]
+    one, other = doubt(model, shown, rows), doubt(model, shown, [torch.arange(80)])
+    assert not torch.allclose(one, other, atol=1e-4)
+    brighter = shown.clone()
+    brighter[1:] = 255 - brighter[1:]
+    assert doubt(model, shown)[0] == pytest.approx(doubt(model, brighter)[0].item(), abs=1e-9)
+    assert abs(doubt(model, shown, rows)[0] - doubt(model, brighter, rows)[0]) > 1e-4
+    assert all(model.state_dict()[name].equal(tensor) for name, tensor in before.items())
+    assert not any(module.training for module in model.modules())
+
+    trained = copy.deepcopy(model).train()
+    with torch.no_grad():
+        logits = trained.C(trained.E_s(scores.to_input(shown[:16])))
+    torch.testing.assert_close(one[:16], scores.s(logits))
+
+
+def test_batch_statistics_end_with_an_error_too(images, small):
+    model = Trainer(small, *images).model.eval()
+    with pytest.raises(RuntimeError, match="stop"), batch_statistics(model.E_s):
+        raise RuntimeError("stop")
+    assert not any(module.training for module in model.modules())
+    assert all(m.track_running_stats for m in model.modules() if isinstance(m, nn.BatchNorm2d))

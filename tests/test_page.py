@@ -1,0 +1,109 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from ygan_core.study.show import page
+from ygan_core.study.show.figures import FIGURES, draw
+from ygan_core.study.show.page import SECTIONS, caption, item, markdown, write_page
+from ygan_core.study.show.tables import TABLES
+from ygan_core.study.show.verdicts import VERDICTS
+from ygan_core.study.show.view import View
+
+
+class Links(HTMLParser):
+    """The addresses that a page names, and the ids that it has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.ids = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("href", "src", "srcset")]
+        self.ids.update(value for name, value in attrs if name == "id")
+
+
+@pytest.fixture(scope="module")
+def written(smoke):
+    """The page of Color-MNIST's trainings, two of its figures drawn; what else is trained shows too."""
+    study, runs = smoke
+    for name in ("fig6a", "color_mnist_scores"):
+        draw(study, name, list(runs.values()))
+    path = write_page(study)
+    return path, path.read_text(encoding="utf-8")
+
+
+def test_every_figure_and_table_has_its_place_and_its_title():
+    placed = [name for names in SECTIONS.values() for name in names]
+    views = {**FIGURES, **TABLES}
+    assert sorted(placed) == sorted(views) and len(views) == len(FIGURES) + len(TABLES)
+    assert set(VERDICTS) <= set(placed)
+    titles = [view.title for view in FIGURES.values()]
+    assert all(titles) and len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_caption_has_a_code_name(name):
+    words = caption(FIGURES[name])
+    assert len(words) > 40 and "`" not in words
+    shouted = {word for word in re.findall(r"\b[A-Z_]{4,}\b", words)}
+    assert shouted <= {"MNIST", "FMNIST", "ICLR"}
+    assert not re.search(r"\w+_\w{2,}", re.sub(r"\$[^$]*\$", "", words))
+
+
+def test_the_page_names_only_files_that_are_beside_it_and_places_that_it_has(written):
+    path, text = written
+    found = Links(text)
+    assert found.links and {"figures/fig6a.webp", "figures/fig6a.png"} <= set(found.links)
+    for link in found.links:
+        assert link[1:] in found.ids if link.startswith("#") else (path.parent / link).is_file()
+    assert "@import" not in text and "url(" not in text
+    assert path.stat().st_size < 3_000_000
+
+
+def test_the_page_shows_the_numbers_of_its_profile(written, smoke):
+    _, text = written
+    study, runs = smoke
+    assert f"{runs['balanced'].metrics['auc']:.3f}" in text and "Profile <b>smoke</b>" in text
+    assert "--only color_mnist_probes" in text and '<a href="#color_mnist_probes">' in text
+    place = text.index('<article id="fig6a"')
+    assert 'class="verdict"' in text[place : text.index("</article>", place)]
+
+
+def test_an_item_says_in_its_place_why_it_is_not_there(smoke, monkeypatch):
+    study, runs = smoke
+
+    def broken(runs):
+        raise OSError("no images of <Cherry_(including_sour)___healthy>\nin the folder")
+
+    monkeypatch.setitem(page.TABLES, "color_mnist_probes", View(broken, TABLES["color_mnist_probes"].jobs, "Probes"))
+    text = write_page(study).read_text(encoding="utf-8")
+    assert text.count("It cannot be made: OSError: no images of &lt;Cherry_(including_sour)___healthy&gt;</p>") == 1
+    assert 'id="fig6a"' in text and text.rstrip().endswith("</html>")
+    assert item(study, "fig1", []).problem and item(study, "table1", []).problem
+    assert "ladder" not in Links(text).ids  # the smoke profile has no such training
+
+
+def test_a_picture_that_was_not_drawn_is_said_to_be_missing(smoke, tmp_path, monkeypatch):
+    study, runs = smoke
+    monkeypatch.setattr(study, "folder", tmp_path)
+    assert item(study, "fig6a", list(runs.values())).problem == "Not drawn yet."
+
+
+def test_a_picture_is_judged_by_the_runs_that_it_was_drawn_of(smoke, tmp_path, monkeypatch):
+    study, runs = smoke
+    monkeypatch.setattr(study, "folder", tmp_path)
+    draw(study, "fig6a", [runs["paper"]])
+    made = item(study, "fig6a", list(runs.values()))
+    assert "<code>paper</code>" in made.verdict and "<code>balanced</code>" not in made.verdict
+    width, height = made.size
+    assert 300 < width < 600 and 300 < height < 700
+
+
+def test_formulas_on_the_page():
+    assert markdown("both $z_s$ and $\\hat z_{zs}$") == "<p>both <i>z<sub>s</sub></i> and <i> z<sub>zs</sub></i></p>\n"
+
+
+def test_html_in_a_text_is_text():
+    assert markdown("a <b>name</b>, $a < b$") == "<p>a &lt;b&gt;name&lt;/b&gt;, <i>a &lt; b</i></p>\n"

@@ -1,0 +1,73 @@
+"""The command line's verbs for jobs: list, run, search, records. They import nothing that draws."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import sys
+
+from ygan_core.config import ConfigError
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.costs import costs
+from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.run.records import write_record
+from ygan_core.study.run.search_report import report
+from ygan_core.study.run.store import Study
+
+
+def list_jobs(study: Study, options: argparse.Namespace) -> int:
+    """Print every job with its number, its state, and what it will take on one worker of this machine."""
+    states = {job.id: study.state(job) for job in study.jobs}
+    cost = costs(study, [job for job in study.jobs if states[job.id] != "done"])
+    for number, job in enumerate(study.jobs, 1):
+        minutes = f"{cost[job.id] / 60:8.1f} min" if job.id in cost else ""
+        print(f"{number:4} {job.id:62} {states[job.id]:8} {minutes}".rstrip())
+    counts = ", ".join(f"{n} {state}" for state, n in collections.Counter(states.values()).items())
+    minutes = f"about {sum(cost.values()) / 60:.1f} minutes of one worker of this machine ({study.precision})"
+    print(f"{len(study.jobs)} jobs: {counts}. Left: {minutes}.")
+    return 0
+
+
+def run_some(study: Study, options: argparse.Namespace) -> int:
+    """Run jobs by id, by group, or by their number in `list`; all of them if none is named. Returns the exit status."""
+    chosen = _chosen(study, options)
+    more = dict(scheduler=options.scheduler, retry=options.retry, anew=options.anew, patience=options.patience)
+    failed = run_jobs(study, chosen, options.workers, **more)
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} jobs done: {study.root / 'runs.csv'}")
+    return _say(failed)
+
+
+def search(study: Study, options: argparse.Namespace) -> int:
+    """Run the trainings by which settings were chosen, and print what the rule chooses. Returns the exit status."""
+    failed = run_jobs(study, study.jobs, options.workers, retry=options.retry)
+    print(report(study))
+    return _say(failed)
+
+
+def keep_records(study: Study, options: argparse.Namespace) -> int:
+    """Put what is done under records/, as far as it is small enough for git. Returns the exit status."""
+    done = study.found()
+    for run in done:
+        write_record(study, run)
+    print(f"{len(done)} of {len(study.jobs)} jobs have a record: {study.root / 'records'}")
+    return 0
+
+
+def _chosen(study: Study, options: argparse.Namespace) -> list[Job]:
+    known, groups = {job.id: job for job in study.jobs}, dict.fromkeys(job.group for job in study.jobs)
+    if unknown := [name for name in options.ids if name not in known]:
+        raise ConfigError(f"no job {', '.join(unknown)} in profile {study.profile}: `list` names them")
+    if unknown := [name for name in options.group if name not in groups]:
+        raise ConfigError(f"--group: no {', '.join(unknown)}: choose from {', '.join(groups)}")
+    if options.index is None:
+        of_groups = [job for job in study.jobs if job.group in options.group]
+        return [*dict.fromkeys([*(known[name] for name in options.ids), *of_groups])] or study.jobs
+    if not 1 <= options.index <= len(study.jobs):
+        raise ConfigError(f"--index: jobs of profile {study.profile} are numbered from 1 to {len(study.jobs)}")
+    return [study.jobs[options.index - 1]]
+
+
+def _say(failed: dict[str, str]) -> int:
+    for why in failed.values():
+        print(why, file=sys.stderr)
+    return 1 if failed else 0

@@ -1,0 +1,135 @@
+"""The command line's verbs for what is shown: all, draw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ygan_core.config import ConfigError
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.made import is_made
+from ygan_core.study.show.notebooks import execute, is_done, needs, notebooks, output
+from ygan_core.study.show.page import write_page
+from ygan_core.study.show.study import Study
+from ygan_core.study.show.tables import TABLES
+
+KINDS = {"figure": (FIGURES, "png"), "table": (TABLES, "csv")}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that the study makes: what it is called, where it lies, what it shows."""
+
+    kind: str
+    name: str
+    where: Path
+    jobs: list[Job]
+
+    def is_done(self, study: Study) -> bool:
+        """Whether it is there, made of what there is now."""
+        if self.kind == "notebook":
+            return is_done(study, self.name)
+        runs = study.found(self.jobs)
+        return len(runs) == len(self.jobs) and is_made(self.where, runs, KINDS[self.kind][0][self.name].make)
+
+    def make(self, study: Study) -> None:
+        """Make it, whether it is there or not."""
+        if self.kind == "notebook":
+            execute(study, self.name)
+        else:
+            getattr(study, self.kind)(self.name)
+
+
+def parts(study: Study) -> dict[str, Part]:
+    """All parts by name. The notebooks draw every figure and table; each of those can also be asked for alone."""
+    found = [Part("notebook", name, output(study, name), needs(study, name)) for name in notebooks()]
+    for kind, (views, ending) in KINDS.items():
+        found += [Part(kind, n, study.folder / f"{kind}s" / f"{n}.{ending}", v.jobs(study)) for n, v in views.items()]
+    return {part.name: part for part in found}
+
+
+def make_all(study: Study, options: argparse.Namespace) -> int:
+    """Train what is missing, then make the parts: one that fails does not stop the others. Returns the exit status.
+
+    A part that is asked for by name is always made. Without names these are the notebooks, without those that are up to date.
+    """
+    known, start = parts(study), time.perf_counter()
+    if unknown := [name for name in options.only if name not in known]:
+        raise ConfigError(f"--only: no {', '.join(unknown)}: choose from {', '.join(known)}")
+    if options.list:
+        return _list(study, known)
+    chosen = [known[name] for name in dict.fromkeys(options.only)]
+    chosen = chosen or [part for part in known.values() if part.kind == "notebook"]
+    todo = [part for part in chosen if options.only or options.force or not part.is_done(study)]
+    needed = {job.id: job for part in todo for job in part.jobs}
+    missing = [job_id for job_id, job in needed.items() if not study.find(job)]
+    broken = run_jobs(study, list(needed.values()), options.workers, retry=options.retry)
+    done, failed = [job_id for job_id in missing if job_id not in broken], [*broken.values()]
+    skipped = [part.name for part in chosen if part not in todo] + [job_id for job_id in needed if job_id not in missing]
+    for number, part in enumerate(todo, 1):
+        print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
+        if error := _attempt(lambda part=part: part.make(study)):
+            failed.append(f"{part.name}: {error}")
+        else:
+            done.append(f"{part.name}: {part.where}")
+    if error := _attempt(lambda: write_page(study)):
+        failed.append(f"page: {error}")
+    else:
+        done.append(f"page: {study.folder / 'index.html'}")
+
+    print(f"\nprofile {study.profile}, {(time.perf_counter() - start) / 60:.1f} minutes, results in {study.folder}")
+    for title, lines in (("done", done), ("skipped, there already", skipped), ("failed", failed)):
+        if lines:
+            print(f"{title}: {len(lines)}")
+            print("\n".join(f"  {line}" for line in lines))
+    return 1 if failed else 0
+
+
+def draw_all(study: Study, options: argparse.Namespace) -> int:
+    """Make tables, figures and the page anew from what is done, and train nothing. Returns the exit status."""
+    views = {**FIGURES, **TABLES}
+    if unknown := [name for name in options.names if name not in views]:
+        raise ConfigError(f"no {', '.join(unknown)}: choose from {', '.join(views)}")
+    study.write_runs()
+    failed = []
+    for name in options.names or views:
+        jobs = views[name].jobs(study)
+        if not (runs := study.found(jobs)):
+            print(
+                f"{name}: not drawn, none of its trainings is done" if jobs else f"{name}: this profile has no training for it"
+            )
+        elif error := _attempt(lambda name=name, runs=runs: (study.figure if name in FIGURES else study.table)(name, runs)):
+            failed.append(f"{name}: {error}")
+        else:
+            print(f"{name}: made of {len(runs)} of {len(jobs)} trainings", flush=True)
+    if error := _attempt(lambda: print(f"page: {write_page(study)}")):
+        failed.append(f"page: {error}")
+    for line in failed:
+        print(line, file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _attempt(make: Callable[[], object]) -> str:
+    """Run `make`: "" where it went well, else what went wrong in one line."""
+    try:
+        make()
+    except Exception as error:
+        line = (str(error).splitlines() or [""])[0]
+        print(f"  failed: {type(error).__name__}: {line}", file=sys.stderr, flush=True)
+        return f"{type(error).__name__}: {line}"
+    return ""
+
+
+def _list(study: Study, known: dict[str, Part]) -> int:
+    rows = [(part.kind, part.name, part.is_done(study)) for part in known.values()]
+    jobs = {job.id: job for part in known.values() for job in part.jobs}
+    rows += [("training", job.id, study.find(job) is not None) for job in jobs.values()]
+    for kind, name, done in rows:
+        print(f"{kind:9} {name:62} {'done' if done else '-'}")
+    return 0
