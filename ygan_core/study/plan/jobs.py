@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -42,7 +43,7 @@ class Job:
         unread = {f.name: f.default for f in fields(Config) if f.name not in read}
         object.__setattr__(self, "config", replace(self.config, **unread))
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Stable: dataset, class held out, method, configuration, seed, and a hash of the settings that are not the defaults.
 

@@ -21,6 +21,7 @@ from ygan_core.data.datasets import REPOSITORY
 from ygan_core.study.fresh import ROOT, code_of_files, files_used
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.checksums import SUMS, sha256
+from ygan_core.study.run.shipped import WEIGHTS
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.tables import TABLES
@@ -55,6 +56,8 @@ def fingerprint(study: Study, name: str) -> str:
     """A hash of all that decides what a notebook shows: its cells, parameters, the facts of its jobs, the code that it uses."""
     runs = {job.id: study.find(job) for job in needs(study, name)}
     facts = {job_id: run and sha256(run.folder / SUMS) for job_id, run in runs.items()}
+    if "shipped" in _source(name):
+        facts |= {path.parent.name: sha256(path) for path in WEIGHTS.glob(f"*/{SUMS}")}
     parameters = {key: value for key, value in _parameters(study).items() if key != "results"}  # a folder may be moved
     cells = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(name)]
     return hashlib.sha256(json.dumps([cells, parameters, facts, _code(name)]).encode()).hexdigest()

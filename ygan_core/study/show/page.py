@@ -119,18 +119,25 @@ def item(study: Study, name: str, runs: list[Run]) -> Item:
 
 
 def caption(view: View) -> str:
-    """What is seen, from the docstring of what makes it."""
-    make = view.make.func if isinstance(view.make, partial) else view.make
-    words = re.split(r"(\$[^$]*\$)", inspect.getdoc(make) or "")  # in a docstring z_s may stand without dollars
-    words[::2] = [re.sub(r"\b([zEsL])_(\w+)\b", r"$\1_{\2}$", word) for word in words[::2]]
-    return "".join(words)
+    """What is seen, from the docstring of what makes it, as Markdown."""
+    return inspect.getdoc(view.make.func if isinstance(view.make, partial) else view.make) or ""
 
 
 def markdown(text: str) -> str:
-    """Markdown as HTML; formulas, which are short here, in italics with their subscripts. HTML in the text is shown as text."""
-    formulas = re.findall(r"\$([^$]+)\$", text)
-    found = MARKDOWN(re.sub(r"\$[^$]+\$", "\N{OBJECT REPLACEMENT CHARACTER}", text))
-    return re.sub("\N{OBJECT REPLACEMENT CHARACTER}", lambda _: _formula(formulas.pop(0)), found)
+    """Markdown as HTML; formulas, which are short here, in italics with their subscripts. HTML in the text is shown as text.
+
+    Outside of code, z_s and the like are formulas without dollars too.
+    """
+    parts = re.split(r"(`[^`]*`|\$[^$]*\$)", text)
+    parts[::2] = [re.sub(r"\b([zEsL]_\w+)\b", r"$\1$", part) for part in parts[::2]]
+    text, formulas = "".join(parts), []
+
+    def kept(found: re.Match) -> str:
+        formulas.append(_formula(found[1]))
+        return "\N{OBJECT REPLACEMENT CHARACTER}"
+
+    page = MARKDOWN(re.sub(r"\$([^$]+)\$", kept, text))
+    return re.sub("\N{OBJECT REPLACEMENT CHARACTER}", lambda _: formulas.pop(0), page)
 
 
 MARKDOWN = mistune.create_markdown(escape=True)
@@ -140,7 +147,7 @@ SYMBOLS = {r"\max": "max", r"\oplus": "⊕", r"\bar": "", r"\hat": "", r"\,": " 
 def _formula(text: str) -> str:
     for command, symbol in SYMBOLS.items():
         text = text.replace(command, symbol)
-    text = re.sub(r"_\{([^}]*)\}|_(\w)", lambda found: f"<sub>{found[1] or found[2]}</sub>", html.escape(text))
+    text = re.sub(r"_\{([^}]*)\}|_(\w+)", lambda found: f"<sub>{found[1] or found[2]}</sub>", html.escape(text))
     return f"<i>{text}</i>"
 
 

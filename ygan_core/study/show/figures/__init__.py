@@ -7,6 +7,7 @@ A figure is a function of a list of runs. `draw` calls it, and leaves name.png, 
 from __future__ import annotations
 
 import io
+import logging
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from ygan_core.study.show.figures import color_mnist, datasets, explained, ladde
 from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.show.made import made
 
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates in matplotlib's own fonts
 ROOMS = (explained, datasets, color_mnist, latents, qualitative, scores, ladder, public_code)
 FIGURES = {name: view for room in ROOMS for name, view in room.VIEWS.items()}
 

@@ -37,7 +37,7 @@ def color_mnist_samples(runs: list[Run]) -> Figure:
     pairs = test["label"] * len(COLOURS) + test["colour"]
     found, rows = np.unique(pairs, return_index=True)  # the first image of each; a small slice may lack some: left white
     tiles = torch.full((10 * len(COLOURS), *run.images(rows[:1])[0].shape), 255, dtype=torch.uint8)
-    tiles[torch.from_numpy(found)] = run.images(rows)
+    tiles[torch.from_numpy(found).long()] = run.images(rows)
     show_grid(ax, tiles.unflatten(0, (10, len(COLOURS))))
     ax.set_title(f"Color-MNIST: {run.config.held_out} is the anomaly, the others are normal")
     ax.set_xticks(centres(10), list(COLOURS), rotation=40, ha="right")
