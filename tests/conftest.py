@@ -1,4 +1,7 @@
 import json
+import shutil
+import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,6 +43,34 @@ def smoke(results):
     return study, {run.config.name: run for run in study.runs(study.select(dataset="color_mnist"))}
 
 
+@pytest.fixture(scope="session")
+def quickest(tmp_path_factory):
+    """The smoke study, with two trainings of MNIST that take no time: a baseline's, and the control's."""
+    from ygan_core.study.run.store import Study
+    from ygan_core.study.run.training import run_all
+
+    study = Study("smoke", tmp_path_factory.mktemp("quickest"))
+    wanted = [*study.select(method="ganomaly"), *study.select(dataset="mnist", group="classifier")]
+    return study, {run.config.method: run for run in run_all(study, wanted)}
+
+
+@pytest.fixture
+def copied(quickest, tmp_path):
+    """A copy of `quickest` that a test may damage: (study, jobs by method)."""
+    from ygan_core.study.run.store import Study
+
+    shutil.copytree(quickest[0].root, tmp_path / "smoke")
+    return Study("smoke", tmp_path), {method: run.job for method, run in quickest[1].items()}
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @pytest.fixture
 def read_json():
-    return lambda path: json.loads(path.read_text())
+    return lambda path: json.loads(Path(path).read_text(encoding="utf-8"))

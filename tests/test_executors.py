@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,64 +10,74 @@ import time
 import pandas as pd
 import pytest
 
-from ygan_core.study import Study
 from ygan_core.study.__main__ import main
-from ygan_core.study.run.executors import costs, run_jobs
+from ygan_core.study.run import training
+from ygan_core.study.run.costs import costs
+from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.run.store import Study
 
 STUDY = [sys.executable, "-m", "ygan_core.study"]
 TIMES = ("inference_us", "training_seconds")  # of the metrics in runs.csv
+LONGER = {"epochs": 40}
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
 def few(study):
-    return [*study.select(dataset="color_mnist"), *study.select(dataset="cifar10", method="classifier")]
+    return study.select(method=("ganomaly", "skip_ganomaly", "knn_pixels"))
 
 
 def numbers(study):
-    table = pd.read_csv(study.folder / "runs.csv")
+    table = pd.read_csv(study.root / "runs.csv")
     return table[~table["metric"].isin(TIMES)].reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    study = Study("smoke", tmp_path_factory.mktemp("undisturbed"), settings={"epochs": 6})
+    study = Study("smoke", tmp_path_factory.mktemp("undisturbed"), settings=LONGER)
     assert run_jobs(study, few(study), workers=1) == {}
     return numbers(study)
 
 
 def command(study, *more):
-    line = [*STUDY, "run", "--profile", "smoke", "--results", str(study.folder.parent), "--set", "epochs=6"]
+    line = [*STUDY, "run", "--profile", "smoke", "--results", str(study.root.parent), "--set", "epochs=40"]
     return [*line, *more, *(job.id for job in few(study))]
+
+
+def checkpoints(study):
+    return list((study.root / "jobs").glob("*/epoch-*.pt"))
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
 
 
 @posix
 def test_killed_at_random_moments_and_run_again_gives_the_same_runs_csv(tmp_path, undisturbed):
-    study, moments = Study("smoke", tmp_path, settings={"epochs": 6}), random.Random(0)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for _ in range(3):
-        process = subprocess.Popen(
-            command(study, "--jobs", "2"), env=environment, stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(moments.uniform(4, 12))
+    study, moments = Study("smoke", tmp_path, settings=LONGER), random.Random(0)
+    for _ in range(2):
+        before = set(checkpoints(study))
+        process = subprocess.Popen(command(study, "--workers", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda before=before: set(checkpoints(study)) - before, process)  # so that every life gets somewhere
+        time.sleep(moments.uniform(0, 0.5))
         process.kill()  # SIGKILL, of the parent alone: its workers have to notice
         process.wait()
-    done = subprocess.run(command(study, "--jobs", "2"), env=environment, capture_output=True, text=True)
+    done = subprocess.run(command(study, "--workers", "2"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pd.testing.assert_frame_equal(numbers(study), undisturbed)
-    assert not list((study.folder / "jobs").glob("*/epoch-*"))  # checkpoints are gone once a job is done
+    assert not checkpoints(study)  # they are gone once a job is done
 
 
 @posix
-def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed):
+def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed, free_port):
     pytest.importorskip("distributed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    address, environment = f"tcp://127.0.0.1:{free_port}", {**os.environ, "OMP_NUM_THREADS": "1"}
     quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--no-dashboard"]
-    running = [subprocess.Popen([*dask, "--port", address.rpartition(":")[2]], **quiet)]
-    study = Study("smoke", tmp_path, settings={"epochs": 6})
+    running = [subprocess.Popen([*dask, "--port", str(free_port)], **quiet)]
+    study = Study("smoke", tmp_path, settings=LONGER)
     try:
         one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         workers = [subprocess.Popen([*one, "--local-directory", str(tmp_path / "dask")], **quiet) for _ in range(2)]
@@ -77,10 +86,7 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed):
             command(study, "--scheduler", address), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         running.append(client)
-        deadline = time.monotonic() + 120
-        while not list((study.folder / "jobs").glob("*/epoch-*.pt")):  # a job is in the middle
-            assert time.monotonic() < deadline and client.poll() is None
-            time.sleep(0.05)
+        wait_for(lambda: checkpoints(study), client)  # a job is in the middle
         workers[0].send_signal(signal.SIGKILL)
         out, _ = client.communicate(timeout=240)
         assert client.returncode == 0, out
@@ -93,7 +99,7 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "localhost"])
 def test_no_scheduler_there_is_one_clear_line(address, tmp_path, capsys):
     pytest.importorskip("distributed")
-    job = Study("smoke", tmp_path).jobs[0].id
+    job = Study("smoke", tmp_path).select(method="knn_pixels")[0].id
     line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--scheduler", address, job]
     assert main(line) == 2
     assert f"no Dask scheduler answers at {address}" in capsys.readouterr().err
@@ -102,18 +108,16 @@ def test_no_scheduler_there_is_one_clear_line(address, tmp_path, capsys):
 def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch, capsys):
     study, calls = Study("smoke", tmp_path), []
     job, other = few(study)[:2]
-    import ygan_core.study.run.store as jobs
+    evaluate = training.evaluate_baseline
 
-    train = jobs.train
-
-    def broken(config, *rest, **more):
-        if config == job.config:
-            calls.append(config)
+    def broken(baseline, *rest):
+        if baseline.config == job.config:
+            calls.append(baseline)
             raise RuntimeError("no ink left")
-        return train(config, *rest, **more)
+        return evaluate(baseline, *rest)
 
-    monkeypatch.setattr(jobs, "train", broken)
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--jobs", "1", job.id, other.id]
+    monkeypatch.setattr(training, "evaluate_baseline", broken)
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id, other.id]
     assert main(line) == 1  # the other one is done all the same
     captured = capsys.readouterr()
     assert "no ink left" in captured.err and "1 of 2 jobs done" in captured.out and study.find(other)
@@ -121,37 +125,89 @@ def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch
     assert study.state(job) == "failed" and main(line) == 1 and len(calls) == 1
     assert "--retry tries again" in capsys.readouterr().err
     assert main([*line, "--retry"]) == 1 and len(calls) == 2
-    monkeypatch.setattr(jobs, "train", train)
+    monkeypatch.setattr(training, "evaluate_baseline", evaluate)
     assert main([*line, "--retry"]) == 0 and study.state(job) == "done"
 
 
-def test_the_list_has_every_job_with_state_and_cost(smoke, capsys):
-    study, _ = smoke
-    assert main(["list", "--profile", "smoke", "--results", str(study.folder.parent)]) == 0
+def test_the_list_has_every_job_with_state_and_cost(quickest, capsys):
+    study, _ = quickest
+    assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(study.jobs) + 1 and lines[-1].startswith(f"{len(study.jobs)} jobs: ")
+    assert len(lines) == len(study.jobs) + 1 and lines[-1].startswith(f"{len(study.jobs)} jobs: 2 done")
     for number, (job, line) in enumerate(zip(study.jobs, lines, strict=False), 1):
         words = line.split()
         assert words[:2] == [str(number), job.id] and words[2] == study.state(job)
         assert (words[2] == "done") != (words[-1] == "min")
-    assert not [folder for folder in study.folder.glob("jobs/*") if folder.name not in {job.id for job in study.jobs}]
+    assert len(list(study.root.glob("jobs/*"))) == 2  # it made nothing
 
 
-def test_one_job_by_its_number(tmp_path, capsys):
+def test_jobs_by_their_number_and_by_their_group(tmp_path, capsys):
     study = Study("smoke", tmp_path)
-    number = 1 + study.jobs.index(study.select(dataset="cifar10", method="classifier")[0])
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--jobs", "1"]
+    number = 1 + study.jobs.index(study.select(method="knn_pixels")[0])
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1"]
     assert main([*line, "--index", str(number)]) == 0
-    assert [folder.name for folder in (study.folder / "jobs").iterdir()] == [study.jobs[number - 1].id]
-    assert main([*line, "--index", "0"]) == 2 and main([*line, "--index", str(len(study.jobs) + 1)]) == 2
-    assert f"numbered from 1 to {len(study.jobs)}" in capsys.readouterr().err
+    assert [folder.name for folder in (study.root / "jobs").iterdir()] == [study.jobs[number - 1].id]
+    for index in ("0", str(len(study.jobs) + 1)):
+        assert main([*line, "--index", index]) == 2
+        assert f"numbered from 1 to {len(study.jobs)}" in capsys.readouterr().err
     assert main([*line, "mnist-of-another-study"]) == 2
+    assert main([*line, "--group", "baseline"]) == 2 and "choose from color_mnist, classifier" in capsys.readouterr().err
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ygan_core.study.run.commands.run_jobs", lambda study, jobs, *_, **__: asked.extend(jobs) or {})
+        assert main([*line, "--group", "baselines", "weak_labels"]) == 0
+    assert asked == study.select(group=("baselines", "weak_labels"))
+
+
+def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, monkeypatch):
+    study, order = Study("smoke", tmp_path), []
+    monkeypatch.setattr("ygan_core.study.run.executors.attempt", lambda study, job, **_: order.append(job) or "")
+    assert run_jobs(study, list(reversed(study.jobs)), workers=1) == {}
+    assert [job.group for job in order] == [job.group for job in study.jobs] and len(order) == len(study.jobs)
+    cost = costs(study, study.jobs)
+    for one, other in zip(order, order[1:], strict=False):
+        assert one.group != other.group or cost[one.id] >= cost[other.id]
+
+
+def test_a_record_is_trained_anew_only_when_asked(copied, tmp_path, capsys):
+    study, jobs = copied
+    job = jobs["ganomaly"]
+    record = study.root / "records" / job.id
+    record.parent.mkdir()
+    study.path(job).rename(record)
+    assert study.find(job).folder == record
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]
+    assert main(line) == 0 and not study.path(job).exists()
+    assert main([*line, "--anew"]) == 0 and study.find(job).folder == study.path(job)
+
+
+def test_the_search_is_a_profile_of_list_and_run_and_a_verb(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def ran(study, jobs, *_, **__):
+        asked.append((study.profile, len(jobs)))
+        return {}
+
+    monkeypatch.setattr("ygan_core.study.run.commands.run_jobs", ran)
+    count = len(Study("search", tmp_path).jobs)
+    assert main(["search", "--results", str(tmp_path), "--workers", "1"]) == 0
+    assert main(["run", "--profile", "search", "--results", str(tmp_path)]) == 0
+    assert asked == [("search", count)] * 2 and "nothing of the search is done yet" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["all", "--profile", "search"])
 
 
 def test_costs_follow_the_images_seen_and_the_width():
     small, long, wide = (Study("smoke", settings=s) for s in ({}, {"epochs": 40}, {"width": 64}))
     cost = {}
     for name, study in (("small", small), ("long", long), ("wide", wide)):
-        (job,) = study.select(dataset="mnist", method="ygan", variant="full", labels="true")
+        (job,) = study.select(dataset="mnist", group="balanced")
         cost[name] = costs(study, [job])[job.id] - 3
     assert 5 < cost["long"] / cost["small"] < 80 and cost["wide"] > 2 * cost["small"]
+
+
+def test_a_worker_imports_nothing_that_draws():
+    code = "import sys, ygan_core.study.run.worker as w; early = 'torch' in sys.modules; import ygan_core.study.run.commands\n"
+    code += "print(early, sorted({'matplotlib', 'papermill', 'IPython'} & sys.modules.keys()))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "False []\n"

@@ -1,48 +1,76 @@
-import functools
+"""The study: settings and ids, what a job's folder holds, what follows from it, runs.csv, the command line."""
+
 import io
 import json
 import multiprocessing
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from ygan_core.config import CONFIGURATIONS, PROFILES, Config, ConfigError, profile_config, with_overrides
+from ygan_core.baselines import BASELINES
+from ygan_core.config import CONFIGURATIONS, Config, ConfigError, with_overrides
 from ygan_core.data import DataError, sub_classes
-from ygan_core.study import Job, Study, View, jobs, weights
+from ygan_core.data.prepare import prepare
+from ygan_core.study import Study
 from ygan_core.study.__main__ import main
-from ygan_core.study.measure.evaluation import prepare
-from ygan_core.study.run.store import FILES
 from ygan_core.study.measure.weak_labels import WeakLabels
+from ygan_core.study.plan.jobs import Job, settings_read
+from ygan_core.study.plan.profiles import PROFILES, profile_config
+from ygan_core.study.run import shipped, store, training
+from ygan_core.study.run.checksums import SUMS
+from ygan_core.study.run.training import run_all, run_job
 from ygan_core.train import Trainer
+
+FACTS = ("config.json", "losses.csv", "run.json", "last.npz", "averaged.npz", "last.safetensors", "averaged.safetensors")
 
 
 def test_the_paper_configuration_is_the_papers():
     c = Config()
     assert (c.lambda_1, c.lambda_2, c.lambda_3, c.lambda_4, c.lambda_5, c.lambda_6) == (50, 1, 1, 1, 50, 1)
     assert (c.lr, c.beta_1, c.beta_2, c.epochs, c.d, c.hidden, c.image_size) == (2e-4, 0.5, 0.999, 100, 100, 30, 32)
-    assert CONFIGURATIONS["paper"] == {} and not c.ramp_con
+    assert CONFIGURATIONS["paper"] == {} and not c.ramp_con and c.headline == "last"
+    assert profile_config("paper", "color_mnist", "paper") == c
 
 
 def test_profiles():
     assert list(PROFILES) == ["smoke", "quick", "laptop", "paper"]
-    quick = [job.config for job in Study("quick").select(dataset="color_mnist")]
-    assert [c.name for c in quick] == ["balanced", "paper"] and [c.lambda_5 for c in quick] == [10, 50]
-    assert profile_config("laptop", "color_mnist", "paper-w32").width == 32
-    assert profile_config("paper", "color_mnist", "paper") == Config()
+    quick = store.Study("quick")
+    assert [job.config.name for job in quick.select(group="color_mnist")] == ["balanced", "paper"]
+    draws = [(job.config.seed, job.config.split_seed) for job in quick.select(group="balanced", dataset="mnist")]
+    assert draws == [(0, 0), (1, 0), (2, 1)]  # the third moves the split too
+    groups = [job.group for job in store.Study("laptop").jobs]
+    assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)  # each is whole before the next begins
 
 
 def test_ids_are_stable_and_tell_configs_apart():
-    assert Job(Config()).id == "color_mnist-0-paper-s0-0899eaeee7"
+    assert Job(Config()).id == "color_mnist-0-paper-s0-d916c65e2a"
     ids = {Job(with_overrides(Config(), {key: value})).id for key, value in [("seed", 1), ("width", 8), ("lambda_5", 0)]}
     assert len(ids | {Job(Config()).id}) == 4
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_an_id_hashes_what_the_method_reads_and_nothing_else(method):
+    own = Config(dataset="mnist", method=method)
+    other = dict(lambda_5=0.0, ramp_con=True, lr=1e-3, d=50, width=8, epochs=3, batch_size=32, seed=1, split_seed=1)
+    changed = {key for key, value in other.items() if Job(replace(own, **{key: value})).id != Job(own).id}
+    assert changed == other.keys() & settings_read(own) and "lambda_5" not in changed and "split_seed" in changed
+    assert settings_read(Config()) == {field.name for field in fields(Config)}
+
+
+def test_a_setting_trains_anew_what_reads_it_and_nothing_else(quickest):
+    study, runs = quickest
+    for profile in ("smoke", "laptop"):
+        plain, changed = store.Study(profile), store.Study(profile, settings={"lambda_5": "0"})
+        ids = {job.id for job in changed.select(method=tuple(BASELINES))}
+        assert ids == {job.id for job in plain.select(method=tuple(BASELINES))}
+        assert not {job.id for job in changed.select(group="balanced")} & {job.id for job in plain.select(group="balanced")}
+    changed = store.Study("smoke", study.root.parent, settings={"lambda_5": "0"})
+    assert changed.find(runs["ganomaly"].job).folder == runs["ganomaly"].folder
+    assert changed.folder == study.root / "changed" / "lambda_5=0"
 
 
 @pytest.mark.parametrize(
@@ -79,90 +107,114 @@ def test_wrong_settings_are_refused(settings, said):
         with_overrides(Config(), settings)
 
 
+def test_a_changed_setting_shows_in_the_label():
+    assert with_overrides(Config(), {"lambda_5": 0, "width": 8, "seed": 0}).label == "paper, lambda_5=0.0"
+    assert profile_config("quick", "mnist", "balanced").label == "balanced"
+
+
 def test_a_run_leaves_all_its_files_and_no_checkpoint(smoke):
     _, runs = smoke
     for run in runs.values():
-        assert sorted(p.name for p in run.folder.iterdir() if p.name != ".lock") == sorted(FILES)
+        assert {p.name for p in run.folder.iterdir()} - {".lock", "log.txt"} == {*FACTS, SUMS}
         assert len(run.losses) == run.config.epochs and run.about["split"] == prepare(run.config)[1].hash
         assert Config(**json.loads((run.folder / "config.json").read_text())) == run.config
 
 
-def test_metrics_recomputed_from_what_is_stored(smoke):
+def test_numbers_follow_from_the_facts_with_both_weights(smoke):
     _, runs = smoke
-    for run in runs.values():
-        test = {key: array[run.test["in_test"]] for key, array in run.test.items()}
+    for run in (run.at(weights) for run in runs.values() for weights in ("last", "averaged")):
+        test = {key: array[run.test["in_test"]] for key, array in run.test.items() if len(array) == len(run.test["index"])}
         normal, anomalous = test["s"][~test["anomalous"]], test["s"][test["anomalous"]]
         assert len(normal) == len(anomalous)
         wins = (anomalous[:, None] > normal).mean() + 0.5 * (anomalous[:, None] == normal).mean()
-        assert run.metrics["auc"] == pytest.approx(wins)
+        assert run.metrics["auc"] == pytest.approx(wins) and "auc" not in run.about
         data, _ = prepare(run.config)
         rows = np.arange(5)
         places = [data.index.tolist().index(place) for place in run.test["index"][rows]]
         assert run.images(rows).equal(data.images[places])
 
 
-def test_a_stored_model_gives_the_stored_latents(smoke):
-    _, runs = smoke
-    run = next(iter(runs.values()))
+def test_stored_networks_give_the_stored_latents_with_both_weights(smoke):
+    run = smoke[1]["balanced"]
     x = run.images(np.arange(9)).float() / 127.5 - 1
-    with torch.inference_mode():
-        np.testing.assert_allclose(run.model()(x)[0].numpy(), run.test["z_s"][:9], atol=1e-4, rtol=1e-4)
+    for weights in run.kinds:
+        with torch.inference_mode():
+            np.testing.assert_allclose(run.at(weights).model()(x)[0], run.at(weights).test["z_s"][:9], atol=1e-4, rtol=1e-4)
+    assert run.kinds == ("last", "averaged") and not np.allclose(run.at("last").scores, run.at("averaged").scores)
+    assert (run.weights, smoke[1]["paper"].weights) == ("averaged", "last")  # whose result is the headline
+
+
+def test_runs_csv_has_a_row_a_number_and_both_weights(smoke):
+    study, runs = smoke
+    table = pd.read_csv(study.root / "runs.csv")
+    assert list(table) == store.RUNS_COLUMNS
+    for run in runs.values():
+        rows = table[(table["job"] == run.job.id) & (table["metric"] == "auc") & (table["epoch_rule"] == "last")]
+        assert dict(rows[["weights", "value"]].values) == {w: pytest.approx(run.at(w).metrics["auc"]) for w in run.kinds}
+        assert rows[rows["headline"]]["weights"].tolist() == [run.config.headline]
+        best = table[(table["job"] == run.job.id) & (table["metric"] == "auc") & (table["epoch_rule"] == "best_on_test")]
+        assert best[best["weights"] == "last"]["value"].tolist() == [pytest.approx(run.losses["auc"].max())]
+
+
+@pytest.mark.parametrize("door", ["run_job", "run_all", "Study.run", "command line"])
+def test_runs_csv_is_rebuilt_by_whichever_door_a_training_came_in(door, copied, tmp_path):
+    _, jobs = copied
+    study = Study("smoke", tmp_path)
+    job, before = study.select(method="knn_pixels")[0], set(study.write_runs()["job"])
+    doors = {
+        "run_job": lambda: run_job(store.Study("smoke", tmp_path), job),
+        "run_all": lambda: run_all(store.Study("smoke", tmp_path), [job]),
+        "Study.run": lambda: study.run(job),
+        "command line": lambda: main(["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]),
+    }
+    doors[door]()
+    assert set(pd.read_csv(study.root / "runs.csv")["job"]) == before | {job.id} and len(before) == len(jobs)
 
 
 def test_what_is_done_is_not_trained_again(smoke, monkeypatch):
     study, runs = smoke
-    monkeypatch.setattr(jobs, "train", None)
-    assert [run.folder for run in study.color_mnist()] == [run.folder for run in runs.values()]
+    monkeypatch.setattr(training, "train", None)
+    assert [run.folder for run in study.runs(study.select(dataset="color_mnist"))] == [run.folder for run in runs.values()]
 
 
-def test_a_lost_result_is_measured_again_without_training(smoke, monkeypatch):
-    study, runs = smoke
-    run = runs["paper"]
-    before, about = (run.folder / "test.npz").read_bytes(), run.about["metrics"]
-    (run.folder / "test.npz").unlink()
-    monkeypatch.setattr(jobs, "train", None)
-    again = study.run(run.job)
-    assert again.metrics == about
+def test_a_lost_result_is_measured_again_without_training(copied, monkeypatch):
+    study, jobs = copied
+    run = study.find(jobs["classifier"])
+    before, metrics = (run.folder / "averaged.npz").read_bytes(), run.metrics
+    (run.folder / "averaged.npz").unlink()
+    assert study.state(run.job) == "damaged"
+    monkeypatch.setattr(training, "train", None)
+    again = run_job(study, run.job)
+    assert again.metrics == metrics
     assert all(np.array_equal(again.test[k], v) for k, v in np.load(io.BytesIO(before)).items())
 
 
-@pytest.mark.parametrize(
-    "name, damage",
-    [(name, damage) for name in FILES for damage in ("cut", "gone", "flip") if (name, damage) != ("run.json", "flip")],
-)
-def test_a_damaged_file_of_a_job_is_noticed_and_made_again(smoke, tmp_path, name, damage):
-    folder = smoke[0].folder / "jobs" / smoke[1]["paper"].job.id
-    study = Study("smoke", tmp_path)
-    (job,) = study.select(dataset="color_mnist", name="paper")
-    copy = tmp_path / "smoke/jobs" / job.id
-    shutil.copytree(folder, copy)
-    assert study.find(job)
-    content = (copy / name).read_bytes()
-    half = len(content) // 2
+@pytest.mark.parametrize("name", [*FACTS, SUMS])
+@pytest.mark.parametrize("damage", ["cut", "gone", "flip"])
+def test_a_damaged_file_of_a_job_is_noticed_and_made_again(copied, quickest, name, damage):
+    study, jobs = copied
+    job, whole = jobs["classifier"], quickest[1]["classifier"]
+    file = study.path(job) / name
+    content, half = file.read_bytes(), len(file.read_bytes()) // 2
     damaged = {"cut": content[:half], "flip": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]}
-    (copy / name).unlink() if damage == "gone" else (copy / name).write_bytes(damaged[damage])
+    file.unlink() if damage == "gone" else file.write_bytes(damaged[damage])
     assert study.find(job) is None
-    run = study.run(job)
-    assert study.find(job) and len(run.losses) == 3
-    assert (copy / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
-    assert run.metrics == pytest.approx(smoke[1]["paper"].metrics)
+    run = run_job(study, job)
+    assert study.find(job) and run.metrics == pytest.approx(whole.metrics)
+    for weights in run.kinds:
+        assert (run.folder / f"{weights}.safetensors").read_bytes() == (whole.folder / f"{weights}.safetensors").read_bytes()
 
 
 def test_an_interrupted_job_can_be_run_again_in_the_same_process(tmp_path):
-    study = Study("smoke", tmp_path)
+    study = store.Study("smoke", tmp_path)
     job = study.select(dataset="color_mnist")[0]
 
     def stop(epoch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as kept:  # a notebook keeps the traceback, and all that it refers to
-        study.run(job, callbacks=[stop])
-    assert study.run(job).metrics and kept
-
-
-def test_a_changed_setting_shows_in_the_label():
-    assert with_overrides(Config(), {"lambda_5": 0, "width": 8, "seed": 0}).label == "paper, lambda_5=0.0"
-    assert profile_config("quick", "mnist", "balanced").label == "balanced"
+        run_job(study, job, callbacks=[stop])
+    assert run_job(study, job).metrics and kept
 
 
 def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch):
@@ -174,8 +226,9 @@ def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch)
         return torch.zeros(6)
 
     monkeypatch.setattr(Trainer, "step", watch)
-    job = Study("smoke", tmp_path).select(dataset="color_mnist")[0]
-    Study("smoke", tmp_path).run(job)
+    study = store.Study("smoke", tmp_path)
+    job = study.select(dataset="color_mnist")[0]
+    run_job(study, job)
     data, parts = prepare(job.config)
 
     def images(which):
@@ -188,7 +241,8 @@ def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch)
 
 
 def _train_in_child(results):
-    Study("smoke", results, settings={"epochs": 2}).color_mnist()
+    study = store.Study("smoke", results)
+    run_all(study, study.select(method=("ganomaly", "ocgan")))
 
 
 def test_two_processes_never_train_the_same_job(tmp_path, capfd):
@@ -199,33 +253,24 @@ def test_two_processes_never_train_the_same_job(tmp_path, capfd):
     for process in children:
         process.join()
     assert [process.exitcode for process in children] == [0, 0]
-    out = capfd.readouterr().out
-    assert out.count("epoch 2/2") == 2  # two jobs, each trained once
+    assert capfd.readouterr().out.count("epoch 2/2") == 2  # two jobs, each trained once
 
 
 def test_shipped_weights_are_what_they_say(tmp_path, monkeypatch):
-    run = weights.shipped("color_mnist-paper-w32")
-    assert run.config == profile_config("laptop", "color_mnist", "paper-w32")
-    assert run.model().E_s(torch.zeros(1, 3, 32, 32)).shape == (1, 100)
+    run = shipped.shipped("color_mnist-paper-w32")
+    assert run.model().E_s(torch.zeros(1, 3, 32, 32)).shape == (1, 100) and run.config.width == 32
     x = run.images(np.arange(9)).float() / 127.5 - 1
     with torch.inference_mode():
         np.testing.assert_allclose(run.model()(x)[1].numpy(), run.test["z_r"][:9], atol=1e-2, rtol=1e-3)
-
-
-def test_exported_weights_round_trip_and_damage_is_seen(smoke, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
-    run = smoke[1]["paper"]
-    out = weights.export(run)
-    assert out.config == run.config and out.metrics == run.metrics
-    np.testing.assert_allclose(out.scores, run.scores, atol=5e-3)
-    file = out.folder / "weights.safetensors"
-    content = bytearray(file.read_bytes())
+    shutil.copytree(run.folder, tmp_path / "copy")
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path)
+    content = bytearray((tmp_path / "copy/last.safetensors").read_bytes())
     content[-5] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(DataError, match="damaged: restore it with"):
-        weights.shipped(out.folder.name)
+    (tmp_path / "copy/last.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match="restore it with"):
+        shipped.shipped("copy")
     with pytest.raises(DataError, match="no weights 'other'"):
-        weights.shipped("other")
+        shipped.shipped("other")
 
 
 def test_the_list_makes_nothing(tmp_path, capsys):
@@ -240,7 +285,9 @@ def test_the_list_makes_nothing(tmp_path, capsys):
     [
         (["--profile", "fast"], "invalid choice"),
         (["--profil", "quick"], "unrecognized arguments"),
-        (["--quick"], "unrecognized arguments"),
+        (["--jobs", "2"], "unrecognized arguments"),
+        (["--workers", "0"], "not a number of processes"),
+        (["--precision", "auto"], "invalid choice"),
         (["--set", "epochs"], "not key=value"),
         (["--set", "epochs=many"], "epochs takes a whole number"),
         (["--set", "depth=3"], "no setting 'depth'"),
@@ -255,8 +302,8 @@ def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys):
         status = main(["all", "--results", str(tmp_path / "r"), *arguments])
     except SystemExit as stop:
         status = stop.code
-    last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert status == 2 and said in last and not (tmp_path / "r").exists()
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert status == 2 and said in line and not list(tmp_path.rglob("*.*"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -266,25 +313,24 @@ def test_a_device_that_is_not_there(verb, tmp_path, capsys):
     assert "try --device auto" in capsys.readouterr().err
 
 
-def test_a_dataset_that_is_not_there_leaves_the_other_runs(smoke, tmp_path, monkeypatch, capsys):
-    shutil.copytree(smoke[0].folder / "jobs", tmp_path / "smoke/jobs")
-    study = Study("smoke", tmp_path)
+def test_a_dataset_that_is_not_there_leaves_the_other_runs(copied, tmp_path, monkeypatch, capsys):
+    _, jobs = copied
     monkeypatch.setenv("YGAN_DATA", "/nowhere/at/all")
-    full = Study("laptop", tmp_path, device="cpu").select(dataset="plantvillage", method="classifier")
-    assert len(study.runs([*full, *study.select(dataset="color_mnist")])) == 2
+    full = store.Study("laptop", tmp_path, device="cpu").select(dataset="plantvillage", method="classifier")[:1]
+    assert len(run_all(store.Study("smoke", tmp_path), [*full, *jobs.values()])) == 2
     assert "PlantVillage: no class folders in /nowhere/at/all" in capsys.readouterr().out
 
 
 def test_each_kind_of_images_has_its_own_weak_labels(tmp_path, monkeypatch):
-    study, asked = Study("smoke", tmp_path), []
+    study, asked = store.Study("smoke", tmp_path), []
     (job,) = study.select(dataset="mnist", labels="weak")
 
     def made(images, *_):
         asked.append(images)
-        return {form: WeakLabels(images.sum((1, 2, 3)) % 2, 2, {2: 0.1}, "a network") for form in ("cosine", "as_written")}
+        return {form: WeakLabels(images.sum((1, 2, 3)) % 2, 2, {2: 0.1}, "a network", 32) for form in ("cosine", "as_written")}
 
-    monkeypatch.setattr(jobs, "weak_labels", made)
-    kinds = [replace(job.config, **change) for change in ({}, {"pixels": "border"}, {"image_size": 64})]
+    monkeypatch.setattr(store, "weak_labels", made)
+    kinds = [replace(job.config, **change) for change in ({}, {"pixels": "background"}, {"image_size": 64})]
     first = [study.weak_labels(config)["cosine"].labels for config in kinds]
     again = [study.weak_labels(config)["cosine"].labels for config in kinds]
     assert len(asked) == 3 and all(a.equal(b) for a, b in zip(first, again, strict=True))
@@ -297,46 +343,36 @@ def test_results_that_cannot_be_written(tmp_path, capsys):
     assert "choose another folder with --results" in capsys.readouterr().err
 
 
+def test_with_other_settings_what_is_drawn_lies_apart(smoke, results, capsys):
+    study, _ = smoke
+    line = ["all", "--profile", "smoke", "--results", str(results), "--workers", "1", "--only", "color_mnist_probes"]
+    assert main(line) == 0
+    table, page = study.folder / "tables/color_mnist_probes.csv", study.folder / "index.html"
+    before = [table.read_bytes(), page.read_bytes()]
+    assert main([*line, "--set", "lambda_5=0", "epochs=1"]) == 0
+    changed = study.root / "changed" / "epochs=1 lambda_5=0"
+    assert (changed / "index.html").exists() and (changed / table.relative_to(study.folder)).read_bytes() != before[0]
+    assert [table.read_bytes(), page.read_bytes()] == before and not list(study.root.glob("changed/jobs"))
+
+
 def test_a_failed_part_does_not_stop_the_others(smoke, results, monkeypatch, capsys):
-    from ygan_core.study import figures
+    from ygan_core.study.show.figures import FIGURES
 
     def broken(runs):
         raise RuntimeError("no ink left")
 
-    monkeypatch.setitem(figures.FIGURES, "fig6a", View(broken, figures.FIGURES["fig6a"].jobs))
-    line = ["all", "--profile", "smoke", "--results", str(results), "--only", "fig6a", "color_mnist_probes", "--force"]
+    monkeypatch.setitem(FIGURES, "fig6a", replace(FIGURES["fig6a"], make=broken))
+    line = ["all", "--profile", "smoke", "--results", str(results), "--only", "fig6a", "color_mnist_probes"]
     assert main(line) == 1
     out = capsys.readouterr().out
     assert "fig6a: RuntimeError: no ink left" in out and (results / "smoke/tables/color_mnist_probes.csv").exists()
 
 
-def test_a_figure_is_made_anew_only_where_it_must_be(smoke, results, capsys):
-    line = ["all", "--profile", "smoke", "--results", str(results), "--only", "color_mnist_scores"]
-    picture = results / "smoke/figures/color_mnist_scores.png"
-    assert main(line) == 0 and picture.exists()
-    made = picture.stat().st_mtime_ns
-    assert main(line) == 0 and picture.stat().st_mtime_ns == made and "skipped" in capsys.readouterr().out
-    picture.unlink()
-    assert main(line) == 0 and picture.exists()
-    about = json.loads(picture.with_suffix(".json").read_text())
-    assert about["profile"] == "smoke" and len(about["jobs"]) == 2 and about["versions"]["torch"]
+def test_what_is_asked_for_by_name_is_always_drawn(smoke, results, monkeypatch):
+    from ygan_core.study.show.figures import FIGURES
 
-
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_leaves_a_state_from_which_the_same_command_goes_on(tmp_path):
-    line = [sys.executable, "-m", "ygan_core.study", "all", "--profile", "smoke", "--results", str(tmp_path)]
-    line += ["--only", "color_mnist_probes", "--jobs", "1", "--set", "epochs=30"]
-    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in a shell's background is deaf to Ctrl-C
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
-    while "epoch 2/30" not in process.stdout.readline():
-        assert process.poll() is None
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130 and "goes on from here" in errors and "Traceback" not in errors
-    (folder,) = (tmp_path / "smoke/jobs").iterdir()
-    assert list(folder.glob("epoch-*.pt")) and not (folder / "run.json").exists()
-    again = subprocess.run([*line[:-2]], capture_output=True, text=True)  # 3 epochs: another job, so nothing is mixed up
-    assert again.returncode == 0
-    resumed = subprocess.run(line, capture_output=True, text=True)
-    assert resumed.returncode == 0 and "balanced: epoch 1/30" not in resumed.stdout
+    calls, view = [], FIGURES["color_mnist_scores"]
+    monkeypatch.setitem(FIGURES, "color_mnist_scores", replace(view, make=lambda runs: calls.append(runs) or view.make(runs)))
+    for line in (["all", "--only"], ["all", "--only"], ["draw"]):
+        assert main([*line, "color_mnist_scores", "--profile", "smoke", "--results", str(results)]) == 0
+    assert len(calls) == 3

@@ -16,6 +16,7 @@ from pathlib import Path
 from joblib import Memory
 
 import ygan_core
+from ygan_core.threads import one_thread
 
 ROOT = Path(ygan_core.__file__).parent
 OTHER_CODE = (".mplstyle", ".html")  # read beside the modules of their folder
@@ -46,7 +47,8 @@ def cached(folder: Path, key: str, function: Callable, *arguments):
 
 
 def _call(function: Callable, arguments: tuple, name: str, code: str, key: str):
-    return function(*arguments)
+    with one_thread():  # the same number, however many threads this process has
+        return function(*arguments)
 
 
 def _closure(files: Iterable[Path]) -> set[Path]:

@@ -199,7 +199,7 @@ def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
         config = Config(**json.loads((folder / "config.json").read_text()))
         about = json.loads((folder / "run.json").read_text())
         found = Run(Job(config), folder, config.headline, source)
-        needed = {"config.json", "losses.csv", "run.json", f"{LAST}.npz"}
+        needed = {"config.json", "losses.csv", "run.json", f"{LAST}.npz", f"{LAST if source else config.headline}.npz"}
         _check(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         raise Damaged(f"{folder} is not whole ({type(error).__name__}: {str(error)[:80]}): remove it") from None

@@ -129,7 +129,7 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
     clusters = study.weak_labels(config) if config.dataset != "color_mnist" and config.stand_in < 0 else {}
     trained_with = next(iter(clusters.values())).labels if clusters else None
     y = trained_with if config.labels == "weak" else truth
-    precision = _trained_in(folder)
+    precision = _trained_in(folder, job)
     if not precision:  # else only what was measured is lost, and made again
         measure, kind = each_epoch(config, data, parts), DEVIATIONS.get(config.deviation, Trainer)
         options = dict(callbacks=callbacks, title=_title(job), measure=measure)
@@ -158,7 +158,7 @@ def _holds(folder: Path) -> Job | None:
     return Job(config) if not (folder / SUMS).exists() or is_unchanged(folder, "config.json") else None
 
 
-def _trained_in(folder: Path) -> str:
+def _trained_in(folder: Path, job: Job) -> str:
     """The precision that the networks in a folder were trained in; "" where they, or what is known of them, is not as sealed.
 
     A training that was stopped before it was sealed still has its checkpoints.
@@ -166,7 +166,9 @@ def _trained_in(folder: Path) -> str:
     if not (folder / SUMS).exists():
         return ""
     if is_unchanged(folder, *(f"{weights}.safetensors" for weights in (LAST, AVERAGED)), "losses.csv", "run.json"):
-        return json.loads((folder / "run.json").read_text())["precision"]
+        about = json.loads((folder / "run.json").read_text())
+        if about["id"] == job.id:
+            return about["precision"]
     print(f"{folder}: what was trained is damaged; trained anew", flush=True)
     return ""
 
