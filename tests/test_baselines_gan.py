@@ -47,7 +47,7 @@ def prepared(system, config, images):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_an_image_has_the_same_score_in_any_company(fitted, system, noise):
+def test_an_image_has_the_same_score_in_any_batch(fitted, system, noise):
     score = fitted(system).score
     scores = score(noise)
     assert scores.shape == (48,) and scores.dtype == torch.float64 and (scores > 0).all()

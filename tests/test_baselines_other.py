@@ -1,4 +1,4 @@
-"""P-Net, ARNet, Patch SVDD, PaDiM, the nearest neighbours and the border control: each against an outside oracle."""
+"""P-Net, ARNet, Patch SVDD, PaDiM, the nearest neighbours and background only: each against an outside oracle."""
 
 import time
 from dataclasses import replace
@@ -11,7 +11,6 @@ from scipy.spatial.distance import cdist, mahalanobis
 
 from ygan_core.baselines import BASELINES, Baseline, arnet, knn, padim, patch_svdd
 from ygan_core.baselines.arnet import ARNet, erase
-from ygan_core.data.background import border
 from ygan_core.baselines.knn import FeatureKNN, PixelKNN, nearest
 from ygan_core.baselines.p_net import PNet, structure
 from ygan_core.baselines.padim import PaDiM
@@ -19,6 +18,7 @@ from ygan_core.baselines.patch_svdd import PatchSVDD, pairs
 from ygan_core.config import Config, profile_config
 from ygan_core.data import load
 from ygan_core.data.augment import augment
+from ygan_core.data.background import background_only
 from ygan_core.imagenet import feature_maps, frozen_network, network_input, pooled_features
 from ygan_core.metrics import auc
 from ygan_core.scores import to_input
@@ -385,13 +385,13 @@ def test_p_net_score_weighs_image_and_structure(once, few):
     assert fitted.score_batch(x).item() == 0
 
 
-# the border
+# background only
 
 
 @pytest.mark.parametrize("size, width", [(32, 1), (64, 2), (256, 8)])
-def test_border_keeps_the_border_and_nothing_else(size, width):
+def test_background_only_keeps_the_outermost_pixels_and_nothing_else(size, width):
     images = torch.randint(1, 256, (2, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    kept, before = border(images), images.clone()
+    kept, before = background_only(images), images.clone()
     inside = torch.zeros(size, size, dtype=torch.bool)
     inside[width:-width, width:-width] = True
     assert not kept[..., inside].any() and kept[..., ~inside].equal(images[..., ~inside]) and images.equal(before)

@@ -4,8 +4,8 @@ import nbformat
 import pytest
 
 from ygan_core.study import Study
-from ygan_core.study import notebooks as nb
 from ygan_core.study.__main__ import main
+from ygan_core.study.show import notebooks as nb
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.notebooks import SOURCES, NotebookError, execute, needs, notebooks, output
 from ygan_core.study.show.tables import TABLES

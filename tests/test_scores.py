@@ -1,4 +1,4 @@
-"""Each score against a few lines of NumPy, thresholds against cases made by hand, later scores against their definitions."""
+"""Scores against a few lines of NumPy, thresholds against cases made by hand, OOD scores against their definitions."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, LatentClassifier
-from ygan_core.study.measure.ood_scores import later_scores
 from ygan_core.study.measure.ood_scores import mahalanobis as by_hand
+from ygan_core.study.measure.ood_scores import ood_scores
 
 
 def rand(*shape, seed=0):
@@ -116,7 +116,7 @@ def test_all_scores_are_the_equations_of_the_networks_outputs(images):
         assert score.std() > 0
 
 
-def test_an_images_scores_do_not_depend_on_its_company(images):
+def test_an_images_scores_do_not_depend_on_its_neighbours(images):
     pictures, y = images
     model = network().train()
     train = scores.encode(model, pictures).z_s
@@ -212,7 +212,7 @@ def test_percentile_threshold_lets_enough_normal_images_pass(n):
     assert metrics.rates(tied, np.zeros(n, bool), metrics.percentile_threshold(tied))[1] == 1
 
 
-# later scores
+# post-hoc OOD scores
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def clusters():
 
 @pytest.fixture(scope="module")
 def later(clusters):
-    return later_scores(*clusters)
+    return ood_scores(*clusters)
 
 
 def numpy_logits(C, z):
@@ -249,7 +249,7 @@ def numpy_logits(C, z):
     return h, h @ last[0].T + last[1], last
 
 
-def test_later_scores_are_float64_one_an_image(later):
+def test_ood_scores_are_float64_one_an_image(later):
     assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM"]
     assert all(score.shape == (80,) and score.dtype == np.float64 and np.isfinite(score).all() for score in later.values())
 
@@ -264,7 +264,7 @@ def test_doubtful_logits_score_higher(clusters, name):
     """These two read logits: what C knows nothing of is where its logits are low, here the middle of the clusters."""
     C, z, y, test = clusters
     middle = np.repeat(z.mean(0, keepdims=True), 40, axis=0)
-    score = later_scores(C, z, y, np.concatenate([test[:40], middle]))[name]
+    score = ood_scores(C, z, y, np.concatenate([test[:40], middle]))[name]
     assert metrics.auc(score, np.arange(80) >= 40) > 0.95
 
 
@@ -314,7 +314,7 @@ def test_vim(clusters, later):
 
 def test_few_latents_labels_with_gaps_and_tensors(clusters, later):
     C, z, y, test = clusters
-    few = later_scores(C, torch.from_numpy(z[:30]), torch.from_numpy(y[:30] * 4), torch.from_numpy(test))
+    few = ood_scores(C, torch.from_numpy(z[:30]), torch.from_numpy(y[:30] * 4), torch.from_numpy(test))
     distances = cdist(unit(torch.from_numpy(test)), unit(torch.from_numpy(z[:30])))
     np.testing.assert_allclose(few["kNN"], distances.max(1), rtol=1e-6)
     np.testing.assert_array_equal(few["energy"], later["energy"])
@@ -324,6 +324,6 @@ def test_few_latents_labels_with_gaps_and_tensors(clusters, later):
 def test_knn_looks_among_ten_thousand_at_most_drawn_by_seed(clusters):
     C, _, _, test = clusters
     z, y = np.random.RandomState(1).randn(10_500, 20).astype(np.float32), np.arange(10_500) % 3
-    once, again, other = (later_scores(C, z, y, test, seed)["kNN"] for seed in (0, 0, 1))
+    once, again, other = (ood_scores(C, z, y, test, seed)["kNN"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()

@@ -12,10 +12,10 @@ from ygan_core.data.color import read_ground, read_ink
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.scores import s
 from ygan_core.study import Study, tour
+from ygan_core.study.run.shipped import shipped
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.tables import TABLES
 from ygan_core.study.tour.widgets import SEVEN, ZERO, choice, digit, explore, pad, slider
-from ygan_core.study.run.shipped import shipped
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from torchvision.transforms import InterpolationMode
 
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, load
-from ygan_core.study import weak_labels as module
+from ygan_core.study.measure import weak_labels as module
 from ygan_core.study.measure.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
 
 

@@ -1,4 +1,4 @@
-"""The eight rival systems of Tables 1-4 and the floors beneath them: one file each, one interface (`base.Baseline`)."""
+"""The eight baselines of Tables 1-4 and the floors beneath them: one file each, one interface (`base.Baseline`)."""
 
 from ygan_core.baselines.arnet import ARNet
 from ygan_core.baselines.base import Baseline

@@ -1,4 +1,4 @@
-"""What the rival systems have in common: `fit` on normal images without labels, `score`, the loop and its checkpoints."""
+"""What the baselines have in common: `fit` on normal images without labels, `score`, the loop and its checkpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH = 32  # images at a time outside training: with more a CPU is up to three 
 
 
 class Baseline(nn.Module):
-    """One rival system of Tables 1-4. A subclass says what makes it itself, in up to four methods:
+    """One baseline of Tables 1-4. A subclass says what makes it itself, in up to four methods:
 
     prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like these;
     step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], p the fraction of the training done; returns its loss

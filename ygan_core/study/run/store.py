@@ -161,7 +161,7 @@ class Run:
         images = data.images[torch.from_numpy(np.searchsorted(data.index.numpy(), self.test["index"][rows]))]
         if c.pixels == "background":
             images = background_only(images)
-        return colourise(images, torch.from_numpy(self.test["colour"][rows])) if "colour" in self.test else images
+        return colourise(images, torch.from_numpy(self.test["colour"][rows]).long()) if "colour" in self.test else images
 
     @property
     def has_weights(self) -> bool:

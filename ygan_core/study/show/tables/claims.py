@@ -22,7 +22,7 @@ from ygan_core.study.show.tables.schedules import is_short
 from ygan_core.study.show.view import View
 
 MODELS = tuple(printed(1)["model"])  # Y-GAN and the eight baselines of Tables 1 to 4
-RIVALS = tuple(model for model in MODELS if model != "Y-GAN")
+SYSTEMS = tuple(model for model in MODELS if model != "Y-GAN")
 MNIST, FMNIST, CIFAR10, LEAVES = REAL
 TENS = REAL[:3]
 VARIANTS = tuple(ABLATIONS)
@@ -43,7 +43,7 @@ class Numbers:
     classes: dict[tuple[str, str], pd.Series]
     cost: dict[tuple[str, str], float]
 
-    def of(self, dataset: str, models: Iterable[str] = RIVALS) -> pd.Series:
+    def of(self, dataset: str, models: Iterable[str] = SYSTEMS) -> pd.Series:
         """The mean of each method."""
         return pd.Series({model: self.mean[model, dataset] for model in models})
 
@@ -118,7 +118,7 @@ def _factor(n: Numbers) -> Recomputed:
 def _seven_and_nine(n: Numbers) -> Recomputed:
     rises = [
         f"{model} on {name} {n.classes[model, MNIST][name]:.3f}, its mean {n.mean[model, MNIST]:.3f}"
-        for model in RIVALS
+        for model in SYSTEMS
         for name in ("7", "9")
         if n.classes[model, MNIST][name] >= n.mean[model, MNIST]
     ]
@@ -138,14 +138,14 @@ def _next_three(n: Numbers) -> Recomputed:
 
 
 def _all_ten(n: Numbers) -> Recomputed:
-    margin = n.classes["Y-GAN", CIFAR10] - pd.DataFrame({model: n.classes[model, CIFAR10] for model in RIVALS}).max(axis=1)
+    margin = n.classes["Y-GAN", CIFAR10] - pd.DataFrame({model: n.classes[model, CIFAR10] for model in SYSTEMS}).max(axis=1)
     return f"smallest margin {margin.min():+.3f} ({margin.idxmin()})", bool((margin > 0).all())
 
 
 def _beats_all(model: str, datasets: tuple[str, ...]) -> Callable[[Numbers], Recomputed]:
     def recompute(n: Numbers) -> Recomputed:
         ahead = {
-            data: n.mean[model, data] - n.of(data, [m for m in RIVALS if (m, data) != ILLEGIBLE]).max() for data in datasets
+            data: n.mean[model, data] - n.of(data, [m for m in SYSTEMS if (m, data) != ILLEGIBLE]).max() for data in datasets
         }
         return ", ".join(f"{TITLES[data]} {gap:+.3f}" for data, gap in ahead.items()), min(ahead.values()) > 0
 
