@@ -15,7 +15,7 @@ from ygan_core.baselines.knn import FeatureKNN, PixelKNN, nearest
 from ygan_core.baselines.p_net import PNet, structure
 from ygan_core.baselines.padim import PaDiM
 from ygan_core.baselines.patch_svdd import PatchSVDD, pairs
-from ygan_core.config import Config, profile_config
+from ygan_core.config import Config
 from ygan_core.data import load
 from ygan_core.data.augment import augment
 from ygan_core.data.background import background_only
@@ -23,7 +23,8 @@ from ygan_core.imagenet import feature_maps, frozen_network, network_input, pool
 from ygan_core.metrics import auc
 from ygan_core.scores import to_input
 from ygan_core.study import Study
-from ygan_core.study.run.store import Job
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.profiles import profile_config
 
 TRAINED = [PNet, ARNet, PatchSVDD]
 SYSTEMS = [*TRAINED, PaDiM, PixelKNN, FeatureKNN]
@@ -149,7 +150,7 @@ def check_in_study(method, dataset, folder):
     assert len(run.losses) == (run.config.epochs if BASELINES[method].trains else 1)
     assert run.about["seconds"] == round(run.losses["seconds"].sum(), 1)
     assert {"auc", "tpr", "training_seconds"} <= set(study.write_runs()["metric"])
-    kept = sum(tensor.numel() for tensor in load_file(run.folder / "weights.safetensors").values())
+    kept = sum(tensor.numel() for tensor in load_file(run.folder / "last.safetensors").values())
     assert (kept > 0) == BASELINES[method].trains and kept < 2_000_000  # no memory bank, no ImageNet network
 
 
