@@ -3,10 +3,13 @@ import shutil
 import socket
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
 from ygan_core.config import Config
+
+PARAMETERS = "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'float32'\nsettings = {}"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,6 +64,23 @@ def copied(quickest, tmp_path):
 
     shutil.copytree(quickest[0].root, tmp_path / "smoke")
     return Study("smoke", tmp_path), {method: run.job for method, run in quickest[1].items()}
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """Makes a notebook of these code cells after a parameters cell; returns where it lies."""
+
+    def make(*cells, parameters=PARAMETERS):
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+        book.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *cells)]
+        book.cells[0].metadata["tags"] = ["parameters"]
+        path = tmp_path / "notebooks" / "01_made.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        nbformat.write(book, path)
+        return path
+
+    return make
 
 
 @pytest.fixture

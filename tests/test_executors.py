@@ -18,7 +18,7 @@ from ygan_core.study.run.store import Study
 
 STUDY = [sys.executable, "-m", "ygan_core.study"]
 TIMES = ("inference_us", "training_seconds")  # of the metrics in runs.csv
-LONGER = {"epochs": 40}
+LONGER = {"epochs": 20}
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory):
 
 
 def command(study, *more):
-    line = [*STUDY, "run", "--profile", "smoke", "--results", str(study.root.parent), "--set", "epochs=40"]
+    line = [*STUDY, "run", "--profile", "smoke", "--results", str(study.root.parent), "--set", "epochs=20"]
     return [*line, *more, *(job.id for job in few(study))]
 
 
@@ -47,7 +47,7 @@ def checkpoints(study):
     return list((study.root / "jobs").glob("*/epoch-*.pt"))
 
 
-def wait_for(condition, process, seconds=120):
+def wait_for(condition, process, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline and process.poll() is None
@@ -88,7 +88,7 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed, free_port):
         running.append(client)
         wait_for(lambda: checkpoints(study), client)  # a job is in the middle
         workers[0].send_signal(signal.SIGKILL)
-        out, _ = client.communicate(timeout=240)
+        out, _ = client.communicate(timeout=600)
         assert client.returncode == 0, out
     finally:
         for process in running:
@@ -133,7 +133,7 @@ def test_the_list_has_every_job_with_state_and_cost(quickest, capsys):
     study, _ = quickest
     assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(study.jobs) + 1 and lines[-1].startswith(f"{len(study.jobs)} jobs: 2 done")
+    assert len(lines) == len(study.jobs) + 1 and "2 done" in lines[-1]
     for number, (job, line) in enumerate(zip(study.jobs, lines, strict=False), 1):
         words = line.split()
         assert words[:2] == [str(number), job.id] and words[2] == study.state(job)

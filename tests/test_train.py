@@ -390,4 +390,4 @@ def test_the_learning_rate_falls_along_a_cosine(small, images):
 def test_what_is_measured_of_both_weights_stands_in_the_history(small, images):
     trainer = train(small, *images, measure=lambda model: {"bias": model.C[0].bias[0].item()})
     last, averaged = trainer.model.C[0].bias[0], trainer.averaged.module.C[0].bias[0]
-    assert trainer.history[-1]["bias"] == float(last) and trainer.history[-1]["bias_averaged"] == float(averaged) != float(last)
+    assert trainer.history[-1]["bias"] == last.item() != averaged.item() == trainer.history[-1]["bias_averaged"]

@@ -377,8 +377,8 @@ def tidy(run: Run) -> list[tuple]:
     label = "" if c.method in BASELINES else configuration(c)
     headline = run.weights == (c.headline if c.headline in run.kinds else LAST)
     shown = (*(getattr(c, key) for key in SHOWN), held_out, label, about["precision"], run.weights, headline)
-    found = {**run.metrics, "inference_us": about["inference_us"].get(run.weights, np.nan), "training_seconds": about["seconds"]}
-    found["training_images"] = about["images"]["train"]
+    found = {**run.metrics, "inference_us": about["inference_us"].get(run.weights, np.nan)}
+    found |= {"training_seconds": about["seconds"], "training_images": about["images"]["train"]}
     rows = [(*shown, "last", c.epochs, metric, value, run.job.id) for metric, value in found.items()]
     suffix = "" if run.weights == LAST else f"_{run.weights}"
     if f"auc{suffix}" in run.losses:

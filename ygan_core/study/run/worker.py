@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 import time
+
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes) -> None:
@@ -14,7 +19,7 @@ def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes) ->
 
     outcomes: a pipe, for the id of each job and why it failed, "" where it is done.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _end_with_parent()
     from ygan_core.study.run.store import Study
 
     study = Study(profile, **overrides)
@@ -55,5 +60,12 @@ def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
 
 
 def _end_with_parent() -> None:
+    """From here on this process ends when its parent does."""
+    if sys.platform == "linux":  # the kernel sees to it, also while a library is being loaded and no thread can run
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)

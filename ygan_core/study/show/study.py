@@ -65,7 +65,7 @@ class Study(store.Study):
 
 
 def _unknown_parameters() -> list[str]:
-    """What papermill was told to set in this notebook though its parameters cell does not: it would change nothing, silently."""
+    """What papermill was told to set in this notebook though its parameters cell does not: it would change nothing."""
     shell = get_ipython()
     cells = shell.user_ns.get("In", []) if shell else []
     injected, own = ([c for c in cells if c.startswith("# Parameters\n") == yes] for yes in (True, False))
