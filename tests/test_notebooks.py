@@ -1,13 +1,17 @@
+"""The notebooks: how they lie in git, how they are executed, and when an executed one is up to date."""
+
 import ast
 
 import nbformat
 import pytest
 
-from ygan_core.study import Study
+from ygan_core.study import Study, fresh
 from ygan_core.study.__main__ import main
+from ygan_core.study.run.checksums import SUMS
+from ygan_core.study.show import commands
 from ygan_core.study.show import notebooks as nb
 from ygan_core.study.show.figures import FIGURES
-from ygan_core.study.show.notebooks import SOURCES, NotebookError, execute, needs, notebooks, output
+from ygan_core.study.show.notebooks import SOURCES, NotebookError, execute, fingerprint, is_done, needs, notebooks, output
 from ygan_core.study.show.tables import TABLES
 
 
@@ -31,7 +35,7 @@ def test_one_parameters_cell_with_literals_only(name):
 
 def test_every_figure_and_table_is_in_a_notebook():
     study = Study("smoke")
-    source = {name: (SOURCES / f"{name}.ipynb").read_text() for name in notebooks()}
+    source = {name: (SOURCES / f"{name}.ipynb").read_text(encoding="utf-8") for name in notebooks()}
     for name, view in {**FIGURES, **TABLES}.items():
         shown = [book for book, text in source.items() if f'\\"{name}\\"' in text]
         assert shown, name
@@ -46,52 +50,99 @@ def test_opens_with_a_card(name):
         assert f"| **{row}** |" in first
 
 
-def test_from_top_to_end_in_the_smoke_profile(smoke, results, capsys):
+def test_from_top_to_end_in_the_smoke_profile(smoke, results, monkeypatch, capsys):
     study, _ = smoke
-    line = ["all", "--profile", "smoke", "--results", str(results), "--only", "01_color_mnist"]
-    assert main(line) == 0
+    monkeypatch.setattr(commands, "notebooks", lambda: ["01_color_mnist"])
+    line = ["all", "--profile", "smoke", "--results", str(results), "--workers", "1"]
+    assert main(line) == 0, capsys.readouterr().out
     book = nbformat.read(output(study, "01_color_mnist"), as_version=4)
     outputs = [o.get("data", {}) for cell in book.cells for o in cell.get("outputs", [])]
-    text = "".join(data.get("text/markdown", "") for data in outputs)
-    assert "Profile `smoke`" in text and sum("image/png" in data for data in outputs) == 7
-    for name in ("fig6a", "fig6b", "fig6a_longer", "fig6b_longer", "color_mnist_scores"):
+    assert sum("image/png" in data for data in outputs) >= 5
+    for name in ("fig6a", "fig6b", "color_mnist_scores"):
         for ending in ("png", "pdf", "json"):
             assert (study.folder / "figures" / f"{name}.{ending}").stat().st_size > 0
 
-    assert nb.is_done(study, "01_color_mnist")
-    for name, change in (("fig6a_longer.png", None), ("fig6a.png", b"of other settings")):
+    capsys.readouterr()
+    made = output(study, "01_color_mnist").stat().st_mtime_ns
+    assert main(line) == 0 and output(study, "01_color_mnist").stat().st_mtime_ns == made
+    assert "skipped, there already: 1\n  01_color_mnist" in capsys.readouterr().out
+    for name, change in (("fig6b.png", None), ("fig6a.png", b"of other settings")):
         file = study.folder / "figures" / name
         content = file.read_bytes()
         file.unlink() if change is None else file.write_bytes(change)
-        assert not nb.is_done(study, "01_color_mnist")  # a file lost or changed since: the notebook makes it again
+        assert not is_done(study, "01_color_mnist")  # a file lost or changed since: the notebook makes it again
         file.write_bytes(content)
-    assert nb.is_done(study, "01_color_mnist")
+    assert is_done(study, "01_color_mnist")
     for content in ("", "{}", "[]", "null"):
         output(study, "01_color_mnist").write_text(content)
-        assert not nb.is_done(study, "01_color_mnist")
+        assert not is_done(study, "01_color_mnist")
 
 
-PARAMETERS = "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'auto'\nsettings = {}"
+def test_asked_for_by_name_or_by_force_it_is_executed_whether_it_is_done_or_not(smoke, results, monkeypatch):
+    calls = []
+    monkeypatch.setattr(commands, "notebooks", lambda: ["01_color_mnist"])
+    monkeypatch.setattr(commands, "execute", lambda study, name: calls.append(name))
+    monkeypatch.setattr(commands, "is_done", lambda study, name: True)
+    monkeypatch.setattr(commands, "write_page", lambda study: None)
+    line = ["all", "--profile", "smoke", "--results", str(results)]
+    assert main(line) == 0 and not calls
+    assert main([*line, "--force"]) == 0 and main([*line, "--only", "01_color_mnist"]) == 0 and len(calls) == 2
 
 
-def broken(tmp_path, monkeypatch, *cells, parameters=PARAMETERS):
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-    book.cells = [nbformat.v4.new_code_cell(source) for source in (parameters, *cells)]
-    book.cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(book, tmp_path / "01_broken.ipynb")
-    monkeypatch.setattr(nb, "SOURCES", tmp_path)
+@pytest.mark.parametrize(
+    "file, concerned, not_concerned",
+    [
+        ("show/figures/latents.py", {"06_latent_space"}, {"03_ablations", "04_weak_labels", "05_score_analysis"}),
+        ("show/tables/scores.py", {"05_score_analysis"}, {"01_color_mnist", "06_latent_space", "07_gradcam"}),
+        ("show/tables/ablations.py", {"03_ablations"}, {"05_score_analysis", "06_latent_space", "07_gradcam"}),
+        ("measure/numbers.py", {"01_color_mnist", "02_benchmarks", "03_ablations"}, set()),
+        ("show/page.py", set(), set(notebooks())),
+        ("benchmark/report.py", set(), set(notebooks())),
+    ],
+)
+def test_an_edit_concerns_the_notebooks_that_use_the_code(file, concerned, not_concerned, smoke, monkeypatch):
+    study, _ = smoke
+    before = {name: fingerprint(study, name) for name in notebooks()}
+    assert before == {name: fingerprint(study, name) for name in notebooks()}
+    normalised, path = fresh._normalised, fresh.ROOT / "study" / file
+    assert path.exists()
+    monkeypatch.setattr(fresh, "_normalised", lambda other, *at: normalised(other, *at) + "edited" * (other == path))
+    now = {name for name in notebooks() if fingerprint(study, name) != before[name]}
+    assert concerned <= now and not not_concerned & now
 
 
-def test_an_unknown_parameter_is_refused(smoke, tmp_path, monkeypatch):
-    broken(tmp_path, monkeypatch, parameters="profil = 'quick'")
+def test_an_executed_notebook_follows_its_cells_settings_and_facts(copied, tmp_path, notebook, monkeypatch):
+    study, jobs = copied
+    monkeypatch.setattr(nb, "SOURCES", notebook('"table1"').parent)
+    study = Study("smoke", tmp_path)
+    assert jobs["ganomaly"] in needs(study, "01_made")
+    before = fingerprint(study, "01_made")
+    assert fingerprint(Study("smoke", tmp_path), "01_made") == before
+    assert fingerprint(Study("smoke", tmp_path, settings={"epochs": 9}), "01_made") != before
+    (tmp_path / "elsewhere").mkdir()
+    study.root.rename(tmp_path / "elsewhere" / "smoke")
+    moved = Study("smoke", tmp_path / "elsewhere")
+    assert fingerprint(moved, "01_made") == before
+    sums = moved.path(jobs["ganomaly"]) / SUMS
+    sums.write_text("\n".join(reversed(sums.read_text().splitlines())) + "\n")  # as if it had been trained again
+    assert moved.find(jobs["ganomaly"]) and fingerprint(moved, "01_made") != before
+    notebook('"table1"', "1 + 1")
+    assert fingerprint(moved, "01_made") != before
+
+
+def test_an_unknown_parameter_is_refused(smoke, notebook, monkeypatch):
+    monkeypatch.setattr(nb, "SOURCES", notebook(parameters="profil = 'quick'").parent)
     with pytest.raises(NotebookError, match="no parameter device, precision, profile, results, settings"):
-        execute(smoke[0], "01_broken")
+        execute(smoke[0], "01_made")
 
 
-def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, tmp_path, monkeypatch):
-    broken(tmp_path, monkeypatch, "assert profile == 'smoke' and settings == {}", "1 / 0")
-    with pytest.raises(NotebookError, match="01_broken, cell 4: ZeroDivisionError: division by zero"):
-        execute(smoke[0], "01_broken")
-    assert not output(smoke[0], "01_broken").exists()
-    assert output(smoke[0], "01_broken").with_name("01_broken.partial.ipynb").exists()
+def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, notebook, monkeypatch):
+    monkeypatch.setattr(nb, "SOURCES", notebook("assert profile == 'smoke' and settings == {}", "1 / 0").parent)
+    partial = output(smoke[0], "01_made").with_name("01_made.partial.ipynb")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_text("left by a kill")
+    with pytest.raises(NotebookError, match="01_made, cell 4: ZeroDivisionError: division by zero"):
+        execute(smoke[0], "01_made")
+    assert not output(smoke[0], "01_made").exists() and "ZeroDivisionError" in partial.read_text()
+    notebook("print(profile)")
+    assert execute(smoke[0], "01_made") == output(smoke[0], "01_made") and not partial.exists()

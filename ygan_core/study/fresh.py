@@ -19,7 +19,7 @@ import ygan_core
 from ygan_core.threads import one_thread
 
 ROOT = Path(ygan_core.__file__).parent
-OTHER_CODE = (".mplstyle", ".html")  # read beside the modules of their folder
+OTHER_CODE = (".mplstyle",)  # read beside the modules of their folder
 DOOR = ROOT / "study" / "__init__.py"  # it imports what it is asked for, and has no code of its own
 
 
@@ -69,19 +69,21 @@ def _imports(file: Path, changed: int) -> list[Path]:
 
 
 def _imported(tree: ast.AST) -> list[Path]:
-    names = []
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    found = []
-    for name in names:
-        package, *parts = name.split(".")
-        place = ROOT.joinpath(*parts)
-        if package == ROOT.name:
-            found += [path for path in (place.with_suffix(".py"), place / "__init__.py") if parts and path.exists()]
-    return [path for path in found if path != DOOR]
+            found += [_file(alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:  # of a package a module, or a name that it defines itself
+            found += [_file(f"{node.module}.{alias.name}") or _file(node.module) for alias in node.names]
+    return [path for path in found if path and path != DOOR]
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module of this package."""
+    package, *parts = module.split(".")
+    place = ROOT.joinpath(*parts)
+    there = (path for path in (place.with_suffix(".py"), place / "__init__.py") if path.exists())
+    return next(there, None) if package == ROOT.name and parts else None
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.run.worker import attempt, work
 
 PATIENCE = 60  # seconds that a Dask cluster may be without a worker
+ANSWERS_IN = 20  # seconds, or there is no scheduler
 
 
 class ClusterGone(RuntimeError):
@@ -156,7 +157,7 @@ def _on_dask(study: Study, jobs: list[Job], address: str, anew: bool, patience: 
         raise ConfigError("--scheduler needs Dask: pip install -e '.[distributed]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said here, in one line
     try:
-        client = Client(address, timeout=20)
+        client = Client(address, timeout=ANSWERS_IN)
     except (OSError, ValueError):  # ValueError: an address without a port
         raise ConfigError(f"--scheduler: no Dask scheduler answers at {address}") from None
     overrides = study.overrides | study.asked  # `auto` is for the worker to say: it may have the GPU that this machine lacks
