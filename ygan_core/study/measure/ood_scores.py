@@ -33,7 +33,9 @@ def ood_scores(C: LatentClassifier, z_train, y_train, z_test, seed: int = 0) -> 
     few = np.random.RandomState(seed).permutation(len(z))[:NEIGHBOURHOOD]
 
     logits = last(h_test).double()
-    neighbours = KNN(None, k=min(NEIGHBOURS, len(few))).fit_features(z[few].double(), y[few])
+    neighbours = KNN(None, k=min(NEIGHBOURS, len(few)))
+    neighbours.knn.n_jobs = 1  # pytorch-ood would take every core; a worker has one
+    neighbours.fit_features(z[few].double(), y[few])
     vim = ViM(None, d=last.in_features // 2, w=last.weight, b=last.bias).fit_features(h, y)
     found = {
         "max-logit": MaxLogit.score(logits).numpy(),

@@ -89,7 +89,9 @@ def execute(study: Study, name: str) -> Path:
     stamp, started = fingerprint(study, name), time.time() - 1  # file systems round
     with tempfile.TemporaryDirectory() as place:  # no race for ports, and neither sockets nor half a notebook left anywhere
         ipc = {"KernelManager": {"transport": "ipc", "ip": f"{place}/kernel"}} if os.name == "posix" else {}
-        options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=TraitletsConfig(ipc))
+        quiet = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=40"]}}  # of a parent that was stopped, say
+        config = TraitletsConfig(ipc | quiet)
+        options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=config)
         execution = partial(papermill.execute_notebook, str(source), f"{place}/{name}.ipynb", parameters, **options)
         try:
             with ThreadPoolExecutor(1) as thread:  # in the main thread nbclient would take Ctrl-C for itself, and go on

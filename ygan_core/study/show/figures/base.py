@@ -91,7 +91,8 @@ def maps(wanted: list[tuple[Run, str, np.ndarray]]) -> list[np.ndarray]:
 
 
 def _maps(latents: list[np.ndarray]) -> list[np.ndarray]:
-    return Parallel(n_jobs=min(len(latents), cpu_count()))(delayed(tsne)(z) for z in latents)
+    with threadpool_limits(1):  # in threads: other processes would not hear of a Ctrl-C in silence
+        return Parallel(min(len(latents), cpu_count()), backend="threading")(delayed(tsne)(z) for z in latents)
 
 
 def swap_grid(ax: Axes, run: Run, tops: np.ndarray, lefts: np.ndarray, reconstructions: bool = False) -> None:
