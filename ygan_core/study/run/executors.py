@@ -1,8 +1,9 @@
 """Where jobs run: here one by one, in processes side by side, on a Dask cluster.
 
-Nobody hands out the work. Every worker goes through the same list, group by group and the costliest job of a group first, and
-takes the first one that is neither done nor locked by another; a lock ends with the process that holds it. So a worker that is
-killed loses at most an epoch, which another one takes over, and any number of workers may share a results folder.
+Nobody hands out the work. Every worker goes through the same list: group by group, in a group the first seed of every cell
+before the second, and of these the costliest job first. It takes the first one that is neither done nor locked by another; a
+lock ends with the process that holds it. So a worker that is killed loses at most an epoch, which another one takes over, and
+any number of workers may share a results folder.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def run_jobs(
     for job in todo if retry else []:
         study.forget_failure(job)
     groups = list(dict.fromkeys(job.group for job in study.jobs))  # each is whole before the next begins
-    todo.sort(key=lambda job: (groups.index(job.group), -cost[job.id]))
+    todo.sort(key=lambda job: (groups.index(job.group), job.config.seed, -cost[job.id]))
     total = sum(cost.values())
     share = max(total / workers, max(cost.values()))
     print(f"{len(todo)} of {len(jobs)} jobs to do, about {total / 60:.1f} minutes of one worker, {share / 60:.1f} of {workers}")
