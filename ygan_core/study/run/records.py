@@ -2,10 +2,10 @@
 
     python -m ygan_core.study records --profile laptop
 
-A record holds config, losses and run.json, and of each test image index, label and the headline's score, with the last and with
-the averaged weights. Other scores' AUCs, and what follows from latents and networks, stand as numbers in its run.json. The
-record of a cell that pictures show also has the networks, their convolutions in half precision, and latents of those images
-that the starter pack has too, SHOWN of a class at most. A record is never written again once it is there.
+A record holds config, losses and run.json, and of each image of the test set index, label and the headline's score, with the
+last and with the averaged weights. Other scores' AUCs, and what follows from latents and networks, stand as numbers in its
+run.json. The record of a job that pictures show also has the headline's networks, their convolutions in half precision, and
+all facts of those unseen images that the starter pack has too, SHOWN of a class at most. A record is never written again.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 
 from ygan_core import scores
-from ygan_core.baselines import BASELINES
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data import load
 from ygan_core.study.measure.evaluation import Facts
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.profiles import LEAVES, ONE, PROFILES
 from ygan_core.study.run.checksums import SUMS, seal
-from ygan_core.study.run.store import Run, Study, read
+from ygan_core.study.run.store import PICTURED, Run, Study, read
 
-SHOWN = 250  # images a class whose latents are kept: those that the maps draw
-KEPT = ("index", "label", "anomalous", "in_test", "colour", "right", "calibration", "train_class")  # and clusters, the headline
+SHOWN = 250  # images a class whose latents are kept: as many as the maps draw
+KEPT = ("index", "label", "anomalous", "in_test", "colour", "calibration", "train_class")  # and clusters, the headline's score
 TENS = ("mnist", "fmnist", "cifar10")
+IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # groups whose batch statistics notebook 09 shows, on TENS
 
 
 def write_record(study: Study, run: Run) -> Run:
@@ -38,16 +39,14 @@ def write_record(study: Study, run: Run) -> Run:
         return read(folder, run.job)
     folder.mkdir(parents=True, exist_ok=True)
     about = {**run.about, "numbers": {}, "batch_statistics": {}}
-    shown = is_shown(study, run)
     for weights in run.kinds:
         own = run.at(weights)
-        facts = _small(own.test, own.score)
-        if shown:
-            facts |= _save_networks(own, folder)
-        write_atomically(folder / f"{weights}.npz", lambda p, f=facts: np.savez_compressed(p, **f))
+        _save(folder / f"{weights}.npz", _small(own))
         about["numbers"][weights] = own.metrics
-        if run.config.dataset in TENS and run.config.method not in BASELINES and run.config.score == "s":
-            about["batch_statistics"][weights] = [[*setting, auc] for setting, auc in own.batch_statistics.items()]
+    if run.config.dataset in TENS and run.job.group in IN_BATCHES:
+        about["batch_statistics"][run.weights] = [[*setting, auc] for setting, auc in run.batch_statistics.items()]
+    if is_shown(study, run.job):
+        _save_networks(run, folder)
     for name in ("config.json", "losses.csv"):
         write_atomically(folder / name, lambda p, n=name: p.write_bytes((run.folder / n).read_bytes()))
     write_atomically(folder / "run.json", lambda p: p.write_text(json.dumps(about, indent=1) + "\n"))
@@ -55,33 +54,43 @@ def write_record(study: Study, run: Run) -> Run:
     return read(folder, run.job)
 
 
-def is_shown(study: Study, run: Run) -> bool:
-    """Whether pictures show this cell: the first training of each dataset and configuration of Y-GAN, and of Color-MNIST."""
-    groups = ("color_mnist", "balanced", "paper")
-    first = {}
-    for job in study.select(group=groups):
-        first.setdefault((job.config.dataset, job.config.name, _pictured(job.config.held_out)), job)
-    return run.job in [job for (_, _, pictured), job in first.items() if pictured]
+def is_shown(study: Study, job: Job) -> bool:
+    """Whether pictures show this job: Color-MNIST, and of each dataset the first training of the class that quick holds out."""
+    if job.group == "color_mnist":
+        return True
+    first = PROFILES[study.profile].benchmarks[0]
+    cells = [other for other in study.select(group=first) if other.config.held_out in (*ONE, *LEAVES)]
+    return job in {other.config.dataset: other for other in reversed(cells)}.values()
 
 
-def _pictured(held_out: int) -> bool:
-    return held_out in (-1, 0, 4)  # PlantVillage, Color-MNIST, and the class that quick holds out
-
-
-def _small(facts: Facts, headline: str) -> Facts:
-    clusters = [name for name in facts if name.startswith("clusters_")]
-    return {name: _narrow(facts[name]) for name in (*KEPT, *clusters, headline) if name in facts}
+def _small(run: Run) -> Facts:
+    """The facts of the test set, by index, with one score. Accuracy and purity are over more images, and stand as numbers."""
+    test, n = run.test, len(run.test["index"])
+    rows = np.flatnonzero(test["in_test"])
+    rows = rows[np.argsort(test["index"][rows])]
+    kept = [*KEPT, *(name for name in test if name.startswith("clusters_")), run.score]
+    return {name: _narrow(test[name][rows] if len(test[name]) == n else test[name]) for name in kept if name in test}
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
-    """Whole numbers in as few bytes as they need. Scores stay float64: rounding could make ties of them."""
+    """Numbers in as few bytes as they need: whole ones in the smallest type, scores in float32 where no two become a tie."""
     if values.dtype == np.int64:
         return values.astype(np.min_scalar_type(-max(int(abs(values).max(initial=0)), 1)))
+    if values.dtype == np.float64:
+        narrow = values.astype(np.float32)
+        return narrow if len(np.unique(narrow)) == len(np.unique(values)) else values
     return values
 
 
-def _save_networks(run: Run, folder: Path) -> Facts:
-    """Save the halved networks. The latents that they give to images of the starter pack: pictures then need no full data."""
+def _save(path: Path, facts: Facts) -> None:
+    write_atomically(path, lambda p: np.savez_compressed(p, **facts))
+
+
+def _save_networks(run: Run, folder: Path) -> None:
+    """Save the halved networks, and all facts of images of the starter pack: pictures then need no full data.
+
+    The latents are those of the halved networks.
+    """
     state = load_file(run.folder / f"{run.weights}.safetensors")
     state = {name: t.half() if t.dim() == 4 else t for name, t in state.items()}
     write_atomically(folder / f"{run.weights}.safetensors", lambda p: save_file(state, p))
@@ -90,6 +99,7 @@ def _save_networks(run: Run, folder: Path) -> Facts:
     there = np.flatnonzero(np.isin(run.test["index"], starter.index.numpy()))
     kinds = pd.DataFrame({key: run.test[key][there] for key in ("label", "anomalous")})
     rows = there[kinds.groupby(list(kinds)).cumcount().to_numpy() < SHOWN]
-    here = scores.encode(model, run.images(rows))
-    found = {"latent_rows": rows.astype(np.int32)}
-    return found | {name: getattr(here, name).to(torch.float16).numpy() for name in ("z_s", "z_r")}
+    n, here = len(run.test["index"]), scores.encode(model, run.images(rows))
+    facts = {name: fact[rows] for name, fact in run.test.items() if len(fact) == n}
+    facts |= {name: getattr(here, name).numpy().astype(np.float16) for name in ("z_s", "z_r")}
+    _save(folder / PICTURED, {name: _narrow(fact) for name, fact in facts.items()})

@@ -46,6 +46,7 @@ from ygan_core.study.run.device import resolve_device, resolve_precision
 from ygan_core.train import Trainer
 
 LAST, AVERAGED = "last", "averaged"
+PICTURED = "pictured.npz"  # of a record: what pictures need
 
 
 class Damaged(RuntimeError):
@@ -124,19 +125,18 @@ class Run:
         return cached(self.cache, self._hash("safetensors"), batch_statistics.aucs, *arguments)
 
     def pictured(self) -> Run:
-        """This run as pictures need it, with latents. Of a record: the test images that the starter pack has too.
+        """This run as pictures need it, with latents. Of a record: those unseen images that the starter pack has too.
 
-        Raises MissingWeights of a record that has no networks.
+        Raises MissingWeights of a record that has no networks of these weights.
         """
-        if "latent_rows" not in self.test:
-            if not self.has_weights:
-                self.model()  # says what is missing
+        if not self.has_weights:
+            self.model()  # says what is missing
+        if not (self.folder / PICTURED).exists():
             return self
-        rows, n = self.test["latent_rows"], len(self.test["index"])
         small = replace(self, source="starter")
-        small.__dict__["metrics"] = self.metrics  # those of all images
-        small.__dict__["test"] = {key: fact[rows] if len(fact) == n else fact for key, fact in self.test.items()}
-        small.test.update({name: self.test[name].astype(np.float32) for name in ("z_s", "z_r")})
+        with np.load(self.folder / PICTURED) as arrays:
+            facts = {name: fact.astype(np.float32) if name in ("z_s", "z_r") else fact for name, fact in arrays.items()}
+        small.__dict__.update(metrics=self.metrics, test={**self.test, **facts})  # the numbers are those of all images
         return small
 
     @property
