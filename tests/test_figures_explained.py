@@ -12,8 +12,8 @@ from ygan_core.data.augment import OPERATIONS
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
 from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.folder import MissingWeights, Run
 from ygan_core.study.run.records import write_record
-from ygan_core.study.run.store import MissingWeights, Run
 from ygan_core.study.show.figures import base, color_mnist, datasets, draw, explained, latents
 
 

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from ygan_core.metrics import eer_threshold
 from ygan_core.scores import to_input
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.store import Run
+from ygan_core.study.run.folder import Run
 from ygan_core.study.show.figures import FIGURES, color_mnist, draw, ladder, qualitative, scores
 from ygan_core.study.show.printed import paper_auc
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from ygan_core.study.run.folder import MissingWeights, read
 from ygan_core.study.run.records import _narrow, write_record
-from ygan_core.study.run.store import MissingWeights, Study, read
+from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
 
 

@@ -17,11 +17,12 @@ from ygan_core.data import DataError, sub_classes
 from ygan_core.data.prepare import prepare
 from ygan_core.study import Study
 from ygan_core.study.__main__ import main
-from ygan_core.study.measure.weak_labels import WeakLabels
+from ygan_core.study.measure.weak_labels import WeakLabels, weak_labels
 from ygan_core.study.plan.jobs import Job, settings_read
 from ygan_core.study.plan.profiles import PROFILES, profile_config
 from ygan_core.study.run import shipped, store, training
 from ygan_core.study.run.checksums import SUMS
+from ygan_core.study.run.folder import RUNS_COLUMNS
 from ygan_core.study.run.training import run_all, run_job
 from ygan_core.train import Trainer
 
@@ -147,7 +148,7 @@ def test_stored_networks_give_the_stored_latents_with_both_weights(smoke):
 def test_runs_csv_has_a_row_a_number_and_both_weights(smoke):
     study, runs = smoke
     table = pd.read_csv(study.root / "runs.csv")
-    assert list(table) == store.RUNS_COLUMNS
+    assert list(table) == RUNS_COLUMNS
     for run in runs.values():
         rows = table[(table["job"] == run.job.id) & (table["metric"] == "auc") & (table["epoch_rule"] == "last")]
         assert dict(rows[["weights", "value"]].values) == {w: pytest.approx(run.at(w).metrics["auc"]) for w in run.kinds}
@@ -335,6 +336,23 @@ def test_each_kind_of_images_has_its_own_weak_labels(tmp_path, monkeypatch):
     again = [study.weak_labels(config)["cosine"].labels for config in kinds]
     assert len(asked) == 3 and all(a.equal(b) for a, b in zip(first, again, strict=True))
     assert not asked[0].equal(asked[1])
+
+
+def test_features_are_computed_once_for_all_cells_of_a_dataset(tmp_path, monkeypatch):
+    study, asked = store.Study("smoke", tmp_path), []
+    configs = [replace(study.select(dataset="mnist", labels="weak")[0].config, held_out=held_out) for held_out in (3, 4)]
+
+    def features(images, device):
+        asked.append(len(images))
+        return images.flatten(1)[:, ::8].float(), "a network"
+
+    monkeypatch.setattr(store, "imagenet_features", features)
+    made = [study.weak_labels(config)["cosine"] for config in configs]
+    assert asked == [len(prepare(configs[0])[0].images)] and [m.network for m in made] == ["a network"] * 2
+    for config, found in zip(configs, made, strict=True):
+        data, parts = prepare(config)
+        own = weak_labels(data.images[parts.train], config.split_seed, lambda d=data, p=parts: features(d.images[p.train], "cpu"))
+        assert found.labels.equal(own["cosine"].labels)
 
 
 def test_results_that_cannot_be_written(tmp_path, capsys):

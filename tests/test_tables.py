@@ -10,7 +10,8 @@ import pytest
 from ygan_core import config
 from ygan_core.baselines import BASELINES
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.run.store import RUNS_COLUMNS, Study
+from ygan_core.study.run.folder import RUNS_COLUMNS
+from ygan_core.study.run.store import Study
 from ygan_core.study.show import printed, render, tables
 from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.tables import blocks, schedules

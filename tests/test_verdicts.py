@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import t
 
 from ygan_core.study.plan.profiles import PROFILES
-from ygan_core.study.run.store import RUNS_COLUMNS, Study
+from ygan_core.study.run.folder import RUNS_COLUMNS
+from ygan_core.study.run.store import Study
 from ygan_core.study.show import verdicts
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.figures import FIGURES

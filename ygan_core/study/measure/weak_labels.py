@@ -51,18 +51,20 @@ class WeakLabels:
     side: int = SIDE
 
 
+Features = tuple[Tensor, str]  # float32 (n, F), and the network's name
 FORMS = {"cosine": True, "as_written": False}  # the first is trained with
 
 
-def weak_labels(images: Tensor, seed: int = 0, device: str | torch.device = "cpu") -> dict[str, WeakLabels]:
+def weak_labels(images: Tensor, seed: int = 0, features: Callable[[], Features] | None = None) -> dict[str, WeakLabels]:
     """Cluster assignments in place of the classes of normal images, uint8 (n, C, S, S), by form; the same seed gives the same.
 
-    Raises ConfigError where fewer than 21 images differ (20 clusters need more) or packages are missing.
+    features: what `imagenet_features` returns of them, where it is known already. Raises ConfigError where fewer than 21 images
+    differ (20 clusters need more) or packages are missing.
     """
     if len(images.flatten(1).unique(dim=0)) <= CLUSTERS[-1]:
         raise ConfigError(f"weak labels need at least {CLUSTERS[-1] + 1} different images: take more images per class")
-    features, network = imagenet_features(images, device)
-    found = {form: cluster(features, seed, cosine) for form, cosine in FORMS.items()}
+    z, network = features() if features else imagenet_features(images)
+    found = {form: cluster(z, seed, cosine) for form, cosine in FORMS.items()}
     return {
         form: WeakLabels(labels, int(labels.max()) + 1, silhouette, network) for form, (labels, silhouette) in found.items()
     }
@@ -88,7 +90,7 @@ def purity(labels: Tensor, classes: Tensor) -> float:
 
 
 @torch.inference_mode()
-def imagenet_features(images: Tensor, device: str | torch.device = "cpu", batch_size: int = 16) -> tuple[Tensor, str]:
+def imagenet_features(images: Tensor, device: str | torch.device = "cpu", batch_size: int = 16) -> Features:
     """Pooled penultimate features of an ImageNet network: uint8 (n, C, S, S) -> float32 (n, F) on the CPU, the network's name.
 
     EfficientNet-B4 (the paper's, F = 1792) where torch's hub cache holds torchvision's weights, else EfficientNet-Lite0

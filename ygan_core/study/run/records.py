@@ -24,7 +24,8 @@ from ygan_core.study.measure.evaluation import Facts
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import LEAVES, ONE, PROFILES
 from ygan_core.study.run.checksums import SUMS, seal
-from ygan_core.study.run.store import PICTURED, Run, Study, read
+from ygan_core.study.run.folder import PICTURED, Run, read
+from ygan_core.study.run.store import Study
 
 SHOWN = 250  # images a class whose latents are kept: as many as the maps draw
 KEPT = ("index", "label", "anomalous", "in_test", "colour", "calibration", "train_class")  # and clusters, the headline's score

@@ -14,7 +14,8 @@ from ygan_core.data.datasets import REPOSITORY
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
 from ygan_core.study.plan import search
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 
 LOG = REPOSITORY / "results" / "search.csv"
 SWAPS = 0.8  # of the hybrids show the digit of one image, and the ground of the other

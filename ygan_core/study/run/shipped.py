@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ygan_core.data.datasets import REPOSITORY, DataError
 from ygan_core.study.run.checksums import SUMS
-from ygan_core.study.run.store import Damaged, Run, read
+from ygan_core.study.run.folder import Damaged, Run, read
 
 WEIGHTS = REPOSITORY / "results" / "weights"
 

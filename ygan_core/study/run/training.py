@@ -23,8 +23,9 @@ from ygan_core.study.measure.weak_labels import FORMS, WeakLabels
 from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.checksums import SUMS, is_unchanged, seal
+from ygan_core.study.run.folder import AVERAGED, LAST, Run, read
 from ygan_core.study.run.provenance import provenance
-from ygan_core.study.run.store import AVERAGED, LAST, Run, Study, read
+from ygan_core.study.run.store import Study
 from ygan_core.threads import one_thread
 from ygan_core.train import Callback, Trainer, train
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ygan_core.baselines import BASELINES
 from ygan_core.data import DATASETS
-from ygan_core.study.run.store import RUNS_COLUMNS, Run, tidy
+from ygan_core.study.run.folder import RUNS_COLUMNS, Run, tidy
 
 TITLES = {"color_mnist": "Color-MNIST", **{name: dataset.title for name, dataset in DATASETS.items()}}
 REAL = tuple(DATASETS)  # the paper's four benchmarks

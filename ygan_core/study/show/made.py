@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ygan_core.checkpoints import write_atomically
 from ygan_core.study.fresh import code_of
+from ygan_core.study.run.folder import Run
 from ygan_core.study.run.provenance import provenance
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.store import Study
 
 
 def made(study: Study, path: Path, runs: list[Run], make: Callable) -> None:

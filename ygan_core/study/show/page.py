@@ -16,8 +16,9 @@ from PIL import Image
 
 from ygan_core.checkpoints import write_atomically
 from ygan_core.study.plan.profiles import PROFILES
+from ygan_core.study.run.folder import Run
 from ygan_core.study.run.provenance import provenance
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.store import Study
 from ygan_core.study.show import render, tables
 from ygan_core.study.show.cells import TITLES
 from ygan_core.study.show.figures import FIGURES

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run import store, training
-from ygan_core.study.run.store import Run
+from ygan_core.study.run.folder import Run
 from ygan_core.study.show import figures, render, tables, verdicts
 
 

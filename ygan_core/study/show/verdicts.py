@@ -16,7 +16,8 @@ import pandas as pd
 from ygan_core.study.measure.evaluation import OWN
 from ygan_core.study.measure.numbers import SCORES
 from ygan_core.study.plan.profiles import PROFILES
-from ygan_core.study.run.store import AVERAGED, LAST, Run, Study
+from ygan_core.study.run.folder import AVERAGED, LAST, Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, class_names, paper_auc, printed

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ygan_core.checkpoints import write_atomically
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures import color_mnist, datasets, explained, ladder, latents, public_code, qualitative, scores
 from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.show.made import made

@@ -21,7 +21,7 @@ from ygan_core.data import COLOURS
 from ygan_core.scores import decode, swap
 from ygan_core.study.fresh import cached
 from ygan_core.study.plan.variants import configuration
-from ygan_core.study.run.store import MissingWeights, Run
+from ygan_core.study.run.folder import MissingWeights, Run
 
 STYLE = Path(__file__).parents[1] / "style.mplstyle"
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere

@@ -11,7 +11,8 @@ from ygan_core.config import TERMS
 from ygan_core.data import COLOURS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import (
     CLASS_COLOURS,
     GROUND_COLOURS,

@@ -15,7 +15,8 @@ from ygan_core.data import DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
 from ygan_core.scores import to_image
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import ANOMALOUS, SPECIES_COLOURS, centres, outline, pictured, show_grid, title
 from ygan_core.study.show.figures.scores import first_of_each
 from ygan_core.study.show.view import View

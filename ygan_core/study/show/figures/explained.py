@@ -15,7 +15,8 @@ from ygan_core.losses import L_con
 from ygan_core.model import YGAN
 from ygan_core.scores import decode, to_image
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import (
     ANOMALOUS,
     CLASS_COLOURS,

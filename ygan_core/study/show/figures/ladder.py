@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from ygan_core.config import CONFIGURATIONS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
-from ygan_core.study.run.store import AVERAGED, LAST, Run, Study
+from ygan_core.study.run.folder import AVERAGED, LAST, Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import method_title
 from ygan_core.study.show.figures.base import METHOD_COLOURS, first_draws
 from ygan_core.study.show.figures.scores import heading

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from ygan_core.data import DATASETS, species
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import CLASS_COLOURS, SPECIES_COLOURS, maps, pictured, scatter, swap_grid, title
 from ygan_core.study.show.figures.scores import first_of_each, heading
 from ygan_core.study.show.view import View

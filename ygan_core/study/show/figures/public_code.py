@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from ygan_core.study.measure.batch_statistics import APART, RUNNING, SETTINGS, SHUFFLED, SIZES, STATISTICS, batches, doubt
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
-from ygan_core.study.run.store import LAST, Run, Study
+from ygan_core.study.run.folder import LAST, Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import method_title
 from ygan_core.study.show.figures.base import METHOD_COLOURS, outline, pictured, score_histogram, show_grid, title
 from ygan_core.study.show.figures.scores import first_of_each, heading, ygan_jobs

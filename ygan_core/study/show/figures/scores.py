@@ -13,7 +13,8 @@ from ygan_core import config
 from ygan_core.data import DATASETS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import ABLATIONS
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import CLASS_COLOURS, score_histogram, title
 from ygan_core.study.show.view import View
 

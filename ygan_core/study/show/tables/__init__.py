@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from ygan_core.checkpoints import write_atomically
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show import render
 from ygan_core.study.show.cells import rows_of
 from ygan_core.study.show.made import made

@@ -6,7 +6,8 @@ import pandas as pd
 
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import ABLATIONS
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
 from ygan_core.study.show.printed import CLUSTERS, PURITY, printed
 from ygan_core.study.show.render import OURS

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ygan_core import config
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.store import AVERAGED, LAST, Study
+from ygan_core.study.run.folder import AVERAGED, LAST
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.printed import IMAGE_SIZE, class_names
 from ygan_core.study.show.render import DIFFERENCE, OURS, PAPER

@@ -19,7 +19,8 @@ from ygan_core.study.measure.batch_statistics import APART, AUTHORS, RUNNING, SE
 from ygan_core.study.plan.deviations import BUG, CHOICE, DEVIATIONS, OPEN
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
-from ygan_core.study.run.store import LAST, Run, Study
+from ygan_core.study.run.folder import LAST, Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES, method_title
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.spread import CELL, DRAW, Difference, difference, level, pooled, said, shown, told
