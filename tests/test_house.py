@@ -11,8 +11,20 @@ import ygan_core
 ROOT = Path(ygan_core.__file__).parent
 # The rooms, from the first to the last. A module imports from its own room and from rooms above it.
 ROOMS = (
-    *("threads", "config", "model", "losses", "scores", "metrics", "checkpoints", "data", "imagenet", "cuda_graph", "train"),
-    *("baselines", "detector", "study.fresh", "study.plan", "study.measure", "study.run", "study.show"),
+    *("threads", "config", "checkpoints", "checksums", "model", "losses", "scores", "metrics", "data"),
+    *(
+        "imagenet",
+        "weak_labels",
+        "cuda_graph",
+        "train",
+        "baselines",
+        "detector",
+        "study.fresh",
+        "study.plan",
+        "study.measure",
+        "study.run",
+        "study.show",
+    ),
     *("study.tour", "study.benchmark", "study.command_line", "study.__main__"),
 )
 MODULES = {

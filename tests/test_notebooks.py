@@ -5,9 +5,9 @@ import ast
 import nbformat
 import pytest
 
+from ygan_core.checksums import SUMS
 from ygan_core.study import Study, fresh
 from ygan_core.study.__main__ import main
-from ygan_core.study.run.checksums import SUMS
 from ygan_core.study.show import commands
 from ygan_core.study.show import notebooks as nb
 from ygan_core.study.show.figures import FIGURES

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ygan_core.baselines import BASELINES
+from ygan_core.checksums import SUMS
 from ygan_core.config import CONFIGURATIONS, Config, ConfigError, with_overrides
 from ygan_core.data import DataError, sub_classes
 from ygan_core.data.prepare import prepare
@@ -21,7 +22,6 @@ from ygan_core.study.measure.weak_labels import WeakLabels, weak_labels
 from ygan_core.study.plan.jobs import Job, settings_read
 from ygan_core.study.plan.profiles import PROFILES, profile_config
 from ygan_core.study.run import shipped, store, training
-from ygan_core.study.run.checksums import SUMS
 from ygan_core.study.run.folder import RUNS_COLUMNS
 from ygan_core.study.run.training import run_all, run_job
 from ygan_core.train import Trainer
@@ -351,8 +351,9 @@ def test_features_are_computed_once_for_all_cells_of_a_dataset(tmp_path, monkeyp
     assert asked == [len(prepare(configs[0])[0].images)] and [m.network for m in made] == ["a network"] * 2
     for config, found in zip(configs, made, strict=True):
         data, parts = prepare(config)
-        own = weak_labels(data.images[parts.train], config.split_seed, lambda d=data, p=parts: features(d.images[p.train], "cpu"))
-        assert found.labels.equal(own["cosine"].labels)
+        own = data.images[parts.train]
+        again = weak_labels(own, config.split_seed, lambda own=own: features(own, "cpu"))
+        assert found.labels.equal(again["cosine"].labels)
 
 
 def test_results_that_cannot_be_written(tmp_path, capsys):
