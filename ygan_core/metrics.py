@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
@@ -57,6 +58,16 @@ def percentile_threshold(scores, q: float = 0.95) -> float:
     most 1 - q of them are above it, however many tie. Section 4.2 speaks of the EER on training samples, where no anomaly is.
     """
     return float(np.quantile(np.asarray(scores), q, method="inverted_cdf"))
+
+
+def neighbours_agree(z, y, most: int = 5_000) -> float:
+    """Of how many latents the nearest other one, by the angle, has the same class: z (n, d), y (n,) -> a share in [0, 1].
+
+    Not in the paper: it puts a number on what a t-SNE map shows. Of the first `most` latents.
+    """
+    z, y = Normalizer().fit_transform(np.asarray(z[:most], dtype=float)), np.asarray(y[:most])
+    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(z).kneighbors(return_distance=False)[:, 0]
+    return float((y[nearest] == y).mean())
 
 
 def linear_probe(z, y, z_test, y_test, seed: int = 0, unit: bool = False) -> float:

@@ -6,10 +6,18 @@ x ──► E_s ──► z_s ──┬──────► C ──► class
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from ygan_core.checksums import is_unchanged
+from ygan_core.config import Config
+
+RECORDS = Path(__file__).resolve().parents[1] / "results" / "laptop" / "records"  # of the reference edition
 
 
 def _hidden(convolution: nn.Module, activation: nn.Module) -> list[nn.Module]:
@@ -111,6 +119,25 @@ class YGAN(nn.Module):
         if latents != "semantic":
             self.Ds = Discriminator(channels, image_size, width)
         self.apply(_dcgan_init)
+
+    @classmethod
+    def from_pretrained(cls, name: str) -> YGAN:
+        """Networks that come with the repository, such as cifar10-4-balanced: on the CPU, float32, in eval mode.
+
+        name: dataset, class held out, configuration. They are trained by the reference edition (results/laptop); their
+        convolutions were kept in half precision. Raises ValueError for a name that is not there, or a file that was changed.
+        """
+        files = {file.parent.name.rpartition("-s0-")[0]: file for file in RECORDS.glob("*-s0-*/*.safetensors")}
+        if name not in files:
+            raise ValueError(f"no networks {name!r} in {RECORDS}: there are {', '.join(sorted(files)) or 'none'}")
+        if not is_unchanged(files[name].parent, files[name].name, "config.json"):
+            raise ValueError(f"{files[name]} was changed: restore it with git checkout -- {RECORDS}")
+        c = Config(**json.loads(files[name].with_name("config.json").read_text()))
+        state = {key: t.float() if t.is_floating_point() else t for key, t in load_file(files[name]).items()}
+        channels, classes = state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"])
+        model = cls(channels, c.image_size, c.width, c.d, c.hidden, classes, c.latents)
+        model.load_state_dict(state)
+        return model.eval()
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """What Eq. 10 trains: the auto-encoder and C."""

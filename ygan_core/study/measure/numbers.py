@@ -17,7 +17,8 @@ SCORES = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "max-logit", "energy
 def numbers(facts: Facts, headline: str, classes: tuple[str, ...]) -> dict[str, float]:
     """Every number that a table prints of a network. facts: as `evaluate` returns them; headline: the score of `auc`.
 
-    auc, auc_<score>; `rates`; normal_accuracy, of C on all held-back normal images; of weak labels clusters, purity and the
+    auc, auc_<score>; `rates`; normal_accuracy, of C on all held-back normal images; neighbours_<latent>, the share of the test
+    set's normal images whose nearest one has their class; of weak labels clusters, purity and the
     same as the section is written (clusters_as_written, purity_as_written), and classes, the number of true ones.
     """
     found = {f"auc_{name}": _auc(facts, name) for name in SCORES if name in facts and name != OWN}
@@ -25,6 +26,10 @@ def numbers(facts: Facts, headline: str, classes: tuple[str, ...]) -> dict[str, 
     found |= rates(facts, headline, classes)
     if "right" in facts:
         found["normal_accuracy"] = float(facts["right"][~facts["anomalous"]].mean())
+    normal = facts["in_test"] & ~facts["anomalous"]
+    for latent in ("z_s", "z_r"):
+        if latent in facts and facts[latent].shape[1]:
+            found[f"neighbours_{latent}"] = metrics.neighbours_agree(facts[latent][normal], facts["label"][normal])
     if "train_class" in facts:
         truth = torch.from_numpy(facts["train_class"]).long()
         found["classes"] = len(truth.unique())

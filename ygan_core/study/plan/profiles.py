@@ -35,6 +35,7 @@ class Profile:
     ladder: Classes = field(default_factory=dict)  # trainings of several lengths
     ladder_epochs: tuple[int, ...] = (3, 10, 30, 100)
     leaf_size: int = 64  # PlantVillage's pixels
+    recorded: bool = False  # its records come with the repository: what is missing is trained by `run` alone
 
 
 def _epochs(color_mnist: int, mnist: int, fmnist: int, cifar10: int, plantvillage: int) -> dict[str, int]:
@@ -116,6 +117,7 @@ PROFILES = {
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
         ladder={"mnist": ONE, "cifar10": ONE},
+        recorded=True,
     ),
     "paper": Profile(
         purpose="the paper's setting, a GPU",

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ygan_core.baselines import BASELINES
+from ygan_core.checksums import sealed, sha256, sums_of
 from ygan_core.config import Config, ConfigError
 from ygan_core.data.background import background_only
 from ygan_core.data.color import colourise
@@ -34,7 +35,6 @@ from ygan_core.study.measure.numbers import numbers
 from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
-from ygan_core.study.run.checksums import sealed, sha256, sums_of
 from ygan_core.train import Trainer
 
 LAST, AVERAGED = "last", "averaged"

@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save_file
 
 from ygan_core import scores
 from ygan_core.checkpoints import write_atomically
+from ygan_core.checksums import SUMS, seal
 from ygan_core.data import load
 from ygan_core.study.measure.evaluation import Facts
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import LEAVES, ONE, PROFILES
-from ygan_core.study.run.checksums import SUMS, seal
 from ygan_core.study.run.folder import PICTURED, Run, read
 from ygan_core.study.run.store import Study
 

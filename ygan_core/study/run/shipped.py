@@ -7,8 +7,8 @@ numbers in run.json are of all test images.
 
 from __future__ import annotations
 
+from ygan_core.checksums import SUMS
 from ygan_core.data.datasets import REPOSITORY, DataError
-from ygan_core.study.run.checksums import SUMS
 from ygan_core.study.run.folder import Damaged, Run, read
 
 WEIGHTS = REPOSITORY / "results" / "weights"

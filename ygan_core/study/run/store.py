@@ -14,13 +14,14 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ygan_core.checkpoints import checkpoints, write_atomically
+from ygan_core.checksums import SUMS
 from ygan_core.config import Config, ConfigError
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
 from ygan_core.study.measure.weak_labels import WeakLabels, imagenet_features, weak_labels
 from ygan_core.study.plan.jobs import Job, study_jobs
-from ygan_core.study.run.checksums import SUMS
+from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.device import resolve_device, resolve_precision
 from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, read, tidy
 
@@ -53,6 +54,11 @@ class Study:
         self.asked = {"device": self.device, "precision": self.precision}
         self.device = resolve_device(self.device, self.profile)
         self.precision = resolve_precision(self.precision, self.device)
+
+    @property
+    def trains(self) -> bool:
+        """Whether a notebook, a figure or a table trains what it misses. That of a profile with records would take days."""
+        return bool(self.settings) or not getattr(PROFILES.get(self.profile), "recorded", False)
 
     @property
     def overrides(self) -> dict:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ygan_core.baselines import BASELINES
 from ygan_core.checkpoints import checkpoints, write_atomically
+from ygan_core.checksums import SUMS, is_unchanged, seal
 from ygan_core.config import Config, ConfigError, as_dict
 from ygan_core.data import DataError, Dataset, Split, sub_classes
 from ygan_core.data.prepare import prepare
@@ -22,7 +23,6 @@ from ygan_core.study.measure.evaluation import Facts, each_epoch, evaluate, eval
 from ygan_core.study.measure.weak_labels import FORMS, WeakLabels
 from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.checksums import SUMS, is_unchanged, seal
 from ygan_core.study.run.folder import AVERAGED, LAST, Run, read
 from ygan_core.study.run.provenance import provenance
 from ygan_core.study.run.store import Study

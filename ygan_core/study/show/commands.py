@@ -16,7 +16,7 @@ from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.made import is_made
 from ygan_core.study.show.notebooks import execute, is_done, needs, notebooks, output
 from ygan_core.study.show.page import write_page
-from ygan_core.study.show.study import Study
+from ygan_core.study.show.study import NotTrained, Study
 from ygan_core.study.show.tables import TABLES
 
 KINDS = {"figure": (FIGURES, "png"), "table": (TABLES, "csv")}
@@ -67,14 +67,20 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
     chosen = [known[name] for name in dict.fromkeys(options.only)]
     chosen = chosen or [part for part in known.values() if part.kind == "notebook"]
     todo = [part for part in chosen if options.only or options.force or not part.is_done(study)]
-    needed = {job.id: job for part in todo for job in part.jobs}
+    needed = {job.id: job for part in todo for job in part.jobs} if study.trains else {}
     missing = [job_id for job_id, job in needed.items() if not study.find(job)]
     broken = run_jobs(study, list(needed.values()), options.workers, retry=options.retry)
+    waiting = []
     done, failed = [job_id for job_id in missing if job_id not in broken], [*broken.values()]
     skipped = [part.name for part in chosen if part not in todo] + [job_id for job_id in needed if job_id not in missing]
     for number, part in enumerate(todo, 1):
         print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
-        if error := _attempt(lambda part=part: part.make(study)):
+        try:
+            error = _attempt(lambda part=part: part.make(study))
+        except NotTrained as missing_training:
+            waiting.append(f"{part.name}: {missing_training}")
+            continue
+        if error:
             failed.append(f"{part.name}: {error}")
         else:
             done.append(f"{part.name}: {part.where}")
@@ -84,7 +90,7 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
         done.append(f"page: {study.folder / 'index.html'}")
 
     print(f"\nprofile {study.profile}, {(time.perf_counter() - start) / 60:.1f} minutes, results in {study.folder}")
-    for title, lines in (("done", done), ("skipped, there already", skipped), ("failed", failed)):
+    for title, lines in (("done", done), ("skipped, there already", skipped), ("not made yet", waiting), ("failed", failed)):
         if lines:
             print(f"{title}: {len(lines)}")
             print("\n".join(f"  {line}" for line in lines))
@@ -116,9 +122,11 @@ def draw_all(study: Study, options: argparse.Namespace) -> int:
 
 
 def _attempt(make: Callable[[], object]) -> str:
-    """Run `make`: "" where it went well, else what went wrong in one line."""
+    """Run `make`: "" where it went well, else what went wrong in one line. Raises NotTrained."""
     try:
         make()
+    except NotTrained:
+        raise
     except Exception as error:
         line = (str(error).splitlines() or [""])[0]
         print(f"  failed: {type(error).__name__}: {line}", file=sys.stderr, flush=True)

@@ -17,13 +17,15 @@ import papermill
 from traitlets.config import Config as TraitletsConfig
 
 from ygan_core.checkpoints import write_atomically
+from ygan_core.checksums import SUMS, sha256
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.study.fresh import ROOT, code_of_files, files_used
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.checksums import SUMS, sha256
 from ygan_core.study.run.shipped import WEIGHTS
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.notebook_page import html_of
+from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verdicts import VERDICTS
 from ygan_core.study.show.view import View
@@ -74,7 +76,7 @@ def is_done(study: Study, name: str) -> bool:
 
 
 def execute(study: Study, name: str) -> Path:
-    """Run a notebook from the top with the study's parameters. Raises NotebookError.
+    """Run a notebook from the top with the study's parameters. Raises NotebookError, and NotTrained.
 
     papermill fails silently where a parameter is unknown (it is ignored) or given as text (`-p fast true` is the word 'true'):
     so they go through its Python API, each held against the notebook's parameters cell before.
@@ -99,17 +101,25 @@ def execute(study: Study, name: str) -> Path:
         except papermill.PapermillExecutionError as error:
             executed = nbformat.read(f"{place}/{name}.ipynb", as_version=4)
             write_atomically(failed, partial(nbformat.write, executed))
+            if error.ename == NotTrained.__name__:
+                failed.unlink()
+                raise NotTrained(error.evalue) from None
             reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
             raise NotebookError(f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {failed})") from None
     made = [p for folder in ("figures", "tables") for p in (study.folder / folder).glob("[!.]*") if p.stat().st_mtime > started]
     files = {str(path.relative_to(study.folder)): sha256(path) for path in sorted(made)}
     executed.metadata["ygan"] = {"fingerprint": stamp, "files": files}
+    for key in ("input_path", "output_path"):  # folders of this machine
+        executed.metadata["papermill"].pop(key, None)
+    page = html_of(executed, name, study.profile)
+    write_atomically(target.with_suffix(".html"), partial(Path.write_text, data=page, encoding="utf-8"))
     write_atomically(target, partial(nbformat.write, executed))
     return target
 
 
 def _parameters(study: Study) -> dict:
-    return {"profile": study.profile, **study.overrides}
+    given = {"profile": study.profile, **study.overrides}
+    return given | {"results": None} if study.root.parent == REPOSITORY / "results" else given  # in any clone the same
 
 
 def _cells(name: str) -> list[dict]:

@@ -26,7 +26,8 @@ from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verdicts import VERDICTS, verdict
 from ygan_core.study.show.view import View
 
-SECTIONS = {  # in the order of the paper
+SECTIONS = {  # the answer, then all in the order of the paper
+    "Do the paper's claims hold?": ("findings",),
     "The method": ("fig1", "fig2", "fig3"),
     "The data": ("fig4", "fig5", "plantvillage_augmentation", "color_mnist_samples"),
     "Two latents": ("fig6a", "fig6b", "color_mnist_probes", "color_mnist_losses", "color_mnist_scores", "fig7"),
@@ -141,7 +142,7 @@ def markdown(text: str) -> str:
     return re.sub("\N{OBJECT REPLACEMENT CHARACTER}", lambda _: formulas.pop(0), page)
 
 
-MARKDOWN = mistune.create_markdown(escape=True)
+MARKDOWN = mistune.create_markdown(escape=True, plugins=["table"])
 SYMBOLS = {r"\max": "max", r"\oplus": "⊕", r"\bar": "", r"\hat": "", r"\,": " ", r"\ln": "ln", r"\lambda": "λ", r"\times": "×"}
 
 

@@ -18,6 +18,10 @@ from ygan_core.study.run.folder import Run
 from ygan_core.study.show import figures, render, tables, verdicts
 
 
+class NotTrained(RuntimeError):
+    """A training that is not done, in a study that trains nothing by itself; the message names the command that trains it."""
+
+
 class Study(store.Study):
     """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
 
@@ -34,12 +38,15 @@ class Study(store.Study):
         super().__post_init__()
 
     def run(self, job: Job) -> Run:
-        """The run of a job, trained where it is missing. Raises JobFailed."""
+        """The run of a job, trained where it is missing and the study trains. Raises JobFailed, NotTrained."""
+        if not (self.trains or self.find(job)):
+            command = f"python -m ygan_core.study run --profile {self.profile} {job.id}"
+            raise NotTrained(f"{job.id} is not trained yet: `{command}` trains it")
         return training.run_job(self, job)
 
     def runs(self, jobs: Iterable[Job]) -> list[Run]:
-        """The runs of jobs, trained where they are missing. One that fails is named and left out."""
-        return training.run_all(self, jobs)
+        """The runs of jobs, trained where they are missing and the study trains. One that fails is named and left out."""
+        return training.run_all(self, jobs) if self.trains else self.found(jobs)
 
     def figure(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
         """Draw a figure of `runs` (the study's where none are given), save it, and return it."""
@@ -52,15 +59,19 @@ class Study(store.Study):
         return tables.tabulate(self, name, self.runs(view.jobs(self)) if runs is None else runs, suffix)
 
     def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
-        """Display a figure or a table, and what it says about the paper. Trains what is missing; always draws anew."""
-        if name in figures.FIGURES:
+        """Display a figure or a table, and what it says about the paper. Always draws anew; trains what is missing."""
+        views = {**figures.FIGURES, **tables.TABLES}
+        if name not in views:
+            raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
+        jobs = views[name].jobs(self)
+        runs = self.runs(jobs) if runs is None else runs
+        if runs and name in figures.FIGURES:
             display(self.figure(name, runs, suffix))
-        elif name in tables.TABLES:
+        elif runs:
             display(HTML(render.html(self.table(name, runs, suffix))))
-        else:
-            known = ", ".join([*figures.FIGURES, *tables.TABLES])
-            raise KeyError(f"no figure or table {name!r}: choose from {known}")
-        if name in verdicts.VERDICTS:
+        if not self.trains and len(runs) < len(jobs):
+            display(Markdown(f"*{len(runs)} of its {len(jobs)} trainings are done.*"))
+        if runs and name in verdicts.VERDICTS:
             display(Markdown(verdicts.verdict(self, name, runs)))
 
 

@@ -24,12 +24,10 @@ from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, cl
 from ygan_core.study.show.spread import HIGHER, LOWER, ONE_DRAW, UNTOLD, Difference, difference, level, said, shown, told
 from ygan_core.study.show.tables import TABLES, public_code
 from ygan_core.study.show.tables.blocks import is_chosen, is_whole
+from ygan_core.study.show.tables.findings import LEAK, MOST, SEVEN
 from ygan_core.study.show.tables.schedules import extent as schedule
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
-LEAK = 2  # a latent leaks what a linear classifier reads off it at more than so many times chance
-MOST = 0.9  # a claim about images holds where it holds for such a share of them
-SEVEN = SCORES[:7]  # of the paper: Eq. 12 to 18
 POST_HOC = tuple(name for name in SCORES[7:] if name != OWN)
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
 IN_FIG8 = ("cifar10", "plantvillage")

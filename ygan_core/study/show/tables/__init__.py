@@ -16,10 +16,11 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show import render
 from ygan_core.study.show.cells import rows_of
 from ygan_core.study.show.made import made
-from ygan_core.study.show.tables import ablations, benchmarks, claims, color_mnist, public_code, scores
+from ygan_core.study.show.tables import ablations, benchmarks, claims, color_mnist, findings, public_code, scores
 from ygan_core.study.show.view import View
 
 TABLES: dict[str, View] = {
+    **findings.TABLES,
     **color_mnist.TABLES,
     **benchmarks.TABLES,
     **ablations.TABLES,
