@@ -3,12 +3,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
+from ygan_core import model
+from ygan_core.study.__main__ import main
 from ygan_core.study.run.folder import MissingWeights, read
 from ygan_core.study.run.records import _narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
+from ygan_core.study.show import tables
+from ygan_core.study.show.study import NotTrained
+from ygan_core.study.show.study import Study as ShownStudy
+from ygan_core.study.show.verify import _judged, verify
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +92,54 @@ def test_a_record_is_never_written_again(recorded):
     write_record(study, record)
     assert {path.name: path.stat().st_mtime_ns for path in record.folder.iterdir()} == before
     assert read(record.folder, record.job) == record
+
+
+def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
+    study, _, record = recorded
+    line = ["all", "--profile", "smoke", "--results", str(study.root.parent), "--verify", "cheapest", "--workers", "1"]
+    assert main(line) == 0
+    said = capsys.readouterr().out
+    assert record.job.id in said and "same bytes" in said
+    assert study.find(record.job).folder == record.folder  # what was trained anew lies elsewhere
+    row = verify(study, "3").loc[record.job.id]
+    assert row["difference"] == 0 and row["same versions and processor"] and row["verdict"] == "same bytes"
+
+
+def test_what_differs_is_held_against_the_spread_over_seeds():
+    row = {"difference": 0.05, "std over seeds": 0.02}
+    assert _judged(row) == "near" and _judged(row | {"difference": -0.1}) == "far"
+    assert _judged(row | {"std over seeds": float("nan")}) == "differs"
+
+
+def test_verify_without_records_says_so(tmp_path, capsys):
+    assert main(["all", "--profile", "smoke", "--results", str(tmp_path), "--verify", "2"]) == 2
+    assert "no records in" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["all", "--verify", "0"])
+
+
+def test_networks_by_their_name(recorded, monkeypatch):
+    _, _, record = recorded
+    monkeypatch.setattr(model, "RECORDS", record.folder.parent)
+    shown, x = model.YGAN.from_pretrained("mnist-4-balanced"), torch.zeros(1, 1, 32, 32)
+    assert shown.C(shown.encode(x)[0]).equal(record.model().C(record.model().encode(x)[0])) and not shown.training
+    with pytest.raises(ValueError, match="there are mnist-4-balanced"):
+        model.YGAN.from_pretrained("mnist-5-balanced")
+    changed = record.folder / "averaged.safetensors"
+    whole = changed.read_bytes()
+    changed.write_bytes(whole[:-1] + b"\0")
+    with pytest.raises(ValueError, match="was changed: restore it with git checkout"):
+        model.YGAN.from_pretrained("mnist-4-balanced")
+    changed.write_bytes(whole)
+
+
+def test_a_study_with_records_trains_nothing_by_itself(tmp_path, monkeypatch):
+    study = ShownStudy("laptop", tmp_path)
+    job = study.select(group="balanced")[0]
+    assert study.runs([job]) == [] and not study.trains and ShownStudy("laptop", tmp_path, settings={"epochs": 1}).trains
+    with pytest.raises(NotTrained, match=f"run --profile laptop {job.id}"):
+        study.run(job)
+    said = []
+    monkeypatch.setattr("ygan_core.study.show.study.display", lambda what: said.append(what.data))
+    study.show("table1")
+    assert said == [f"*0 of its {len(tables.TABLES['table1'].jobs(study))} trainings are done.*"]

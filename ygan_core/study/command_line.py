@@ -98,8 +98,12 @@ def _say(what: str) -> None:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1024")
     return int(text)
+
+
+def _number_or_cheapest(text: str) -> str:
+    return text if text == "cheapest" else str(_count(text))
 
 
 def _seconds(text: str) -> float:
@@ -151,6 +155,9 @@ def parser() -> argparse.ArgumentParser:
     a.add_argument("--only", nargs="+", metavar="NAME", default=[], help="only these notebooks, tables, figures (see --list)")
     a.add_argument("--list", action="store_true", help="say what there is and whether it is done, and do nothing")
     a.add_argument("--force", action="store_true", help="execute notebooks that are up to date too; networks are kept")
+    again = "train N records anew, drawn at random, or the cheapest one, and say how near they come"
+    a.add_argument("--verify", type=_number_or_cheapest, metavar="N|cheapest", default="", help=again)
+    a.add_argument("--seed", type=int, default=0, help="of what --verify draws; default 0")
     verb("list", "every training of the study, its state and what it will take here", any_one, here)
     d = verb("draw", "make tables, figures and the page anew from what is trained, and train nothing", one, here)
     d.add_argument("names", nargs="*", metavar="NAME", help="only these figures and tables")

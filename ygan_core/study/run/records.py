@@ -42,7 +42,7 @@ def write_record(study: Study, run: Run) -> Run:
     about = {**run.about, "numbers": {}, "batch_statistics": {}}
     for weights in run.kinds:
         own = run.at(weights)
-        _save(folder / f"{weights}.npz", _small(own))
+        _save(folder / f"{weights}.npz", small_facts(own))
         about["numbers"][weights] = own.metrics
     if run.config.dataset in TENS and run.job.group in IN_BATCHES:
         about["batch_statistics"][run.weights] = [[*setting, auc] for setting, auc in run.batch_statistics.items()]
@@ -64,7 +64,7 @@ def is_shown(study: Study, job: Job) -> bool:
     return job in {other.config.dataset: other for other in reversed(cells)}.values()
 
 
-def _small(run: Run) -> Facts:
+def small_facts(run: Run) -> Facts:
     """The facts of the test set, by index, with one score. Accuracy and purity are over more images, and stand as numbers."""
     test, n = run.test, len(run.test["index"])
     rows = np.flatnonzero(test["in_test"])

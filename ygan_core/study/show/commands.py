@@ -18,6 +18,7 @@ from ygan_core.study.show.notebooks import execute, is_done, needs, notebooks, o
 from ygan_core.study.show.page import write_page
 from ygan_core.study.show.study import NotTrained, Study
 from ygan_core.study.show.tables import TABLES
+from ygan_core.study.show.verify import verify
 
 KINDS = {"figure": (FIGURES, "png"), "table": (TABLES, "csv")}
 
@@ -64,6 +65,8 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
         raise ConfigError(f"--only: no {', '.join(unknown)}: choose from {', '.join(known)}")
     if options.list:
         return _list(study, known)
+    if options.verify:
+        return _verify(study, options)
     chosen = [known[name] for name in dict.fromkeys(options.only)]
     chosen = chosen or [part for part in known.values() if part.kind == "notebook"]
     todo = [part for part in chosen if options.only or options.force or not part.is_done(study)]
@@ -95,6 +98,12 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
             print(f"{title}: {len(lines)}")
             print("\n".join(f"  {line}" for line in lines))
     return 1 if failed else 0
+
+
+def _verify(study: Study, options: argparse.Namespace) -> int:
+    table = verify(study, options.verify, options.seed, options.workers)
+    print(table.round(4).to_string())
+    return 1 if set(table["verdict"]) - {"same bytes", "near", "differs"} else 0
 
 
 def draw_all(study: Study, options: argparse.Namespace) -> int:

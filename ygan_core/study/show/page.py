@@ -82,6 +82,7 @@ def write_page(study: Study) -> Path:
         purpose=PROFILES[study.profile].purpose,
         settings=study.settings,
         sections=sections,
+        notebooks=sorted(path.stem for path in (study.folder / "notebooks").glob("[0-9]*.html")),
         titles=TITLES,
         done=len(done),
         jobs=len(study.jobs),

@@ -1,0 +1,78 @@
+"""Records trained anew on this machine: how near do they come?
+
+Where versions and processor are the record's, the scores are the same, byte for byte. Elsewhere the last bits of a training's
+sums differ, and grow: then two trainings of one job lie about as far apart as two seeds do.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pandas as pd
+
+from ygan_core.config import ConfigError
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.provenance import provenance
+from ygan_core.study.run.records import small_facts
+from ygan_core.study.run.store import Study
+from ygan_core.study.show.cells import cells, rows_of
+from ygan_core.study.show.spread import METHOD, pooled
+
+CHEAPEST = "cheapest"
+FAR = 3  # a difference of more than so many standard deviations between two seeds is no matter of chance
+
+
+def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) -> pd.DataFrame:
+    """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
+
+    which: how many, drawn at random by `seed`, or `cheapest`: the one that took the fewest seconds. recorded, anew: the AUC;
+    std over seeds: of the same method on the same dataset, where several draws were recorded; verdict: `same bytes`, `near`,
+    `far` (more than FAR standard deviations of a difference), `differs` where no spread is known; or why it failed. Raises
+    ConfigError where there is no record.
+    """
+    records = {run.job: run for run in study.found() if run.folder.parent.name == "records"}
+    if not records:
+        raise ConfigError(f"--verify: no records in {study.root / 'records'}")
+    chosen = _chosen(records, which, seed)
+    again = Study(study.profile, study.root / "verified", study.device, study.precision)
+    failed = run_jobs(again, chosen, workers)
+    context = cells(rows_of(records.values()))
+    return pd.DataFrame([_row(records[job], again.find(job), failed, context) for job in chosen]).set_index("job")
+
+
+def _chosen(records: dict[Job, Run], which: str, seed: int) -> list[Job]:
+    if which == CHEAPEST:
+        return [min(records, key=lambda job: records[job].about["seconds"])]
+    return random.Random(seed).sample(sorted(records, key=lambda job: job.id), min(int(which), len(records)))
+
+
+def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.DataFrame) -> dict:
+    row = {"job": record.job.id, "recorded": record.metrics["auc"]}
+    if anew is None:
+        return row | {"verdict": failed.get(record.job.id, "not trained")}
+    here = {key: provenance()[key] for key in ("versions", "processor")}
+    there = {key: record.about.get(key) for key in here}
+    row |= {"anew": anew.metrics["auc"], "difference": anew.metrics["auc"] - record.metrics["auc"]}
+    row |= {"std over seeds": _spread(record, context), "same versions and processor": here == there}
+    return row | {"verdict": "same bytes" if _same(record, anew) else _judged(row)}
+
+
+def _same(record: Run, anew: Run) -> bool:
+    """Whether the scores with each weights are the same bytes."""
+    pairs = [(record.at(weights).test, small_facts(anew.at(weights))) for weights in record.kinds]
+    return all(a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a) for a, b in pairs)
+
+
+def _spread(record: Run, context: pd.DataFrame) -> float:
+    own = context[context["job"] == record.job.id].iloc[0]
+    alike = (context[[*METHOD, "dataset"]] == own[[*METHOD, "dataset"]]).all(axis=1)
+    return pooled(context[alike])[0]
+
+
+def _judged(row: dict) -> str:
+    if np.isnan(row["std over seeds"]):
+        return "differs"
+    return "near" if abs(row["difference"]) <= FAR * np.sqrt(2) * row["std over seeds"] else "far"
