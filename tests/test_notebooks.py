@@ -57,7 +57,7 @@ def test_from_top_to_end_in_the_smoke_profile(smoke, results, monkeypatch, capsy
     assert main(line) == 0, capsys.readouterr().out
     book = nbformat.read(output(study, "01_color_mnist"), as_version=4)
     outputs = [o.get("data", {}) for cell in book.cells for o in cell.get("outputs", [])]
-    assert sum("image/png" in data for data in outputs) >= 5
+    assert sum("image/png" in data or "image/jpeg" in data for data in outputs) >= 5
     for name in ("fig6a", "fig6b", "color_mnist_scores"):
         for ending in ("png", "pdf", "json"):
             assert (study.folder / "figures" / f"{name}.{ending}").stat().st_size > 0
@@ -146,3 +146,20 @@ def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, notebook,
     assert not output(smoke[0], "01_made").exists() and "ZeroDivisionError" in partial.read_text()
     notebook("print(profile)")
     assert execute(smoke[0], "01_made") == output(smoke[0], "01_made") and not partial.exists()
+
+
+def test_an_executed_notebook_is_light_and_has_a_page_beside_it(smoke, notebook, monkeypatch):
+    study, _ = smoke
+    code = (
+        "import matplotlib.pyplot as plt, numpy as np\nfrom IPython.display import Markdown, display\n"
+        "plt.imshow(np.random.rand(300, 300, 3))\nplt.show()\ndisplay(Markdown('`<b>` and $z_s$'))\nprint('<i>')"
+    )
+    source = notebook(code)
+    monkeypatch.setattr(nb, "SOURCES", source.parent)
+    executed = execute(study, source.stem)
+    page = executed.with_suffix(".html").read_text(encoding="utf-8")
+    assert "data:image/webp" in page and "<i>z<sub>s</sub></i>" in page and "&lt;i&gt;" in page and "&lt;b&gt;" in page
+    assert "http" not in page.replace("http-equiv", "") and "<script" not in page
+    kinds = {kind for cell in nbformat.read(executed, 4).cells for o in cell.get("outputs", []) for kind in o.get("data", {})}
+    assert "image/jpeg" in kinds and "image/png" not in kinds  # noise is a photograph's like
+    assert "input_path" not in nbformat.read(executed, 4).metadata.papermill  # a folder of this machine

@@ -24,7 +24,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.shipped import WEIGHTS
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures import FIGURES
-from ygan_core.study.show.notebook_page import html_of
+from ygan_core.study.show.notebook_page import html_of, lighten
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verdicts import VERDICTS
@@ -113,6 +113,7 @@ def execute(study: Study, name: str) -> Path:
         executed.metadata["papermill"].pop(key, None)
     page = html_of(executed, name, study.profile)
     write_atomically(target.with_suffix(".html"), partial(Path.write_text, data=page, encoding="utf-8"))
+    lighten(executed)
     write_atomically(target, partial(nbformat.write, executed))
     return target
 
