@@ -156,7 +156,7 @@ def parser() -> argparse.ArgumentParser:
     a.add_argument("--list", action="store_true", help="say what there is and whether it is done, and do nothing")
     a.add_argument("--force", action="store_true", help="execute notebooks that are up to date too; networks are kept")
     again = "train N records anew, drawn at random, or the cheapest one, and say how near they come"
-    a.add_argument("--verify", type=_number_or_cheapest, metavar="N|cheapest", default="", help=again)
+    a.add_argument("--verify", type=_number_or_cheapest, metavar="N|cheapest", help=again)
     a.add_argument("--seed", type=int, default=0, help="of what --verify draws; default 0")
     verb("list", "every training of the study, its state and what it will take here", any_one, here)
     d = verb("draw", "make tables, figures and the page anew from what is trained, and train nothing", one, here)

@@ -1,0 +1,112 @@
+"""Do the paper's claims hold? Judgements on made-up rows whose answers are plain."""
+
+import pandas as pd
+import pytest
+from test_verdicts import CLASSIFIER, PADIM, rows_of, ten, training
+
+from ygan_core.study.show.cells import REAL
+from ygan_core.study.show.printed import printed
+from ygan_core.study.show.tables.findings import findings
+
+PRINTED = printed(1).set_index("model").loc["Y-GAN", "mean"]
+PAPER = dict(configuration="paper")
+
+
+def judgement(table, start):
+    (claim,) = (claim for claim in table.index if claim.startswith(start))
+    return table.loc[claim]
+
+
+def around(mean):
+    """Two seeds of each class, 0.01 apart."""
+    return lambda held_out, seed: mean + (0.005 if seed else -0.005)
+
+
+@pytest.mark.parametrize("mean, said", [(PRINTED, "reproduced"), (PRINTED + 0.01, "reproduced"), (0.9, "not reproduced")])
+def test_a_level_is_judged_by_its_interval(mean, said):
+    table = findings(rows_of(*ten(around(mean), seeds=2)))
+    row = judgement(table, "Table 1,")
+    assert (
+        row["judgement"] == said and row["stands on"] == "10 cells, 20 trainings" and f"`balanced` {mean:.3f} [" in row.iloc[0]
+    )
+    assert judgement(table, "Table 2,")["judgement"] == "undecided"
+
+
+def test_what_is_missing_is_said():
+    row = judgement(findings(rows_of(*ten(PRINTED))), "Table 1,")
+    assert row["judgement"] == "undecided: one draw"
+    row = judgement(findings(rows_of(*(training(held_out=4, auc=0.9 + s / 100, seed=s) for s in range(3)))), "Table 1,")
+    assert row["judgement"] == "undecided: some classes are missing" and row["stands on"] == "1 cell, 3 trainings"
+
+
+def test_the_paper_s_own_configuration_is_judged_where_it_was_trained():
+    rows = rows_of(*ten(around(PRINTED), seeds=2), *ten(around(0.9), seeds=2, **PAPER))
+    row = judgement(findings(rows), "Table 1,")
+    assert row["judgement"] == "not reproduced" and "`balanced`" in row.iloc[0] and "`paper` 0.900" in row.iloc[0]
+
+
+def test_a_rival_above_in_one_cell_is_enough_to_say_no():
+    ours = [training(auc=0.8 + s / 100, seed=s) for s in range(3)]
+    above = [training(auc=0.9 + s / 100, seed=s, **PADIM) for s in range(3)]
+    assert judgement(findings(rows_of(*ours, *above)), "Tables 1 to 4")["judgement"] == "not reproduced"
+    below = [training(auc=0.7 + s / 100, seed=s, **PADIM) for s in range(3)]
+    row = judgement(findings(rows_of(*ours, *below)), "Tables 1 to 4")
+    assert row["judgement"] == "undecided" and "MNIST: above 1 of 1" in row.iloc[0]  # of eight, on four datasets
+
+
+def cut(name, auc):
+    return [training(auc=auc + s / 1000, seed=s, variant=name, configuration=f"balanced, {name}") for s in range(2)]
+
+
+def test_ablations_are_counted():
+    whole = [training(auc=0.9 + s / 1000, seed=s) for s in range(2)]
+    row = judgement(findings(rows_of(*whole, *cut("A1", 0.8), *cut("B1", 0.85))), "Table 5")
+    assert row["judgement"] == "reproduced" and row.iloc[0].startswith("of 2 cuts 2 cost AUC, 0 gain")
+    row = judgement(findings(rows_of(*whole, *cut("A1", 0.8), *cut("B1", 0.95))), "Table 5")
+    assert row["judgement"] == "not reproduced" and "1 cost AUC, 1 gain" in row.iloc[0]
+
+
+def test_weak_labels_need_all_four_datasets():
+    paper = printed(6).set_index("model")
+    titles = dict(zip(REAL, ("MNIST", "FMNIST", "CIFAR10", "PlantVillage"), strict=True))
+    rows = []
+    for data in REAL:
+        cost = paper.loc["Y-GAN", titles[data]] - paper.loc["Y-GAN*", titles[data]]
+        held_out = -1 if data == "plantvillage" else 4
+        for seed, wobble in enumerate((-0.01, 0.01)):
+            rows.append(training(data, held_out, 0.9, seed=seed))
+            rows.append(training(data, held_out, 0.9 - cost + wobble, seed=seed, labels="weak"))
+    assert judgement(findings(rows_of(*rows)), "Table 6")["judgement"] == "reproduced"
+    assert judgement(findings(rows_of(*rows[:-4])), "Table 6")["judgement"] == "undecided"
+
+
+def color(swap, leak):
+    probes = dict(probe_digit_z_s=0.97, probe_digit_z_r=leak, probe_colour_z_s=leak, probe_colour_z_r=1.0)
+    return training("color_mnist", 0, metrics=dict(swap_digit=swap, swap_colour=swap, read_digit=0.93, **probes))
+
+
+def test_a_clean_swap_is_not_a_clean_latent():
+    table = findings(rows_of(color(0.95, 0.6)))
+    assert judgement(table, "Fig. 6a")["judgement"] == "reproduced"
+    assert judgement(table, "Fig. 6b")["judgement"] == "not reproduced"
+    table = findings(rows_of(color(0.3, 0.12)))
+    assert judgement(table, "Fig. 6a")["judgement"] == "not reproduced"
+    assert judgement(table, "Fig. 6b")["judgement"] == "reproduced"
+
+
+@pytest.mark.parametrize("z_r, said", [(0.13, "reproduced"), (0.4, "not reproduced")])
+def test_fig_7_is_judged_by_neighbours(z_r, said):
+    rows = rows_of(training("cifar10", metrics=dict(neighbours_z_s=0.7, neighbours_z_r=z_r, auc_s=0.6, auc_s_x=0.5)))
+    assert judgement(findings(rows), "Fig. 7")["judgement"] == said
+
+
+def test_the_control_is_compared_with_averaged_weights_of_both():
+    ours = [training(auc=0.5, averaged=0.8 + s / 100, seed=s, **PAPER) for s in range(2)]
+    control = [training(auc=0.7 + s / 100, seed=s, **CLASSIFIER) for s in range(2)]
+    row = judgement(findings(rows_of(*ours, *control)), "Not in the paper")
+    assert "`paper` less it, averaged weights of both: MNIST +0.100" in row.iloc[0] and row["judgement"] == "higher: 1"
+
+
+def test_nothing_trained_is_nothing_judged():
+    table = findings(rows_of(training("color_mnist", 0)))
+    assert set(table["judgement"]) == {"undecided"} and isinstance(table, pd.DataFrame)
