@@ -25,23 +25,23 @@ def around(mean):
 @pytest.mark.parametrize("mean, said", [(PRINTED, "reproduced"), (PRINTED + 0.01, "reproduced"), (0.9, "not reproduced")])
 def test_a_level_is_judged_by_its_interval(mean, said):
     table = findings(rows_of(*ten(around(mean), seeds=2)))
-    row = judgement(table, "Table 1,")
+    row = judgement(table, "Table 1:")
     assert (
         row["judgement"] == said and row["stands on"] == "10 cells, 20 trainings" and f"`balanced` {mean:.3f} [" in row.iloc[0]
     )
-    assert judgement(table, "Table 2,")["judgement"] == "undecided"
+    assert judgement(table, "Table 2:")["judgement"] == "undecided"
 
 
 def test_what_is_missing_is_said():
-    row = judgement(findings(rows_of(*ten(PRINTED))), "Table 1,")
+    row = judgement(findings(rows_of(*ten(PRINTED))), "Table 1:")
     assert row["judgement"] == "undecided: one draw"
-    row = judgement(findings(rows_of(*(training(held_out=4, auc=0.9 + s / 100, seed=s) for s in range(3)))), "Table 1,")
+    row = judgement(findings(rows_of(*(training(held_out=4, auc=0.9 + s / 100, seed=s) for s in range(3)))), "Table 1:")
     assert row["judgement"] == "undecided: some classes are missing" and row["stands on"] == "1 cell, 3 trainings"
 
 
 def test_the_paper_s_own_configuration_is_judged_where_it_was_trained():
     rows = rows_of(*ten(around(PRINTED), seeds=2), *ten(around(0.9), seeds=2, **PAPER))
-    row = judgement(findings(rows), "Table 1,")
+    row = judgement(findings(rows), "Table 1:")
     assert row["judgement"] == "not reproduced" and "`balanced`" in row.iloc[0] and "`paper` 0.900" in row.iloc[0]
 
 

@@ -69,7 +69,7 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
         gap = level(those, less=claimed, context=own) if len(those) else None
         what = "over all leaves" if number == 4 else "over ten classes"
         yield (
-            f"Table {number}, {TITLES[dataset]}: Y-GAN's AUC is {claimed:.3f} {what}",
+            f"Table {number}: the AUC on {TITLES[dataset]} is {claimed:.3f} {what}",
             "; ".join(texts) or "not trained yet",
             _of_level(gap, those),
             _stands_on(those),
