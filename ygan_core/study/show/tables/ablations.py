@@ -104,7 +104,7 @@ def _weak(study: Study) -> list[Job]:
 
 
 TABLES = {
-    "table5": View(table5, _ablations, "Table 5"),
-    "table6": View(table6, _weak, "Table 6"),
+    "table5": View(table5, _ablations, "Table 5: Y-GAN without some of its parts"),
+    "table6": View(table6, _weak, "Table 6: clusters in place of classes"),
     "weak_labels": View(weak_labels, lambda study: study.select(group="weak_labels"), "Weak labels: the clusters", of="runs"),
 }

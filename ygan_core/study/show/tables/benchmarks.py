@@ -144,8 +144,8 @@ def _leaves(study: Study) -> list[Job]:
 
 
 TABLES = {
-    "table1": View(partial(benchmark, 1), partial(_jobs, "mnist"), "Table 1"),
-    "table2": View(partial(benchmark, 2), partial(_jobs, "fmnist"), "Table 2"),
-    "table3": View(partial(benchmark, 3), partial(_jobs, "cifar10"), "Table 3"),
-    "table4": View(table4, _leaves, "Table 4"),
+    "table1": View(partial(benchmark, 1), partial(_jobs, "mnist"), "Table 1: MNIST"),
+    "table2": View(partial(benchmark, 2), partial(_jobs, "fmnist"), "Table 2: FMNIST"),
+    "table3": View(partial(benchmark, 3), partial(_jobs, "cifar10"), "Table 3: CIFAR10"),
+    "table4": View(table4, _leaves, "Table 4: PlantVillage"),
 }

@@ -337,5 +337,5 @@ TABLES = {
     "batch_statistics_auc": View(batch_statistics, trained_jobs, "AUC by batch statistics at test time", of="runs"),
     "best_epochs": View(best_epochs, trained_jobs, "The last epoch and the best one", of="runs"),
     "deviations": View(deviations, deviation_jobs, "Each deviation of the public code", of="runs"),
-    "ways_to_0763": View(ways_to_0763, all_jobs, "Ways to 0.763", of="runs"),
+    "ways_to_0763": View(ways_to_0763, all_jobs, "Where does 0.763 come from?", of="runs"),
 }
