@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from ygan_core.baselines import BASELINES
-from ygan_core.config import Config, as_dict
+from ygan_core.config import CONFIGURATIONS, DATASETS, Config, as_dict
 from ygan_core.study.plan import search
 from ygan_core.study.plan.deviations import DEVIATIONS, applies
-from ygan_core.study.plan.profiles import LEAVES, ONCE, Classes, drawn, profile, profile_config
+from ygan_core.study.plan.profiles import LEAVES, ONCE, ONE, Classes, drawn, profile, profile_config
 from ygan_core.study.plan.variants import ABLATIONS, classifier, variant
 
 TRAINING_VERSION = 3  # raised when the same config gives other numbers, or a folder holds other facts: every id is then new
@@ -70,6 +70,18 @@ def study_jobs(name: str, settings: Mapping | None = None) -> list[Job]:
     found = _search(settings) if name == "search" else _groups(name, settings)
     jobs = [Job(config, group) for group, configs in found.items() for config in configs]
     return list({job.id: job for job in reversed(jobs)}.values())[::-1]
+
+
+def shown(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs that pictures show: of each dataset one, Y-GAN in the first configuration, the first draw.
+
+    The class held out is the one that every profile holds out, where it is there, else the first.
+    """
+    of_ygan, first = [job for job in jobs if job.group in CONFIGURATIONS], {}
+    of_ygan = [job for job in of_ygan if job.group == of_ygan[0].group]
+    for job in sorted(of_ygan, key=lambda job: job.config.held_out not in (*ONE, *LEAVES)):
+        first.setdefault(job.config.dataset, job)
+    return sorted(first.values(), key=lambda job: DATASETS.index(job.config.dataset))
 
 
 def _groups(name: str, settings: dict) -> dict[str, list[Config]]:

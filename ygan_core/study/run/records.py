@@ -22,8 +22,7 @@ from ygan_core.checkpoints import write_atomically
 from ygan_core.checksums import SUMS, seal
 from ygan_core.data import load
 from ygan_core.study.measure.evaluation import Facts
-from ygan_core.study.plan.jobs import Job
-from ygan_core.study.plan.profiles import LEAVES, ONE, PROFILES
+from ygan_core.study.plan.jobs import shown
 from ygan_core.study.run.folder import PICTURED, Run, read
 from ygan_core.study.run.store import Study
 
@@ -44,24 +43,15 @@ def write_record(study: Study, run: Run) -> Run:
         own = run.at(weights)
         _save(folder / f"{weights}.npz", small_facts(own))
         about["numbers"][weights] = own.metrics
-    if run.config.dataset in TENS and run.job.group in IN_BATCHES:
-        about["batch_statistics"][run.weights] = [[*setting, auc] for setting, auc in run.batch_statistics.items()]
-    if is_shown(study, run.job):
+        if run.config.dataset in TENS and run.job.group in IN_BATCHES:
+            about["batch_statistics"][weights] = [[*setting, auc] for setting, auc in own.batch_statistics.items()]
+    if run.job.group == "color_mnist" or run.job in shown(study.jobs):  # pictures show it
         _save_networks(run, folder)
     for name in ("config.json", "losses.csv"):
         write_atomically(folder / name, lambda p, n=name: p.write_bytes((run.folder / n).read_bytes()))
     write_atomically(folder / "run.json", lambda p: p.write_text(json.dumps(about, indent=1) + "\n"))
     seal(folder)
     return read(folder, run.job)
-
-
-def is_shown(study: Study, job: Job) -> bool:
-    """Whether pictures show this job: Color-MNIST, and of each dataset the first training of the class that quick holds out."""
-    if job.group == "color_mnist":
-        return True
-    first = PROFILES[study.profile].benchmarks[0]
-    cells = [other for other in study.select(group=first) if other.config.held_out in (*ONE, *LEAVES)]
-    return job in {other.config.dataset: other for other in reversed(cells)}.values()
 
 
 def small_facts(run: Run) -> Facts:

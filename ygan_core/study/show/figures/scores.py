@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ygan_core import config
 from ygan_core.data import DATASETS
-from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.jobs import Job, shown
 from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
@@ -172,11 +172,8 @@ def ygan_jobs(study: Study) -> list[Job]:
 
 
 def first_of_each(study: Study) -> list[Job]:
-    """The first of `ygan_jobs` of each dataset: the first class held out, the first seed."""
-    first = {}
-    for job in ygan_jobs(study):
-        first.setdefault(job.config.dataset, job)
-    return list(first.values())
+    """The job of each dataset that pictures show."""
+    return shown(study.jobs)
 
 
 def _kind(run: Run) -> str:
