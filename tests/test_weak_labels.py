@@ -8,10 +8,10 @@ from sklearn.metrics import adjusted_rand_score
 from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
 from torchvision.transforms import InterpolationMode
 
+from ygan_core import weak_labels as module
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, load
-from ygan_core.study.measure import weak_labels as module
-from ygan_core.study.measure.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
+from ygan_core.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
 
 
 @pytest.fixture(autouse=True)

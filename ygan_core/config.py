@@ -137,6 +137,8 @@ class Config:
 BALANCED = dict(name="balanced", lambda_1=10.0, lambda_3=50.0, lambda_4=5.0, lambda_5=10.0, ramp_con=True, lr=1e-3)
 CONTROL = dict(name="control", lr=1e-3)  # the Classifier control's own: a control at another method's learning rate is none
 
+# The Classifier control, not in the paper: E_s and C, cross-entropy alone. It is what is left without Y-GAN's own ideas.
+CLASSIFIER = dict(method="classifier", latents="semantic", lambda_1=0.0, lambda_2=0.0, lambda_4=0.0, lambda_5=0.0, lambda_6=0.0)
 CONFIGURATIONS = {"paper": {}, "balanced": BALANCED, "control": CONTROL}
 # Whose result is the headline: the last epoch's weights, as printed, or the averaged ones. The other stands beside it.
 HEADLINE = {"paper": "last", "balanced": "averaged", "control": "averaged"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ygan_core.config import CONFIGURATIONS, Config, ConfigError
+from ygan_core.config import CLASSIFIER, CONFIGURATIONS, Config, ConfigError
 
 ABLATIONS = {  # Table 5
     "A1": dict(lambda_5=0.0),  # without L_con
@@ -21,9 +21,6 @@ VARIANTS = {
     "background_only": dict(pixels="background"),  # not the paper's: what the background alone gives away, beside Table 4
 }
 
-# E_s + C, cross-entropy alone: what is left when all that is Y-GAN's own is taken away. Missing from the paper.
-CLASSIFIER = dict(latents="semantic", lambda_1=0.0, lambda_2=0.0, lambda_4=0.0, lambda_5=0.0, lambda_6=0.0)
-
 
 def variant(config: Config, name: str) -> Config:
     """`config` as the variant `name` of VARIANTS. Raises ConfigError for a name that does not exist."""
@@ -34,7 +31,7 @@ def variant(config: Config, name: str) -> Config:
 
 def classifier(config: Config) -> Config:
     """`config` as the Classifier control: the same data and the same score."""
-    return replace(config, method="classifier", **CLASSIFIER)
+    return replace(config, **CLASSIFIER)
 
 
 def configuration(config: Config) -> str:

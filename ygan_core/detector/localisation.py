@@ -1,0 +1,63 @@
+"""Which heat map finds a defect? `python -m ygan_core.detector localise`: three means beside PaDiM's map, on four datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from ygan_core.baselines.padim import SIGMA, PaDiM
+from ygan_core.config import Config
+from ygan_core.data.prepare import prepare
+from ygan_core.data.protocol import sub_classes
+from ygan_core.detector.defects import DEFECTS, damage, pixel_auroc, pro
+from ygan_core.detector.estimator import YGANDetector
+from ygan_core.detector.heat import MEANS, heat_maps
+from ygan_core.scores import to_input
+
+CELLS = {"mnist": 4, "fmnist": 4, "cifar10": 4, "plantvillage": -1}  # the class held out; it is not looked at here
+IMAGES = 100  # held-back normal images that are damaged, the same for each kind of defect
+
+
+def compare(datasets: Iterable[str] = CELLS, per_class: int = 0, source: str = "starter", **settings) -> pd.DataFrame:
+    """A row for each dataset, means and defect: pixel_auroc, pro. A detector is trained on each dataset's normal images.
+
+    per_class: images of each class, 0 for all; settings: of YGANDetector. Raises DataError.
+    """
+    rows = []
+    for dataset in datasets:
+        size = 64 if dataset == "plantvillage" else 32
+        base = Config(dataset=dataset, held_out=CELLS[dataset], source=source, images_per_class=per_class, image_size=size)
+        data, split = prepare(base)
+        images, labels = data.images[split.train], sub_classes(data, base.held_out)[split.train]
+        detector = YGANDetector(**settings).fit(images, labels.numpy())
+        padim = PaDiM(replace(base, method="padim")).fit(images)
+        normal = data.images[split.held_back[:IMAGES]]
+        maps = {name: _means(detector, name) for name in MEANS if name == "doubt" or hasattr(detector.model_, "D")}
+        for kind in DEFECTS:
+            damaged, masks = damage(kind, normal.numpy())
+            damaged = torch.from_numpy(damaged)
+            for name, make in {**maps, "PaDiM": lambda x, padim=padim: padim_maps(padim, x)}.items():
+                heat = make(damaged).numpy()
+                found = {"pixel_auroc": pixel_auroc(heat, masks), "pro": pro(heat, masks)}
+                rows.append({"dataset": dataset, "means": name, "defect": kind, **found})
+    return pd.DataFrame(rows)
+
+
+def _means(detector: YGANDetector, name: str) -> Callable[[Tensor], Tensor]:
+    return lambda images: heat_maps(name, detector.model_, images, detector.mean_z_r_)
+
+
+@torch.inference_mode()
+def padim_maps(padim: PaDiM, images: Tensor) -> Tensor:
+    """PaDiM's own heat maps, whose highest place is its score: uint8 (n, C, S, S) -> float32 (n, S, S)."""
+    distances = torch.cat([padim.distances(padim.embed(to_input(part))) for part in images.split(32)])
+    side = images.shape[-1]
+    grid = distances.unflatten(1, (1, *[round(distances.shape[1] ** 0.5)] * 2))
+    kernel = 2 * round(4 * SIGMA * side) + 1
+    return gaussian_blur(F.interpolate(grid, size=(side, side), mode="bilinear"), kernel, SIGMA * side)[:, 0]
