@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
+from ygan_core.config import Config
 from ygan_core.data import COLOURS, color_mnist
 from ygan_core.data.color import read_ground, read_ink
 from ygan_core.data.datasets import REPOSITORY
@@ -15,7 +16,8 @@ from ygan_core.study import Study, tour
 from ygan_core.study.run.shipped import shipped
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.tables import TABLES
-from ygan_core.study.tour.widgets import SEVEN, ZERO, choice, digit, explore, pad, slider
+from ygan_core.study.tour.widgets import SEVEN, ZERO, choice, digit, explore, pad, png, slider
+from ygan_core.train import train
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,17 @@ def test_live_training_is_reproducible(live, tmp_path):
         assert all(torch.equal(p, q) for p, q in zip(one.model.parameters(), other.model.parameters(), strict=True))
 
 
+def test_a_training_takes_one_thread_whoever_calls_it():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        config, images = Config(width=8, epochs=1, batch_size=8), torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8)
+        train(config, images, torch.arange(16) % 2, callbacks=[lambda epoch: seen.append(torch.get_num_threads())])
+        assert seen == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_each_stage_keeps_its_own_networks(live):
     assert [stage.epoch for stage in live.stages] == list(range(live.config.epochs + 1))
     strengths = [stage.lambda_R for stage in live.stages]
@@ -143,22 +156,35 @@ def test_controls_redraw(runs, rows):
     values = slider("B", dict(zip("abc", rows, strict=False)), rows[1])
     assert not values.continuous_update
     box = explore(tour.swap, run=choice("network", {"one": runs[0], "other": runs[1]}), a=slider("A", rows, rows[0]), b=values)
-    seen = {bytes(box.children[-1].value)}
-    for control, value in ((values, rows[2]), (box.children[0], runs[1]), (box.children[1], rows[5])):
+    seen = {bytes(box.picture.value)}
+    for control, value in ((values, rows[2]), (box.children[0].children[0], runs[1]), (box.children[0].children[1], rows[5])):
         control.value = value
-        seen.add(bytes(box.children[-1].value))
+        seen.add(bytes(box.picture.value))
     assert len(seen) == 4 and all(png.startswith(b"\x89PNG") for png in seen)
 
 
-def test_the_pad_takes_ground_and_clear(runs):
-    top, shown = pad(runs[0]).children
-    colour, clear = top.children[1].children
-    red = shown.value
+def test_the_pad_shows_its_first_picture_then_takes_ground_and_clear(runs):
+    first = tour.latents(runs[0], digit(SEVEN, 3))
+    box = pad(runs[0], first)
+    assert box.picture.value == png(first)
+    colour, clear = box.children[0].children[0].children
+    clear.click()
+    red = box.picture.value
+    assert red != png(first)
     colour.value = 2
-    assert shown.value != red
+    assert box.picture.value != red
     colour.value = 0
     clear.click()
-    assert shown.value == red
+    assert box.picture.value == red
+
+
+def test_where_no_widget_is_alive_the_first_picture_is_there(runs, monkeypatch):
+    box, outputs = explore(tour.threshold, run=choice("network", {"one": runs[0]}), t=slider("threshold", [0.1, 0.5], 0.5)), []
+    monkeypatch.setattr("IPython.display.display", lambda shown, **how: outputs.append(shown))
+    box._ipython_display_()
+    plain, alive = outputs
+    assert plain.data == box.picture.value
+    assert alive["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id and "VBox" not in alive["text/plain"]
 
 
 def cells(kind):

@@ -21,22 +21,13 @@ pytestmark = [
     pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine: the widgets of the tour were not driven"),
     pytest.mark.skipif(not DRIVER, reason="no chromedriver on this machine: the widgets of the tour were not driven"),
 ]
-WIDGETS = {
-    "swap": "tour.swap",
-    "walk": "tour.walk",
-    "reversal": "tour.reversal",
-    "threshold": "tour.threshold",
-    "pad": "pad(run)",
-}
+WIDGETS = ("swap", "walk", "reversal", "threshold", "pad")  # cells of the tour, by their ids
 
 
 def interactive_cells(book):
     """The code cells that the widgets need, and of each widget its place among them."""
-    needed = [c for c in book.cells if c.cell_type == "code"]
-    needed = [c for c in needed if c.source.startswith(("explore(", "pad(", "live =", "from")) or "tags" in c.metadata]
-    places = {name: next(i for i, c in enumerate(needed) if c.source.startswith(("explore(", "pad(")) and text in c.source)
-              for name, text in WIDGETS.items()}  # fmt: skip
-    return needed, places
+    needed = [c for c in book.cells if c.cell_type == "code" and (c.id.startswith("cell-") or c.id in (*WIDGETS, "objective"))]
+    return needed, {name: [c.id for c in needed].index(name) for name in WIDGETS}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +95,14 @@ def shown(browser, cell):
     return WebDriverWait(browser, 60).until(picture)
 
 
+def test_where_the_sliders_live_each_picture_is_shown_once(cells):
+    browser, found = cells
+    for name in WIDGETS:
+        shown(browser, found[name])
+        pictures = found[name].find_elements(By.CSS_SELECTOR, ".jp-OutputArea img")
+        assert len(pictures) == 2 and [picture.is_displayed() for picture in pictures] == [False, True], name
+
+
 def changes(browser, cell, before):
     """The picture after it is no longer what it was."""
     return WebDriverWait(browser, 30).until(lambda _: (now := shown(browser, cell)) != before and now)
@@ -118,15 +117,18 @@ def test_a_slider_moves_and_the_picture_changes(cells, name):
         before, label = shown(browser, cell), slider.text
         handle = slider.find_element(By.CSS_SELECTOR, ".noUi-handle")
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
-        webdriver.ActionChains(browser).drag_and_drop_by_offset(handle, 45, 0).perform()
+        way = -45 if name == "reversal" else 45  # that one begins at its right end
+        webdriver.ActionChains(browser).drag_and_drop_by_offset(handle, way, 0).perform()
         changes(browser, cell, before)
         assert slider.text != label
 
 
 def test_a_drawn_digit_is_seen(cells):
     browser, cell = cells[0], cells[1]["pad"]
-    before = shown(browser, cell)
+    first = shown(browser, cell)
     browser.execute_script("arguments[0].scrollIntoView()", cell)
+    cell.find_element(By.TAG_NAME, "button").click()
+    before = changes(browser, cell, first)
     canvas = cell.find_element(By.TAG_NAME, "canvas")
     mouse = webdriver.ActionChains(browser).move_to_element_with_offset(canvas, -60, -80).click_and_hold()
     mouse.move_by_offset(60, 0).move_by_offset(60, 0).move_by_offset(-40, 80).move_by_offset(-30, 80).release().perform()

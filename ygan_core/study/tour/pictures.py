@@ -25,15 +25,16 @@ from ygan_core.config import TERMS, Config
 from ygan_core.data import COLOURS, color_mnist, load, sub_classes
 from ygan_core.data.prepare import prepare
 from ygan_core.model import YGAN
-from ygan_core.study.measure.weak_labels import FORMS, purity, weak_labels
 from ygan_core.study.plan.profiles import profile_config
-from ygan_core.study.run.store import Run, Study
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import ANOMALOUS, CLASS_COLOURS, NORMAL, STYLE, centres, show_grid, title
 from ygan_core.study.show.figures.explained import LATENT_COLOURS, fig2
 from ygan_core.study.show.figures.qualitative import edge_cases, grad_cam, heated
 from ygan_core.study.show.figures.scores import PAPERS
 from ygan_core.threads import one_thread
 from ygan_core.train import Epoch, build, train
+from ygan_core.weak_labels import FORMS, purity, weak_labels
 
 
 def picture(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -312,12 +313,12 @@ def clusters(per_class: int = 60) -> Figure:
     keep = torch.cat([(data.labels == label).nonzero().flatten()[:per_class] for label in data.labels.unique()])
     data = data.take(keep)
     found = weak_labels(data.images)[next(iter(FORMS))]
-    columns = 22
+    columns = 34
     tiles = torch.full((found.k, columns, *data.images.shape[1:]), 255, dtype=torch.uint8)
     for row, cluster in enumerate(found.labels.bincount().argsort(descending=True)):
         members = data.images[found.labels == cluster][:columns]
         tiles[row, : len(members)] = members
-    fig, ax = plt.subplots(figsize=(8.6, 0.42 * found.k + 0.4))
+    fig, ax = plt.subplots(figsize=(8.6, 0.25 * found.k + 0.4))
     show_grid(ax, tiles.expand(-1, -1, 3, -1, -1))
     ax.set(xticks=[], yticks=[], ylabel="a row a cluster")
     right = purity(found.labels, data.labels)

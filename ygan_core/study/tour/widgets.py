@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from ipycanvas import Canvas, hold_canvas
+from IPython import display
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from scipy import ndimage
@@ -18,13 +19,36 @@ from torchvision.transforms.functional import resize
 
 from ygan_core.data import COLOURS
 from ygan_core.data.color import colourise
-from ygan_core.study.run.store import Run
+from ygan_core.study.run.folder import Run
 from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.tour.pictures import latents
 
 Strokes = Sequence[Sequence[tuple[float, float]]]  # each a line through points (x, y), y downwards
 SEVEN: Strokes = [[(60, 60), (190, 60), (110, 230)]]
 ZERO: Strokes = [[(140 + 60 * np.sin(angle), 140 - 90 * np.cos(angle)) for angle in np.linspace(0, 2 * np.pi, 40)]]
+# Where widgets are alive, the plain picture above them is hidden. It stays on GitHub, and in an HTML export.
+ONCE = "<style>.jp-OutputArea-child:has(+ .jp-OutputArea-child .tour-controls) { display: none }</style>"
+
+
+class Controls(widgets.VBox):
+    """Widgets over a picture that they draw anew. Where no widget is alive, `first` is shown."""
+
+    def __init__(self, controls: Sequence[widgets.Widget], first: Figure):
+        self.first = first
+        own_size = widgets.Layout(align_self="flex-start", max_width="100%")
+        self.picture = widgets.Image(format="png", value=png(first), layout=own_size)
+        rows = widgets.Layout(flex_flow="row wrap")  # side by side, as far as the page is wide
+        super().__init__([widgets.Box(controls, layout=rows), self.picture, widgets.HTML(ONCE)])
+        self.add_class("tour-controls")
+
+    def show(self, fig: Figure) -> None:
+        """Put this picture in place of the one before."""
+        self.picture.value = png(fig)
+
+    def _ipython_display_(self) -> None:
+        display.display(display.Image(self.picture.value))
+        alive = {key: value for key, value in self._repr_mimebundle_().items() if key != "text/plain"}
+        display.display({**alive, "text/plain": "(Controls stand here while the notebook is running.)"}, raw=True)
 
 
 def digit(strokes: Strokes, colour: int) -> Tensor:
@@ -49,46 +73,48 @@ def digit(strokes: Strokes, colour: int) -> Tensor:
     return colourise(resize(torch.from_numpy(small.copy())[None, None], [32, 32], antialias=True), torch.tensor([colour]))
 
 
-def explore(draw: Callable[..., Figure], **controls: widgets.Widget) -> widgets.VBox:
+def explore(draw: Callable[..., Figure], **controls: widgets.Widget) -> Controls:
     """The controls over draw(**their values), which is drawn anew when one of them moves."""
-    shown = widgets.Image(format="png")
 
-    def redraw(_=None) -> None:
-        shown.value = _png(draw(**{name: control.value for name, control in controls.items()}))
+    def now() -> Figure:
+        return draw(**{name: control.value for name, control in controls.items()})
 
+    box = Controls([*controls.values()], now())
     for control in controls.values():
-        control.observe(redraw, "value")
-    redraw()
-    return widgets.VBox([*controls.values(), shown])
+        control.observe(lambda _: box.show(now()), "value")
+    return box
 
 
 def slider(description: str, values: Sequence[float] | dict[str, int], start) -> widgets.SelectionSlider:
     """A slider over values, or over names that stand for them; it speaks when it is let go."""
     options = list(values.items()) if isinstance(values, dict) else [(f"{value:g}", value) for value in values]
-    wide = dict(layout=widgets.Layout(width="420px"), style={"description_width": "110px"})
+    wide = dict(layout=widgets.Layout(width="380px"), style={"description_width": "90px"})
     return widgets.SelectionSlider(description=description, options=options, value=start, continuous_update=False, **wide)
 
 
 def choice(description: str, options: dict[str, object]) -> widgets.Dropdown:
     """A list to choose one of."""
-    return widgets.Dropdown(description=description, options=list(options.items()), style={"description_width": "110px"})
+    narrow = dict(layout=widgets.Layout(width="220px"), style={"description_width": "70px"})
+    return widgets.Dropdown(description=description, options=list(options.items()), **narrow)
 
 
-def pad(run: Run) -> widgets.VBox:
-    """Draw a digit with the mouse: at the end of each stroke `latents` of it."""
-    canvas, strokes, down = Canvas(width=280, height=280), [], []
-    colour, clear = choice("ground", {name: i for i, name in enumerate(COLOURS)}), widgets.Button(description="clear")
-    shown = widgets.Image(format="png")
+def pad(run: Run, first: Figure) -> Controls:
+    """Draw a digit with the mouse: at the end of each stroke `latents` of it. Until then `first` is shown."""
+    canvas, strokes, down = Canvas(width=280, height=280, layout=widgets.Layout(align_self="flex-start")), [], []
+    colour = choice("ground", {name: i for i, name in enumerate(COLOURS)})
+    clear = widgets.Button(description="clear", layout=widgets.Layout(width="56px"))
+    box = Controls([widgets.HBox([colour, clear]), canvas], first)
+    box.layout.flex_flow = "row wrap"
+    box.children[0].layout = widgets.Layout(flex_flow="column", width="290px")
 
     def redraw(_=None) -> None:
-        shown.value = _png(latents(run, digit(strokes, colour.value)))
+        box.show(latents(run, digit(strokes, colour.value)))
 
-    def wipe(_=None) -> None:
+    def wipe() -> None:
         strokes.clear()
         with hold_canvas():
             canvas.fill_style, canvas.stroke_style, canvas.line_width, canvas.line_cap = "whitesmoke", "black", 20, "round"
             canvas.fill_rect(0, 0, 280, 280)
-        redraw()
 
     def press(x: float, y: float) -> None:
         down.append(True)
@@ -108,14 +134,15 @@ def pad(run: Run) -> widgets.VBox:
     canvas.on_mouse_move(move)
     canvas.on_mouse_up(lift)
     canvas.on_mouse_out(lift)
-    clear.on_click(wipe)
+    clear.on_click(lambda _: (wipe(), redraw()))
     colour.observe(redraw, "value")
     wipe()
-    return widgets.VBox([widgets.HBox([canvas, widgets.VBox([colour, clear])]), shown])
+    return box
 
 
-def _png(fig: Figure) -> bytes:
+def png(fig: Figure, dpi: int = 100) -> bytes:
+    """A picture of the tour as a PNG file. dpi: pixels an inch."""
     buffer = io.BytesIO()
     with plt.style.context(STYLE):
-        fig.savefig(buffer, format="png", dpi=110)
+        fig.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

@@ -1,8 +1,8 @@
 """The students' copies, made of the solutions: what stands in a marked region becomes a stub that raises its hint.
 
-    python notebooks/exercises/make_exercises.py
+    python notebooks/solutions/make_exercises.py
 
-A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`. Change the notebooks in solutions/, never copies.
+A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`. Change the notebooks here, never copies.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ def students_copy(solution: Path) -> str:
 
 
 if __name__ == "__main__":
-    for solution in sorted((HERE / "solutions").glob("*.ipynb")):
-        (HERE / solution.name).write_text(students_copy(solution), encoding="utf-8")
+    for solution in sorted(HERE.glob("*.ipynb")):
+        (HERE.parent / "exercises" / solution.name).write_text(students_copy(solution), encoding="utf-8")
