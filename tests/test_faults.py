@@ -3,12 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,16 +13,14 @@ import pytest
 import torch
 
 from ygan_core.checkpoints import checkpoints, save_state
+from ygan_core.checksums import SUMS, seal
 from ygan_core.config import Config, ConfigError, with_overrides
-from ygan_core.study.__main__ import _patient, main
+from ygan_core.study.__main__ import main
 from ygan_core.study.run import training
-from ygan_core.study.run.checksums import SUMS, seal
-from ygan_core.study.run.store import Damaged, Study, read
+from ygan_core.study.run.folder import Damaged, read
+from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import JobFailed, run_job
 from ygan_core.train import train
-
-COMMAND = [sys.executable, "-m", "ygan_core.study"]
-linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def jobs_in(study):
@@ -261,143 +255,20 @@ def test_a_parameter_that_the_notebook_has_not_is_no_silent_quick_run(tmp_path, 
         papermill.execute_notebook(str(made), str(tmp_path / "out.ipynb"), {"epochs": 3}, progress_bar=False)
 
 
-# --- processes that are stopped ---
-
-
-def start(study, *more, **options):
-    line = [*COMMAND, "run", "--profile", "smoke", "--results", str(study.root.parent), *more]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  # a job in a shell's background is deaf to Ctrl-C
-    return subprocess.Popen(line, preexec_fn=listen, **pipes, **options)
-
-
-def until(condition, seconds=600):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def listens(process):
-    """Whether a process has a handler of SIGTERM: Python itself has none."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
-    return caught >> (signal.SIGTERM - 1) & 1
-
-
-@linux
-@pytest.mark.parametrize("moment, number", [("importing", "SIGINT"), ("importing", "SIGHUP"), ("starting workers", "SIGINT")])
-def test_stopped_at_any_moment_it_says_one_line_and_130(moment, number, tmp_path):
-    process = start(Study("smoke", tmp_path), "--group", "baselines", "--workers", "3")
-    until(lambda: listens(process))
-    if moment == "importing":
-        time.sleep(0.2)
-        assert process.poll() is None
-    else:
-        assert "jobs to do" in process.stdout.readline()
-        until(lambda: children(process))
-    os.killpg(process.pid, getattr(signal, number))  # all that the terminal started, as Ctrl-C does
-    _, err = process.communicate(timeout=600)
-    assert process.returncode == 130
-    (line,) = err.split("\r")[-1].strip().splitlines()
-    assert line == "stopped; the same command goes on from here, from the last epoch that was finished"
-
-
-@linux
-def test_sigterm_in_a_training_leaves_a_state_from_which_the_same_command_goes_on(tmp_path, capsys):
-    study = Study("smoke", tmp_path, settings={"epochs": "60"})
-    job = study.select(method="ganomaly")[0]
-    process = start(study, job.id, "--workers", "1", "--set", "epochs=60")
-    until(lambda: len(checkpoints(study.path(job))) == 2 or process.poll())
-    process.terminate()
-    _, err = process.communicate(timeout=600)
-    assert process.returncode == 130 and err.strip().splitlines()[-1].startswith("stopped; the same command goes on")
-    assert "Traceback" not in err and study.state(job) == "stopped" and not (study.path(job) / SUMS).exists()
-    assert run(study, job.id, "--set", "epochs=60") == 0
-    assert "epoch 60/60" in (out := capsys.readouterr().out) and "epoch 1/60" not in out
-
-
-def children(process):
-    """The worker processes that a process has started."""
-    there = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [pid for pid in there if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-@linux
-def test_workers_end_within_two_seconds_when_the_parent_is_killed(tmp_path):
-    process = start(Study("smoke", tmp_path), "--group", "baselines", "--workers", "2")
-    assert "jobs to do" in process.stdout.readline()
-    until(lambda: len(children(process)) == 2)
-    pids = children(process)
-    until(lambda: all(b"libtorch" in Path(f"/proc/{pid}/maps").read_bytes() for pid in pids))  # in the middle of importing it
-    process.kill()
-    process.wait()
-    time.sleep(2)
-    assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
-def test_a_reader_that_leaves_does_not_stop_the_work(quickest):
-    study, _ = quickest
-    line = [*COMMAND, "list", "--profile", "smoke", "--results", str(study.root.parent)]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process = subprocess.Popen(line, **pipes, env={**os.environ, "PYTHONUNBUFFERED": "1"})
-    process.stdout.close()
-    assert process.stderr.read() == "" and process.wait() == 0
-    ours, theirs = os.pipe()
-    os.close(ours)
-    with os.fdopen(theirs, "w") as file:
-        print("nobody", file=(stream := _patient(file)), flush=True)
-        stream.detach()
-
-
 def test_paths_with_an_umlaut_where_the_language_is_c(copied, tmp_path):
     study, jobs = copied
     shutil.copytree(study.root, tmp_path / "Ähren" / "smoke")
-    line = [*COMMAND, "run", "--profile", "smoke", "--results", str(tmp_path / "Ähren"), jobs["ganomaly"].id]
+    line = [
+        sys.executable,
+        "-m",
+        "ygan_core.study",
+        "run",
+        "--profile",
+        "smoke",
+        "--results",
+        str(tmp_path / "Ähren"),
+        jobs["ganomaly"].id,
+    ]
     for language in ({"LANG": "C", "LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}):
         done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, **language})
         assert done.returncode == 0 and "1 of 1 jobs done" in done.stdout, done.stderr
-
-
-# --- a Dask cluster that goes ---
-
-
-@pytest.fixture
-def cluster(free_port, tmp_path):
-    """A scheduler and a worker: (address, scheduler, worker)."""
-    pytest.importorskip("distributed")
-    address, environment = f"tcp://127.0.0.1:{free_port}", {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--no-dashboard"]
-    one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    scheduler = subprocess.Popen([*dask, "--port", str(free_port)], **quiet)
-    worker = subprocess.Popen([*one, "--local-directory", str(tmp_path / "dask")], **quiet)
-    yield address, scheduler, worker
-    for process in (scheduler, worker):
-        process.kill()
-        process.wait()
-
-
-@pytest.mark.parametrize("killed, said", [("scheduler", "is gone: start it again"), ("worker", "has had no worker for 2 s")])
-def test_a_cluster_that_goes_in_the_middle_is_one_line(killed, said, cluster, tmp_path, capfd):
-    address, scheduler, worker = cluster
-    study = Study("smoke", tmp_path, settings={"epochs": "60"})
-    job = study.select(method="ganomaly")[0]
-
-    def kill():
-        until(lambda: checkpoints(study.path(job)))
-        (scheduler if killed == "scheduler" else worker).kill()
-
-    from distributed import Client
-
-    with Client(address, timeout=600) as client:
-        client.wait_for_workers(1, timeout=600)
-    threading.Thread(target=kill).start()
-    arguments = [job.id, "--set", "epochs=60"]
-    assert run(study, *arguments, "--scheduler", address, "--patience", "2") == 1
-    (line,) = capfd.readouterr().err.splitlines()
-    assert address in line and said in line and "the same command goes on" in line
-    worker.kill()
-    worker.wait()
-    assert run(study, *arguments) == 0
-    assert "epoch 1/60" not in capfd.readouterr().out

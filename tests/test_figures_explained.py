@@ -220,7 +220,7 @@ def test_a_map_is_made_once_and_anew_of_other_latents(trained, monkeypatch, tmp_
     monkeypatch.setattr(Run, "cache", tmp_path)
     calls = []
     monkeypatch.setattr(base, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
-    monkeypatch.setattr(base, "Parallel", lambda n_jobs: lambda tasks: [f(*args) for f, args, _ in tasks])
+    monkeypatch.setattr(base, "Parallel", lambda n_jobs, backend: lambda tasks: [f(*args) for f, args, _ in tasks])
     rows = np.arange(20)
     first = base.maps([(run, "z_s", rows), (run, "z_r", rows)])
     again = base.maps([(run, "z_s", rows), (run, "z_r", rows)])

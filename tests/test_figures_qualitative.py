@@ -188,7 +188,7 @@ def test_figures_show_the_first_configuration_and_accuracy_all(smoke):
         draws = [Job(replace(j.config, seed=s, split_seed=p), j.group) for j in jobs for s, p in ((0, 0), (1, 0), (2, 1))]
         return [*draws, *(Job(replace(j.config, name="paper"), "paper") for j in jobs if j.group == "balanced")]
 
-    several = SimpleNamespace(select=select)
+    several = SimpleNamespace(select=select, jobs=select(group=("balanced", "paper")))
     for name in ("fig8", "fig9", "fig10", "fig11", "score_distributions"):
         assert {job.config.name for job in FIGURES[name].jobs(several)} == {"balanced"}
     four = ["mnist", "fmnist", "cifar10", "plantvillage"]

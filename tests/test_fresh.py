@@ -1,5 +1,6 @@
 import importlib
 import os
+import pickle
 import sys
 
 import pytest
@@ -59,6 +60,23 @@ def test_what_is_kept_is_not_computed_again(package, tmp_path):
     assert fresh.cached(tmp_path / "cache", "key", load(), 5) == 10
     assert fresh.cached(tmp_path / "cache", "key", load(), 7) == 10  # the key names the facts
     assert fresh.cached(tmp_path / "cache", "other", load(), 7) == 14
+
+
+@pytest.mark.parametrize("damage", ["another result", "cut", "empty"])
+def test_what_is_kept_is_not_believed_once_it_was_changed(package, damage, tmp_path, capsys):
+    load, _ = package
+    assert fresh.cached(tmp_path / "cache", "key", load(), 5) == 10
+    (kept,) = tmp_path.glob("cache/*/*")
+    content = kept.read_bytes()
+    kept.write_bytes({"another result": content[:32] + pickle.dumps(11), "cut": content[:-1], "empty": b""}[damage])
+    assert fresh.cached(tmp_path / "cache", "key", load(), 5) == 10
+    assert capsys.readouterr().out == f"{kept} is damaged or was changed: computed anew\n" and kept.read_bytes() == content
+
+
+def test_where_nothing_can_be_kept_the_result_is_the_same(package, tmp_path):
+    load, _ = package
+    (tmp_path / "cache").write_text("a file in the place of a folder")
+    assert fresh.cached(tmp_path / "cache", "key", load(), 5) == 10
 
 
 def test_the_numbers_depend_on_metrics():

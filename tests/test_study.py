@@ -287,7 +287,7 @@ def test_the_list_makes_nothing(tmp_path, capsys):
         (["--profile", "fast"], "invalid choice"),
         (["--profil", "quick"], "unrecognized arguments"),
         (["--jobs", "2"], "unrecognized arguments"),
-        (["--workers", "0"], "not a number of processes"),
+        (["--workers", "0"], "not a number from 1 to 1024"),
         (["--precision", "auto"], "invalid choice"),
         (["--set", "epochs"], "not key=value"),
         (["--set", "epochs=many"], "epochs takes a whole number"),

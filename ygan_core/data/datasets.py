@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from torchvision.datasets.utils import check_integrity
 from torchvision.transforms.functional import resize
 from tqdm.auto import tqdm
 
+from ygan_core.checkpoints import write_atomically
 from ygan_core.data.color import assign_colours, colourise
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -87,6 +89,39 @@ DATASETS = {
     "cifar10": _Source("CIFAR10", "cifar-10-batches-py", _CIFAR10_CLASSES, tv.CIFAR10),
     "plantvillage": _Source("PlantVillage", "PlantVillage"),
 }
+# The md5 of each file that torchvision reads. Of MNIST and FMNIST it has only those of the archives, and unpacks them once.
+_FILES = {
+    tv.MNIST: {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    tv.FashionMNIST: {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+    tv.CIFAR10: dict([*tv.CIFAR10.train_list, *tv.CIFAR10.test_list, (tv.CIFAR10.meta["filename"], tv.CIFAR10.meta["md5"])]),
+}
+# Of the starter pack: sha256 of what each JSON says, labels and places among it. The JSON has the sha256 of the pixels.
+_STARTER = {
+    "mnist": "4acb5e5121d114549da9d79da9ddfdd543bb4923897821e419779f3c6d36086a",
+    "fmnist": "c96675e0f5448367c87a0f9308e982d6a5448135d97ed97374353fe9a8912899",
+    "cifar10": "738b249c8c1b218a8e2dfbaaa815e2e900dc9126227cd4ddc5bde32e45816eef",
+    "plantvillage": "20952d4e32f00b81de58c517f8f13392307e3e2241a4eea60d081bc9b73f82f5",
+}
+PLANTS = (  # of Table 4
+    *("Apple", "Blueberry", "Cherry", "Corn", "Grape", "Orange", "Peach"),
+    *("Pepper", "Potato", "Raspberry", "Soybean", "Squash", "Strawberry", "Tomato"),
+)
+_LEAVES = re.compile(rf"({'|'.join(PLANTS)})(?=[_(,])[\w,()' -]*___[\w,()' -]+", re.ASCII)  # how its folders are named
+
+
+def is_healthy(name: str) -> bool:
+    """Whether a class of PlantVillage is of healthy leaves, which are normal (section 4.2): `Apple___healthy` is."""
+    return name.partition("___")[2].lower() == "healthy"
 
 
 def load(name: str, size: int = 32, source: str = "starter") -> Dataset:
@@ -134,13 +169,15 @@ def sheet_to_tiles(sheet: Image.Image, size: int, count: int) -> Tensor:
 
 def pixel_hash(images: Tensor) -> str:
     """sha256 over the pixels of uint8 (n, C, S, S), in hex."""
-    return hashlib.sha256(images.contiguous().numpy().tobytes()).hexdigest()
+    return hashlib.sha256(images.contiguous().flatten().numpy()).hexdigest()
 
 
 def _starter(name: str) -> Dataset:
     mend = "restore it with: git checkout -- data/starter"
     try:
-        about = json.loads((STARTER / f"{name}.json").read_text())
+        about = json.loads((STARTER / f"{name}.json").read_text(encoding="utf-8"))
+        if hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest() != _STARTER[name]:
+            raise ValueError(f"{name}.json has another checksum")
         images = []
         for sheet in about["sheets"]:
             with Image.open(STARTER / sheet["file"]) as picture:
@@ -156,20 +193,23 @@ def _starter(name: str) -> Dataset:
 
 
 def _torchvision(source: _Source, root: Path) -> Dataset:
-    place, files = root / source.folder, _files(source)
+    place, files = root / source.folder, _FILES[source.torchvision]
+    parts, reason = [], ""
     try:
         with _alone(root / f".{source.title}.lock"):
             parts = [source.torchvision(root, train=train, download=True) for train in (True, False)]
     except Exception as error:  # what torchvision raises depends on what failed, and where
-        missing = [name for name in files if not (place / name).exists()]
-        damaged = [name for name, md5 in files.items() if (place / name).exists() and not check_integrity(place / name, md5)]
-        if missing:
-            how = "copy them there, get a network, or set YGAN_DATA to the folder that holds them"
-            what = f"{', '.join(missing)} missing in {place} and the download failed: {how}"
-        else:
-            what = f"{', '.join(damaged) or 'a file'} damaged in {place}: remove it and run again"
-        reason = (str(error).splitlines() or [""])[0][:120]
-        raise DataError(f"{source.title}: {what} ({type(error).__name__}: {reason})") from None
+        reason = f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})"
+    missing = [name for name in files if not (place / name).exists()]
+    if missing:
+        how = "copy them there, get a network, or set YGAN_DATA to the folder that holds them"
+        what = f"{', '.join(missing)} missing in {place} and the download failed: {how}"
+        raise DataError(f"{source.title}: {what}{reason}")
+    checked = parts and source.torchvision is tv.CIFAR10  # by torchvision, at every start
+    changed = [name for name, md5 in files.items() if not (checked or check_integrity(place / name, md5))]
+    if changed or not parts:
+        what = f"{', '.join(changed) or 'a file'} damaged in {place}, or not {source.title}'s: remove it and run again"
+        raise DataError(f"{source.title}: {what}{reason}")
     images = torch.cat([torch.as_tensor(part.data) for part in parts])
     images = images[:, None] if images.dim() == 3 else images.permute(0, 3, 1, 2).contiguous()
     labels = torch.cat([torch.as_tensor(part.targets) for part in parts])
@@ -182,17 +222,19 @@ def _alone(path: Path) -> AbstractContextManager:
     return FileLock(path) if os.access(path.parent, os.W_OK) else nullcontext()
 
 
-def _files(source: _Source) -> dict[str, str | None]:
-    """The files that torchvision reads, with the checksum where it knows one."""
-    if source.torchvision is tv.CIFAR10:
-        return dict(tv.CIFAR10.train_list + tv.CIFAR10.test_list)
-    return {name.removesuffix(".gz"): None for name, _ in source.torchvision.resources}
-
-
 def _plantvillage(root: Path, size: int) -> Dataset:
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    there = root.iterdir() if root.is_dir() else []
+    folders = sorted(path for path in there if path.is_dir() and not path.name.startswith("."))
     if not folders:
         raise DataError(f"PlantVillage: no class folders in {root}: copy the published colour folder there (data/README.md)")
+    for folder in folders:
+        if not _LEAVES.fullmatch(folder.name):
+            how = "give it its published name, such as Apple___Black_rot, or move it away"
+            raise DataError(f"PlantVillage: {folder} is not named after a plant of Table 4 and its state: {how}")
+    kinds = {is_healthy(folder.name) for folder in folders}
+    for kind, wanted, name in (("healthy", True, "Apple___healthy"), ("diseased", False, "Apple___Black_rot")):
+        if wanted not in kinds:
+            raise DataError(f"PlantVillage: no folder of {kind} leaves in {root}: copy one there, {name} say (data/README.md)")
     files = [sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")) for folder in folders]
     for folder, inside in zip(folders, files, strict=True):
         if not inside:
@@ -200,33 +242,50 @@ def _plantvillage(root: Path, size: int) -> Dataset:
     paths = [path for inside in files for path in inside]
     labels = torch.tensor([label for label, inside in enumerate(files) for _ in inside])
     with _alone(root.with_name(f".{root.name}-{size}px.lock")):
-        pixels = torch.from_numpy(_decoded(root, paths, size))
-    return Dataset(pixels, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))
+        pixels, found = _decoded(root, paths, size)
+    data = Dataset(pixels, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))
+    vars(data)["hash"] = found  # of up to 8 GB: once is enough
+    return data
 
 
-def _decoded(root: Path, paths: list[Path], size: int) -> np.ndarray:
-    """The leaves as uint8 (n, 3, size, size), memory-mapped: decoded once, kept beside the folder if that can be written.
+def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
+    """The leaves as uint8 (n, 3, size, size), memory-mapped, and their `pixel_hash`.
 
-    At 256 px they are 8 GB, more than many machines have. The file is named after the images' names and sizes.
+    They are decoded once and kept beside the folder, with that hash, if it can be written: at 256 px they are 8 GB, more than
+    many machines have. The file is named after the images' names and sizes.
     """
-    listing = "\n".join(f"{path.relative_to(root)} {path.stat().st_size}" for path in paths)
-    kept = root.with_name(f"{root.name}-{size}px-{hashlib.sha256(listing.encode()).hexdigest()[:10]}.npy")
-    shape = (len(paths), 3, size, size)
     try:
-        pixels = np.load(kept, mmap_mode="c")
-        if pixels.shape == shape and pixels.dtype == np.uint8:
-            return pixels
-    except (OSError, ValueError):
+        listing = "\n".join(f"{path.relative_to(root)} {path.stat().st_size}" for path in paths)
+    except OSError as error:  # a link to nothing, say
+        raise DataError(_unreadable(error.filename, error)) from None
+    kept = root.with_name(f"{root.name}-{size}px-{hashlib.sha256(os.fsencode(listing)).hexdigest()[:10]}.npy")
+    mark, shape = kept.with_suffix(".sha256"), (len(paths), 3, size, size)
+    try:
+        sealed, pixels = mark.read_text(), torch.from_numpy(np.load(kept, mmap_mode="c"))
+        if pixels.shape == shape and pixels.dtype == torch.uint8 and pixel_hash(pixels) == sealed:
+            return pixels, sealed
+        raise ValueError
+    except FileNotFoundError:
         pass
+    except Exception:  # what NumPy raises depends on the damage
+        print(f"{kept} is damaged or was changed: the leaves are decoded anew", flush=True)
     partial = kept.with_name(f".{os.getpid()}.{kept.name}")
     try:
-        try:
-            pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        except OSError:
-            return _decode(paths, np.empty(shape, dtype=np.uint8))
-        _decode(paths, pixels).flush()
+        for left in kept.parent.glob(f".*.{kept.name}"):  # by a process that was killed
+            left.unlink()
+        pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # else a disk that gets full ends this process without a word
+            with open(partial, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
+    except OSError:
+        pixels = torch.from_numpy(_decode(paths, np.empty(shape, dtype=np.uint8)))
+        return pixels, pixel_hash(pixels)
+    else:
+        found = pixel_hash(torch.from_numpy(_decode(paths, pixels)))
+        pixels.flush()
+        write_atomically(mark, lambda path: path.write_text(found))
         os.replace(partial, kept)
-        return np.load(kept, mmap_mode="c")
+        return torch.from_numpy(np.load(kept, mmap_mode="c")), found
     finally:
         partial.unlink(missing_ok=True)
 
@@ -237,6 +296,11 @@ def _decode(paths: list[Path], pixels: np.ndarray) -> np.ndarray:
         try:
             with Image.open(path) as leaf:
                 image[:] = np.array(leaf.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
-        except (OSError, UnidentifiedImageError):
-            raise DataError(f"PlantVillage: {path} is damaged: fetch it again or remove it") from None
+        except Exception as error:  # what Pillow raises depends on what is wrong
+            raise DataError(_unreadable(path, error)) from None
     return pixels
+
+
+def _unreadable(path: Path | str, error: Exception) -> str:
+    what = "too large" if isinstance(error, Image.DecompressionBombError) else "damaged"
+    return f"PlantVillage: {path} is {what} ({type(error).__name__}): fetch it again or remove it"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ygan_core.config import Config
 from ygan_core.data.background import background_only
-from ygan_core.data.datasets import Dataset, color_mnist, load
+from ygan_core.data.datasets import DataError, Dataset, color_mnist, load
 from ygan_core.data.protocol import Split, anomalous, split, validation
 
 
@@ -23,7 +23,10 @@ def dataset(config: Config) -> Dataset:
 def prepare(config: Config) -> tuple[Dataset, Split]:
     """The images and the split of a training (sections 4.2 and 5). Raises DataError."""
     data = dataset(config)
-    parts = split(anomalous(data, config.held_out), config.split_seed, balanced=config.held_out >= 0)
-    if config.stand_in >= 0:
-        parts = validation(parts, data.labels == config.stand_in, config.split_seed)
+    try:
+        parts = split(anomalous(data, config.held_out), config.split_seed, balanced=config.held_out >= 0)
+        if config.stand_in >= 0:
+            parts = validation(parts, data.labels == config.stand_in, config.split_seed)
+    except ValueError as error:
+        raise DataError(f"{config.dataset}: {error}") from None
     return data, replace(parts, pixels=data.hash)

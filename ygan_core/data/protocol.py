@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ygan_core.data.datasets import Dataset
+from ygan_core.data.datasets import Dataset, is_healthy
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def anomalous(data: Dataset, *held_out: int) -> Tensor:
     """Which images are anomalies, bool (n,): those of the classes `held_out`; at -1 (PlantVillage) leaves not healthy."""
     if held_out != (-1,):
         return torch.isin(data.labels, torch.tensor(held_out))
-    return ~torch.tensor([name.endswith("healthy") for name in data.classes])[data.labels]
+    return ~torch.tensor([is_healthy(name) for name in data.classes])[data.labels]
 
 
 def sub_classes(data: Dataset, *held_out: int) -> Tensor:

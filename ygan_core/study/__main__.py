@@ -12,6 +12,7 @@ import signal
 import sys
 
 INTERRUPTED = 130
+STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 STOPPED = "\nstopped; the same command goes on from here, from the last epoch that was finished\n"
 
 
@@ -24,9 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _listen() -> None:
     """Let Ctrl-C, SIGTERM and SIGHUP end this process with one line, unless it was started deaf to them (nohup)."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) != signal.SIG_IGN:
+    for number in STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
 
 
@@ -36,11 +36,22 @@ def _stop(*_) -> None:
     An exception in its place could be swallowed, or shown, by whatever code it lands in.
     """
     try:
+        for number in STOPS:  # another one would say it again
+            signal.signal(number, signal.SIG_IGN)
         with contextlib.suppress(Exception):  # they may be in the middle of a line
             sys.stdout.flush()
         os.write(2, STOPPED.encode())
     finally:
         os._exit(INTERRUPTED)
+
+
+def _open_what_is_closed() -> None:
+    """Let nothing else take the number of an input or output that was closed, as by `>&-`: what is printed would go there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 class _Output(io.FileIO):
@@ -53,14 +64,15 @@ class _Output(io.FileIO):
             return len(data)
 
 
-def _patient(stream: io.TextIOWrapper | None) -> io.TextIOWrapper | None:
+def _patient(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
     if stream is None:  # closed by who started this
-        return None
+        return open(os.devnull, "w")
     buffer = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
     return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
 
 
 if __name__ == "__main__":
     _listen()
+    _open_what_is_closed()
     sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
     sys.exit(main())

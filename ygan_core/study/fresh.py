@@ -7,15 +7,16 @@ and layout are no part of it, so that an edit of them computes nothing anew.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
+import pickle
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from joblib import Memory
-
 import ygan_core
+from ygan_core.checkpoints import write_atomically
 from ygan_core.threads import one_thread
 
 ROOT = Path(ygan_core.__file__).parent
@@ -41,14 +42,25 @@ def files_used(code: str) -> set[Path]:
 
 
 def cached(folder: Path, key: str, function: Callable, *arguments):
-    """function(*arguments), kept in `folder`. key: names the facts, of which the result is a function."""
-    call = Memory(folder, verbose=0).cache(_call, ignore=["function", "arguments"])
-    return call(function, arguments, f"{function.__module__}.{function.__qualname__}", code_of(function), key)
-
-
-def _call(function: Callable, arguments: tuple, name: str, code: str, key: str):
+    """function(*arguments), kept in `folder` with a checksum. key: names the facts, of which the result is a function."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    kept = folder / name / hashlib.sha256(f"{code_of(function)} {key}".encode()).hexdigest()
+    size = hashlib.sha256().digest_size
+    try:
+        found = kept.read_bytes()
+        if hashlib.sha256(found[size:]).digest() != found[:size]:
+            raise ValueError
+        return pickle.loads(found[size:])
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except Exception:  # or another version of a library wrote it
+        print(f"{kept} is damaged or was changed: computed anew", flush=True)
     with one_thread():  # the same number, however many threads this process has
-        return function(*arguments)
+        result = function(*arguments)
+    content = pickle.dumps(result)
+    with contextlib.suppress(OSError):  # where nothing can be written, nothing is kept
+        write_atomically(kept, lambda path: path.write_bytes(hashlib.sha256(content).digest() + content))
+    return result
 
 
 def _closure(files: Iterable[Path]) -> set[Path]:

@@ -13,8 +13,10 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 
 from joblib import cpu_count
@@ -25,7 +27,7 @@ from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.costs import costs
 from ygan_core.study.run.store import Study
-from ygan_core.study.run.worker import attempt, work
+from ygan_core.study.run.worker import attempt, lock_bars_here, work
 
 PATIENCE = 60  # seconds that a Dask cluster may be without a worker
 ANSWERS_IN = 20  # seconds, or there is no scheduler
@@ -82,11 +84,14 @@ def _here(study: Study, jobs: list[Job], anew: bool) -> Iterator[tuple[str, str]
 
 
 def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, float], anew: bool) -> Iterator[tuple[str, str]]:
+    lock_bars_here()
     arguments = (study.profile, study.overrides, [job.id for job in jobs], anew)
-    pipes = dict(_start(arguments) for _ in range(min(workers, len(jobs))))
+    pipes: dict = {}
     left, start, total = {job.id: job for job in jobs}, time.perf_counter(), sum(cost.values())
     with tqdm(total=round(total), unit="s", desc=f"{len(jobs)} jobs", disable=None) as bar:
         try:
+            for _ in range(min(workers, len(jobs))):
+                pipes.update([_start(arguments)])
             while left and pipes:
                 for pipe in wait(list(pipes), timeout=1):
                     try:
@@ -115,19 +120,38 @@ def _start(arguments: tuple) -> tuple:
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
-    with _environment(OMP_NUM_THREADS="1", TQDM_DISABLE="1"), _deaf_to_ctrl_c():
+    with _environment(OMP_NUM_THREADS="1", TQDM_DISABLE="1"), _not_stopped_meanwhile(), _deaf_to_the_terminal():
         process.start()
     theirs.close()
     return ours, process
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """What is started in here never sees the terminal's Ctrl-C: it ends with its parent, which says so in one line."""
+def _not_stopped_meanwhile() -> Iterator[None]:
+    """Signals that this process handles take effect afterwards: a worker that is half started would print a traceback."""
+    late, handlers = [], {}
+    if threading.current_thread() is threading.main_thread():  # no other may set a handler
+        heard = [number for number in signal.valid_signals() if callable(signal.getsignal(number))]
+        handlers = {number: signal.signal(number, lambda number, _: late.append(number)) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in late:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def _deaf_to_the_terminal() -> Iterator[None]:
+    """What is started in here never hears the terminal's Ctrl-C or end: it ends with its parent, which says so in one line."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    unheard = {signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
+    resource_tracker.ensure_running()  # else the first worker starts it, and Python 3.10 and 3.11 then let SIGINT through again
+    signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
     try:
         yield
     finally:

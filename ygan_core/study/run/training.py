@@ -38,7 +38,7 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
     """The run of a job: loaded where it is done, else trained. Rebuilds runs.csv where it trained.
 
     Where another process is at it: waits for that, or returns None. anew: a record without weights does not count as done.
-    Raises JobFailed, also for a job that failed before.
+    Raises JobFailed, also for a job that failed before; DataError or ConfigError where its data or its settings do not do.
     """
     folder = study.path(job)
     if (done := study.find(job)) and not (anew and done.folder != folder):
@@ -76,13 +76,13 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
 def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
     """The runs of jobs, trained where they are missing. One that fails is named and left out: the others count still.
 
-    Raises JobFailed or DataError where none is left.
+    Raises JobFailed, DataError or ConfigError where none is left.
     """
     found, failed = [], None
     for job in jobs:
         try:
             found.append(run_job(study, job))
-        except (JobFailed, DataError) as error:
+        except (JobFailed, DataError, ConfigError) as error:
             failed = error
             print(error, flush=True)
     if failed and not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -10,6 +9,9 @@ import signal
 import sys
 import threading
 import time
+from contextlib import redirect_stderr, redirect_stdout
+
+from tqdm import tqdm
 
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
@@ -20,6 +22,7 @@ def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes) ->
     outcomes: a pipe, for the id of each job and why it failed, "" where it is done.
     """
     _end_with_parent()
+    lock_bars_here()
     from ygan_core.study.run.store import Study
 
     study = Study(profile, **overrides)
@@ -39,10 +42,13 @@ def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes) ->
 
 
 def _logged(study, job, anew: bool) -> str | None:
+    """`attempt` to run a job. From here on all that this process prints, warnings and libraries too, goes to its log.txt."""
     log = study.path(job) / "log.txt"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+        with open(log, "a", encoding="utf-8", buffering=1) as file, redirect_stdout(file), redirect_stderr(file):
+            for output in (1, 2):
+                os.dup2(file.fileno(), output)
             return attempt(study, job, wait=False, anew=anew)
     except OSError as error:
         return f"{job.id}: {error}"
@@ -57,6 +63,11 @@ def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
     except Exception as error:
         line = (str(error).splitlines() or [""])[0]
         return line if isinstance(error, JobFailed) else f"{job.id}: {type(error).__name__}: {line}"
+
+
+def lock_bars_here() -> None:
+    """Give progress bars a lock of this process alone: theirs is a semaphore, which Python reports as leaked after a stop."""
+    tqdm.set_lock(threading.RLock())
 
 
 def _end_with_parent() -> None:
