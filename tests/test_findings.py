@@ -1,14 +1,21 @@
 """Do the paper's claims hold? Judgements on made-up rows whose answers are plain."""
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from test_verdicts import CLASSIFIER, PADIM, rows_of, ten, training
 
+from ygan_core.study.run.store import Study
+from ygan_core.study.show import tables
 from ygan_core.study.show.cells import REAL
 from ygan_core.study.show.printed import printed
 from ygan_core.study.show.tables.findings import findings
 
 PRINTED = printed(1).set_index("model").loc["Y-GAN", "mean"]
+ROOT = Path(__file__).parents[1]
 PAPER = dict(configuration="paper")
 
 
@@ -121,3 +128,31 @@ def test_a_plain_classifier_is_held_against_what_the_paper_prints_for_y_gan():
     assert row["judgement"] == "lower: 1" and row["found here"].startswith(f"MNIST {PRINTED - 0.1:.3f} [")
     row = judgement(findings(rows_of(*below[:6])), claim)  # some classes are missing: the level is shown, nothing is judged
     assert row["judgement"] == "undecided" and "MNIST" in row["found here"]
+
+
+@pytest.fixture(scope="module")
+def edition(tmp_path_factory):
+    """The reference edition as its committed records have it, and nothing that was trained beside them."""
+    results = tmp_path_factory.mktemp("edition")
+    (results / "laptop").mkdir()
+    (results / "laptop" / "records").symlink_to(ROOT / "results" / "laptop" / "records")
+    return Study("laptop", results)
+
+
+def test_rows_of_the_readme_follow_from_the_committed_records(edition):
+    table = tables.make("findings", edition.found(tables.TABLES["findings"].jobs(edition)))
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|") and "? (`laptop`) |" in line]
+    assert rows
+    for claim, *said in rows:
+        assert said == list(table.loc[claim.removesuffix(" (`laptop`)")])
+
+
+def test_aucs_of_the_committed_records_follow_from_their_scores(edition):
+    records = edition.found()
+    assert len(records) >= 51
+    for run in records:
+        for weights in run.kinds:
+            with np.load(run.folder / f"{weights}.npz") as facts:
+                auc = roc_auc_score(facts["anomalous"], facts[run.score])
+            assert auc == pytest.approx(run.at(weights).metrics["auc"], abs=1e-9), (run.job.id, weights)
