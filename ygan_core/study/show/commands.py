@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ygan_core.config import ConfigError
@@ -79,7 +80,7 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
     for number, part in enumerate(todo, 1):
         print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
         try:
-            error = _attempt(lambda part=part: part.make(study))
+            error = _attempt(partial(part.make, study))
         except NotTrained as missing_training:
             waiting.append(f"{part.name}: {missing_training}")
             continue
