@@ -44,7 +44,7 @@ def settings(said: str, *cells: str, changes: str = "") -> Try:
 
 
 PROBES = 'sorted(study.run(study.select(group="color_mnist")[0]).metrics.items())'
-SWAP = ("runs = study.runs", "run = runs[0]", "z_r.roll")
+SWAP = ("jobs = study.select", "run = study.run", "z_r.roll")
 PAIRS, GRADIENT = ("run = study.run", "higher ="), ("def gradient", "whole, by_hand")
 CLUSTERS, AUC_IN = ("features, network", "tried ="), ("package =", "def auc_in", "size =")
 LEAVES = 'study.table("table4", [study.run(study.select(dataset="plantvillage", group="balanced")[0])]).to_csv()'
