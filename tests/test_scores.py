@@ -250,7 +250,7 @@ def numpy_logits(C, z):
 
 
 def test_ood_scores_are_float64_one_an_image(later):
-    assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM"]
+    assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM", "RMDS"]
     assert all(score.shape == (80,) and score.dtype == np.float64 and np.isfinite(score).all() for score in later.values())
 
 

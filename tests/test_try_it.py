@@ -50,6 +50,7 @@ CLUSTERS, AUC_IN = ("features, network", "tried ="), ("package =", "def auc_in",
 LEAVES = 'study.table("table4", [study.run(study.select(dataset="plantvillage", group="balanced")[0])]).to_csv()'
 TABLE_5 = '[study.run(study.select(dataset="mnist", group="balanced")[0]), *map(study.run, study.select(variant="A4"))]'
 BOTH = '[*map(study.run, study.select(deviation="both"))]'
+STRONG = 'study.run(study.select(group="strong")[0]).metrics["auc"]'
 OWN = ("leaves, count =", "detector.fit(")
 TRIES = {
     "00_tour": [
@@ -144,6 +145,11 @@ TRIES = {
     "10_your_images": [
         Try("`rate = 0.5`", "rate = 0.05", "rate = 0.5", OWN + ("rate =",)),
         Try('`kind = "scratch"`', '"cut_paste"', '"scratch"', OWN + ("DEFECTS, damage", "kind ="), "masks.tolist()"),
+    ],
+    "11_beyond": [
+        settings('"augmentation": "none"', changes=STRONG),
+        settings('"label_smoothing": 0.2', changes=STRONG),
+        Try("`least = 1.0`", "least = 5e-4", "least = 1.0", ("patches = F", "least =")),
     ],
 }
 LINES = [(book, line) for book, lines in TRIES.items() for line in lines]

@@ -32,7 +32,7 @@ class Config:
     source: str = "full"  # full: all that the dataset has; starter: the part that comes with the repository
     images_per_class: int = 0  # a slice of each class, for the tests; 0 takes all
     image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"; PlantVillage 256 (4.1)
-    augmentation: str = "none"  # none, or leaves (4.2, PlantVillage)
+    augmentation: str = "none"  # none; leaves (4.2, PlantVillage); not the paper's: shifts, flips (of notebook 11)
     pixels: str = "all"  # all, or background: the control that sees the background only (arXiv 2206.04374)
     seed: int = 0  # initial weights and the order of batches
     split_seed: int = 0  # the 80/20 split (4.2) and the colours (section 5)
@@ -42,6 +42,7 @@ class Config:
     d: int = 100  # z_s and z_r are in R^d
     hidden: int = 30  # "one hidden layer and 30 hidden units" in C
     latents: str = "dual"  # dual; split, single (6.2, B1 and B2); semantic (E_s and C alone)
+    encoder: str = "dcgan"  # of E_s and E_r: dcgan, the paper's; whitened, of the public speed runs on CIFAR10 (notebook 11)
 
     # the objective: Eq. 10 and 11, weights of 4.3 "Training Setting"; a term of weight 0 is left out, with what only it needs
     lambda_1: float = 50.0  # L_rec
@@ -51,12 +52,15 @@ class Config:
     lambda_5: float = 50.0  # L_con
     lambda_6: float = 1.0  # L_bce
     ramp_con: bool = False  # not in the paper: lambda_5 grows along the schedule of lambda_R
+    label_smoothing: float = 0.0  # not in the paper: of L_s and L_r
 
     # the training (4.3)
     lr: float = 2e-4
-    lr_decay: str = "none"  # none (the text names no decay), or cosine: to 0 over the training
+    lr_decay: str = "none"  # none (the text names no decay); over the training: cosine, to 0, or triangular, up and down
+    optimiser: str = "adam"  # adam (4.3); not the paper's: nesterov, stochastic gradient descent with momentum beta_1
     beta_1: float = 0.5
     beta_2: float = 0.999
+    weight_decay: float = 0.0  # of nesterov: what a step takes from every weight at the full learning rate
     batch_size: int = 64  # the text gives none: DCGAN's is 128, the authors' code has 64; the last, partial batch is dropped
     epochs: int = 100
     average: float = 0.1  # not in the paper: the share of the training that the averaged weights span, beside the last ones
@@ -70,9 +74,14 @@ class Config:
             (self.batch_size > 65_536, "batch_size is at most 65536"),
             (not 1 <= self.epochs <= 99_999, "epochs is at least 1 and at most 99999"),
             (not 0 < self.lr <= 1, "lr lies above 0 and at most at 1"),
-            (self.lr_decay not in ("none", "cosine"), "lr_decay is none or cosine"),
+            (self.lr_decay not in ("none", "cosine", "triangular"), "lr_decay is none, cosine or triangular"),
+            (not 0 <= self.label_smoothing < 1, "label_smoothing lies in [0, 1)"),
             (not 0 < self.average <= 1, "average is a share of the training, above 0 and at most 1"),
             (not all(0 <= weight <= 1e6 for weight in self.weights.values()), "a lambda is 0 or more, and at most 1e6"),
+            (self.optimiser not in ("adam", "nesterov"), "optimiser is adam or nesterov"),
+            (self.optimiser == "nesterov" and not self.beta_1, "nesterov needs a momentum: set beta_1 above 0"),
+            (not 0 <= self.weight_decay < 1, "weight_decay lies in [0, 1)"),
+            (self.weight_decay and self.optimiser == "adam", "adam has no weight_decay: set it to 0"),
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
             (self.image_size < 32 or self.image_size & (self.image_size - 1), "image_size is a power of two, 32 at least"),
             (self.image_size > 1024, "image_size is at most 1024"),
@@ -80,7 +89,9 @@ class Config:
             (self.dataset not in DATASETS, f"dataset is one of {', '.join(DATASETS)}"),
             (self.source not in ("starter", "full"), "source is starter or full"),
             (self.labels not in ("true", "weak"), "labels is true or weak"),
-            (self.augmentation not in ("none", "leaves"), "augmentation is none or leaves"),
+            (self.augmentation not in ("none", "leaves", "shifts", "flips"), "augmentation is none, leaves, shifts or flips"),
+            (self.encoder not in ("dcgan", "whitened"), "encoder is dcgan or whitened"),
+            (self.encoder == "whitened" and self.latents == "split", "the whitened encoder has no latent to split"),
             (self.pixels not in ("all", "background"), "pixels is all or background"),
             (self.latents not in ("dual", "split", "single", "semantic"), "latents is dual, split, single or semantic"),
             (self.score not in ("s", "s_x"), "score is s or s_x"),
@@ -139,9 +150,15 @@ CONTROL = dict(name="control", lr=1e-3)  # the Classifier control's own: a contr
 
 # The Classifier control, not in the paper: E_s and C, cross-entropy alone. It is what is left without Y-GAN's own ideas.
 CLASSIFIER = dict(method="classifier", latents="semantic", lambda_1=0.0, lambda_2=0.0, lambda_4=0.0, lambda_5=0.0, lambda_6=0.0)
-CONFIGURATIONS = {"paper": {}, "balanced": BALANCED, "control": CONTROL}
+# The strong control (notebook 11): the same knowledge as the Classifier, with the means of the public speed runs on CIFAR10.
+STRONG = dict(
+    **{**CLASSIFIER, "method": "strong"},
+    **dict(name="strong", encoder="whitened", optimiser="nesterov", beta_1=0.85, lr_decay="triangular"),
+    **dict(batch_size=128, lr=0.1875, weight_decay=2.5e-4),  # theirs, in proportion to the batch
+)
+CONFIGURATIONS = {"paper": {}, "balanced": BALANCED, "control": CONTROL, "strong": STRONG}
 # Whose result is the headline: the last epoch's weights, as printed, or the averaged ones. The other stands beside it.
-HEADLINE = {"paper": "last", "balanced": "averaged", "control": "averaged"}
+HEADLINE = {"paper": "last", "balanced": "averaged", "control": "averaged", "strong": "averaged"}
 
 FIXED = (
     "name",

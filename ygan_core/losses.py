@@ -28,9 +28,9 @@ def L_bce(logit_x: Tensor, logit_x_hat: Tensor) -> Tensor:
     return -(F.logsigmoid(logit_x) + F.logsigmoid(-logit_x_hat)).mean()
 
 
-def L_s(logits_s: Tensor, y: Tensor) -> Tensor:
-    """Eq. 6: cross-entropy of C(z_s). logits_s (B, N), y (B,) int64 in [0, N)."""
-    return F.cross_entropy(logits_s, y)
+def L_s(logits_s: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Eq. 6: cross-entropy of C(z_s). logits_s (B, N), y (B,) int64 in [0, N). smoothing: of the labels; the paper has none."""
+    return F.cross_entropy(logits_s, y, label_smoothing=smoothing)
 
 
 class _Reversal(torch.autograd.Function):
@@ -57,9 +57,9 @@ def lambda_R(p: float) -> float:
     return 2 / (1 + math.exp(-10 * p)) - 1
 
 
-def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
-    """Eq. 8: cross-entropy of C(R(z_r)). C learns it as it stands; behind R, E_r unlearns it. logits_r (B, N), y (B,)."""
-    return F.cross_entropy(logits_r, y)
+def L_r(logits_r: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Eq. 8: cross-entropy of C(R(z_r)). C learns it as it stands; behind R, E_r unlearns it. Shapes, smoothing: as for L_s."""
+    return F.cross_entropy(logits_r, y, label_smoothing=smoothing)
 
 
 def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:

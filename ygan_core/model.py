@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ygan_core.checksums import is_unchanged
 from ygan_core.config import Config
+from ygan_core.whitened import WhitenedEncoder
 
 RECORDS = Path(__file__).resolve().parents[1] / "results" / "laptop" / "records"  # of the reference edition
 
@@ -49,6 +50,9 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return _full_precision(self.to_latent(self.features(x)).flatten(1))
+
+
+ENCODERS = {"dcgan": Encoder, "whitened": WhitenedEncoder}  # the paper's; that of notebook 11
 
 
 class Decoder(nn.Module):
@@ -105,20 +109,51 @@ class YGAN(nn.Module):
     hidden: units of C's hidden layer; classes: N; latents: dual (the paper's), or of section 6.2's ablations split (B1: one
     encoder, its latent in R^2d cut in two; no E_r) or single (B2: one encoder, one latent in R^d; z_r is (B, 0)), or
     semantic (E_s and C alone: the Classifier control; z_r is (B, 0); no E_r, D, Ds).
+
+    Not the paper's (notebook 11): encoder: a key of ENCODERS; mirrored: whether in eval mode z_s is the mean of an image's and
+    of its mirror image's.
     """
 
-    def __init__(self, channels: int, image_size: int, width: int, d: int, hidden: int, classes: int, latents: str = "dual"):
+    def __init__(
+        self,
+        channels: int,
+        image_size: int,
+        width: int,
+        d: int,
+        hidden: int,
+        classes: int,
+        latents: str = "dual",
+        encoder: str = "dcgan",
+        mirrored: bool = False,
+    ):
         super().__init__()
-        self.latents, self.d = latents, d
-        self.E_s = Encoder(channels, image_size, width, 2 * d if latents == "split" else d)
+        self.latents, self.d, self.mirrored = latents, d, mirrored
+        kind = ENCODERS[encoder]
+        self.E_s = kind(channels, image_size, width, 2 * d if latents == "split" else d)
         if latents == "dual":
-            self.E_r = Encoder(channels, image_size, width, d)
+            self.E_r = kind(channels, image_size, width, d)
         if latents != "semantic":
             self.D = Decoder(channels, image_size, width, d if latents == "single" else 2 * d)
         self.C = LatentClassifier(d, hidden, classes)
         if latents != "semantic":
             self.Ds = Discriminator(channels, image_size, width)
-        self.apply(_dcgan_init)
+        for part in self.children():
+            if not isinstance(part, WhitenedEncoder):
+                part.apply(_dcgan_init)
+
+    @classmethod
+    def of(cls, config: Config, channels: int, classes: int) -> YGAN:
+        """The networks of a configuration."""
+        c = config
+        return cls(
+            channels, c.image_size, c.width, c.d, c.hidden, classes, c.latents, c.encoder, mirrored=c.augmentation == "flips"
+        )
+
+    def whiten(self, images: Tensor) -> None:
+        """Set the first layers that whiten patches, where there are any, from training images, uint8 (n, channels, S, S)."""
+        for part in self.children():
+            if isinstance(part, WhitenedEncoder):
+                part.whiten(images)
 
     @classmethod
     def from_pretrained(cls, name: str) -> YGAN:
@@ -134,14 +169,14 @@ class YGAN(nn.Module):
             raise ValueError(f"{files[name]} was changed: restore it with git checkout -- {RECORDS}")
         c = Config(**json.loads(files[name].with_name("config.json").read_text()))
         state = {key: t.float() if t.is_floating_point() else t for key, t in load_file(files[name]).items()}
-        channels, classes = state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"])
-        model = cls(channels, c.image_size, c.width, c.d, c.hidden, classes, c.latents)
+        model = cls.of(c, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"]))
         model.load_state_dict(state)
         return model.eval()
 
     def generator_parameters(self) -> list[nn.Parameter]:
         """What Eq. 10 trains: the auto-encoder and C."""
-        return [p for name, part in self.named_children() if name != "Ds" for p in part.parameters()]
+        parts = (part for name, part in self.named_children() if name != "Ds")
+        return [p for part in parts for p in part.parameters() if p.requires_grad]
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What Eq. 11 trains: Ds."""
@@ -149,14 +184,19 @@ class YGAN(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 1: x (B, channels, S, S) in [-1, 1] -> z_s (B, d), z_r (B, d), or (B, 0) where there is no residual latent."""
-        z_s = self.E_s(x)
+        z_s = self._E_s(x)
         if self.latents == "dual":
             return z_s, self.E_r(x)
         return z_s[:, : self.d], z_s[:, self.d :]
 
     def encode_s(self, x: Tensor) -> Tensor:
         """z_s alone, all that Eq. 9 and Eq. 12 need: x as for `encode` -> (B, d)."""
-        return self.E_s(x)[:, : self.d]
+        return self._E_s(x)[:, : self.d]
+
+    def _E_s(self, x: Tensor) -> Tensor:
+        if self.mirrored and not self.training:
+            return (self.E_s(x) + self.E_s(x.flip(3))) / 2
+        return self.E_s(x)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """x (B, channels, S, S) in [-1, 1] -> z_s, z_r as `encode`, x_hat like x, logits C(z_s) (B, N)."""

@@ -1,4 +1,7 @@
-"""Augmentation of PlantVillage (section 4.2), in whole batches on the images' device, each image by a draw of its own."""
+"""Augmentation in whole batches on the images' device, each image by a draw of its own.
+
+`augment` is the paper's, of PlantVillage (section 4.2); `shifted` and `alternating` are not the paper's (notebook 11).
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,25 @@ def augment(images: Tensor, seed: int) -> Tensor:
             here = chosen.to(x.device)
             x.index_copy_(0, here, operation(x.index_select(0, here), strength[chosen].to(x.device)))
     return 2 * x - 1
+
+
+def shifted(images: Tensor, seed: int, most: int = 2) -> Tensor:
+    """Each image moved by up to `most` pixels each way, what comes in being mirrored: uint8 (B, C, S, S), the same shape."""
+    generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(32))
+    size = torch.arange(images.shape[-1])
+    down, right = (torch.randint(2 * most + 1, (2, len(images), 1), generator=generator) + size).to(images.device)
+    wide = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)  # no padding of whole numbers
+    each = torch.arange(len(images), device=images.device)[:, None, None]
+    return wide[each, :, down[:, :, None], right[:, None]].permute(0, 3, 1, 2)
+
+
+def alternating(images: int, seed: int, epoch: int) -> Tensor:
+    """Which images are seen mirrored in an epoch, bool (images,): a random half, and in the next epoch the other half.
+
+    So in two epochs an image is seen both ways (arXiv 2404.00498, "alternating flip").
+    """
+    half = torch.rand(images, generator=torch.Generator().manual_seed(seed)) < 0.5
+    return half ^ bool(epoch % 2)
 
 
 def flip(x: Tensor, strength: Tensor) -> Tensor:

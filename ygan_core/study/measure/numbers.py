@@ -11,7 +11,7 @@ from ygan_core.study.measure.evaluation import OWN, Facts
 from ygan_core.study.measure.weak_labels import FORMS, purity
 
 # The scores of Eq. 12 to 18, the post-hoc ones, and a baseline's own.
-SCORES = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "max-logit", "energy", "Mahalanobis", "kNN", "ViM", OWN)
+SCORES = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "max-logit", "energy", "Mahalanobis", "kNN", "ViM", "RMDS", OWN)
 
 
 def numbers(facts: Facts, headline: str, classes: tuple[str, ...]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Post-hoc scores of out-of-distribution detection, taken of Y-GAN's z_s and C: all but one by pytorch-ood.
 
 Each is as its authors define it: higher is more anomalous, and none is ever flipped. max-logit (Hendrycks et al., 2022), energy
-(Liu et al., 2020), Mahalanobis (Lee et al., 2018), kNN (Sun et al., 2022), ViM (Wang et al., 2022).
+(Liu et al., 2020), Mahalanobis (Lee et al., 2018), kNN (Sun et al., 2022), ViM (Wang et al., 2022), RMDS (Ren et al., 2021).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NEIGHBOURHOOD = 10_000  # training latents that kNN looks among
 
 @torch.inference_mode()
 def ood_scores(C: LatentClassifier, z_train, y_train, z_test, seed: int = 0) -> dict[str, np.ndarray]:
-    """max-logit, energy, Mahalanobis, kNN and ViM of n images, each float64 (n,), higher is more anomalous.
+    """max-logit, energy, Mahalanobis, kNN, ViM and RMDS of n images, each float64 (n,), higher is more anomalous.
 
     C on the CPU; z_train (m, d), y_train (m,), z_test (n, d): z_s of training images, their labels, z_s of the images to score.
     kNN: the distance on the unit sphere to the 50th nearest (or the last) of at most 10,000 training latents, drawn by seed.
@@ -43,6 +43,7 @@ def ood_scores(C: LatentClassifier, z_train, y_train, z_test, seed: int = 0) -> 
         "Mahalanobis": mahalanobis(z.numpy(), y.numpy(), z_test.numpy()),
         "kNN": neighbours.predict_features(z_test.double()).numpy(),
         "ViM": vim.predict_features(h_test).numpy(),
+        "RMDS": relative_mahalanobis(z.numpy(), y.numpy(), z_test.numpy()),
     }
     return {name: score.astype(np.float64) for name, score in found.items()}
 
@@ -57,3 +58,8 @@ def mahalanobis(z: np.ndarray, y: np.ndarray, z_test: np.ndarray) -> np.ndarray:
     means = np.stack([z[y == label].mean(axis=0) for label in range(len(classes))])
     covariance = EmpiricalCovariance(assume_centered=True).fit(z - means[y])
     return np.min([covariance.mahalanobis(z_test - mean) for mean in means], axis=0)
+
+
+def relative_mahalanobis(z: np.ndarray, y: np.ndarray, z_test: np.ndarray) -> np.ndarray:
+    """`mahalanobis`, less the squared distance to the mean of all under the covariance of all (Ren et al., 2021)."""
+    return mahalanobis(z, y, z_test) - mahalanobis(z, np.zeros(len(z), dtype=int), z_test)

@@ -55,7 +55,7 @@ class Job:
         held_out = "diseased" if c.held_out < 0 else str(c.held_out)
         what = [f"v{c.stand_in}"] * (c.stand_in >= 0) + [c.method] * (c.method != "ygan")
         what += [c.variant] * (c.variant != "full") + [c.deviation] * (c.deviation != "none") + ["weak"] * (c.labels == "weak")
-        name = [c.name] * (c.method not in (*BASELINES, "classifier"))
+        name = [c.name] * (c.method not in (*BASELINES, "classifier", "strong"))
         words = [c.dataset, held_out, *what, *name, f"s{c.seed}", hashlib.sha256(text.encode()).hexdigest()[:10]]
         return "-".join(words)
 
@@ -113,6 +113,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         "color_mnist": [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist],
         "classifier": _controls(cells("control", tables)),
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
+        "strong": cells("strong", p.strong),
         "ladder": [classifier(config) if config.name == "control" else config for config in ladder],
         "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
         "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],

@@ -28,6 +28,7 @@ class Profile:
     baselines: Classes  # the baselines' cells of Tables 1-4
     variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
     baseline_names: tuple[str, ...] = ()  # entries of BASELINES; (): all
+    strong: Classes = field(default_factory=dict)  # notebook 11
     weak_labels: Classes = field(default_factory=dict)
     background_only: tuple[str, ...] = ("classifier", "ygan")  # methods that are trained on PlantVillage's background
     deviations: Classes = field(default_factory=dict)  # notebook 09
@@ -54,6 +55,9 @@ ONCE: tuple[Draw, ...] = ((0, 0),)
 THRICE: tuple[Draw, ...] = ((0, 0), (1, 0), (2, 1))  # the third moves the split too
 
 
+TENS: Classes = dict.fromkeys(("mnist", "fmnist", "cifar10"), TEN)
+
+
 def _four(classes: tuple[int, ...]) -> Classes:
     return {"mnist": classes, "fmnist": classes, "cifar10": classes, "plantvillage": LEAVES}
 
@@ -72,6 +76,7 @@ PROFILES = {
         drawn=(*ONE, *LEAVES),
         ablations={"mnist": ONE},
         baselines={"mnist": ONE},
+        strong={"cifar10": ONE},
         weak_labels={"mnist": ONE},
         background_only=("classifier",),
         deviations={"mnist": ONE},
@@ -91,6 +96,7 @@ PROFILES = {
         variants=("A1", "A2"),
         baselines={"mnist": ONE},
         baseline_names=("padim", "knn_pixels", "knn_features"),  # they train nothing, so that a short training is no excuse
+        strong={"cifar10": ONE},
         weak_labels={"mnist": ONE},
         background_only=("classifier",),
         deviations={"cifar10": ONE},
@@ -106,6 +112,7 @@ PROFILES = {
             "control": _epochs(6, 6, 6, 7, 41),
             "balanced": _epochs(4, 4, 4, 5, 28),
             "paper": _epochs(6, 6, 6, 7, 41),
+            "strong": _epochs(10, 10, 10, 10, 10),
         },
         color_mnist=("balanced", "paper"),
         benchmarks=("balanced", "paper"),
@@ -114,6 +121,7 @@ PROFILES = {
         drawn=(*THREE, *LEAVES),
         ablations=_four(ONE),
         baselines=_four(ONE),
+        strong=TENS,
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
         ladder={"mnist": ONE, "cifar10": ONE},
@@ -124,7 +132,7 @@ PROFILES = {
         source="full",
         images_per_class=0,
         width=64,
-        epochs=_alike(100, 100, 100, 100, 200),  # 4.3
+        epochs=_alike(100, 100, 100, 100, 200) | {"strong": _epochs(10, 10, 10, 10, 10)},  # 4.3
         color_mnist=("paper", "balanced"),
         benchmarks=("paper", "balanced"),
         classes=TEN,
@@ -132,6 +140,7 @@ PROFILES = {
         drawn=(*TEN, *LEAVES),
         ablations=_four(TEN),
         baselines=_four(TEN),
+        strong=TENS,
         weak_labels=_four(TEN),
         deviations={"mnist": THREE, "cifar10": TEN},
         leaf_size=256,
@@ -153,6 +162,8 @@ def profile_config(name: str, dataset: str, configuration: str, overrides: dict 
     """
     p = profile(name)
     leaves = dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves") if dataset == "plantvillage" else {}
+    if configuration == "strong" and not leaves:
+        leaves = dict(augmentation="flips" if dataset == "cifar10" else "shifts")  # a mirrored 2 is no 2
     base = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width)
     base["epochs"] = p.epochs[configuration][dataset]
     config = Config(**{**base, **leaves, **CONFIGURATIONS[configuration]})

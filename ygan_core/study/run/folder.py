@@ -31,6 +31,7 @@ from ygan_core.study.fresh import cached
 from ygan_core.study.measure import batch_statistics
 from ygan_core.study.measure.disentanglement import disentanglement
 from ygan_core.study.measure.evaluation import OWN
+from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.measure.numbers import numbers
 from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.study.plan.jobs import Job
@@ -105,6 +106,12 @@ class Run:
         if self.config.dataset == "color_mnist" and two_latents and self.has_weights and not self.about.get("numbers"):
             found |= cached(self.cache, self._hash("safetensors"), disentanglement, self.model(), self.config)
         return found
+
+    @functools.cached_property
+    def operations(self) -> float:
+        """Floating-point operations of the whole training (`measure/flops.py`)."""
+        images = self.about["images"]["train"]
+        return cached(self.cache, f"{self.job.id} {images}", training_operations, self.config, images)
 
     @functools.cached_property
     def batch_statistics(self) -> dict[tuple[str, int], float]:
@@ -233,6 +240,7 @@ def tidy(run: Run) -> list[tuple]:
     shown = (*(getattr(c, key) for key in SHOWN), held_out, label, about["precision"], run.weights, headline)
     found = {**run.metrics, "inference_us": about["inference_us"].get(run.weights, np.nan)}
     found |= {"training_seconds": about["seconds"], "training_images": about["images"]["train"]}
+    found["training_operations"] = run.operations
     rows = [(*shown, "last", c.epochs, metric, value, run.job.id) for metric, value in found.items()]
     suffix = "" if run.weights == LAST else f"_{run.weights}"
     if f"auc{suffix}" in run.losses:

@@ -127,7 +127,8 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
     """Train Y-GAN or the control; the facts of its last and of its averaged weights, and what run.json says of it."""
     config, images = job.config, data.images[parts.train]
     truth = sub_classes(data, *config.outside)[parts.train]
-    clusters = study.weak_labels(config) if config.dataset != "color_mnist" and config.stand_in < 0 else {}
+    scored_by_clusters = config.dataset != "color_mnist" and config.stand_in < 0 and config.method != "strong"
+    clusters = study.weak_labels(config) if scored_by_clusters or config.labels == "weak" else {}
     trained_with = next(iter(clusters.values())).labels if clusters else None
     y = trained_with if config.labels == "weak" else truth
     precision = _trained_in(folder, job)

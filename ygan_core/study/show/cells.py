@@ -41,5 +41,5 @@ def method_title(method: str, labels: str = "true", pixels: str = "all") -> str:
     """What a table calls a method: the paper's name for it."""
     if method in BASELINES:
         return BASELINES[method].title
-    name = {"ygan": "Y-GAN", "classifier": "Classifier"}[method] + "*" * (labels == "weak")
+    name = {"ygan": "Y-GAN", "classifier": "Classifier", "strong": "Strong classifier"}[method] + "*" * (labels == "weak")
     return f"{name}, background only" if pixels == "background" else name

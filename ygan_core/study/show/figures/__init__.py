@@ -16,12 +16,22 @@ from PIL import Image
 from ygan_core.checkpoints import write_atomically
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
-from ygan_core.study.show.figures import color_mnist, datasets, explained, ladder, latents, public_code, qualitative, scores
+from ygan_core.study.show.figures import (
+    color_mnist,
+    cost,
+    datasets,
+    explained,
+    ladder,
+    latents,
+    public_code,
+    qualitative,
+    scores,
+)
 from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.show.made import made
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates in matplotlib's own fonts
-ROOMS = (explained, datasets, color_mnist, latents, qualitative, scores, ladder, public_code)
+ROOMS = (explained, datasets, color_mnist, latents, qualitative, scores, ladder, cost, public_code)
 FIGURES = {name: view for room in ROOMS for name, view in room.VIEWS.items()}
 
 

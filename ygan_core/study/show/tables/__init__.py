@@ -16,7 +16,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show import render
 from ygan_core.study.show.cells import rows_of
 from ygan_core.study.show.made import made
-from ygan_core.study.show.tables import ablations, benchmarks, claims, color_mnist, findings, public_code, scores
+from ygan_core.study.show.tables import ablations, benchmarks, beyond, claims, color_mnist, findings, public_code, scores
 from ygan_core.study.show.view import View
 
 TABLES: dict[str, View] = {
@@ -24,6 +24,7 @@ TABLES: dict[str, View] = {
     **color_mnist.TABLES,
     **benchmarks.TABLES,
     **ablations.TABLES,
+    **beyond.TABLES,
     **scores.TABLES,
     **claims.TABLES,
     **public_code.TABLES,

@@ -20,7 +20,7 @@ from ygan_core.study.show.spread import pooled
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
 KEYS = ["method", "row", "configuration"]  # what a row is named by; a level that names nothing is not shown
-MAIN = ("classifier", "balanced", "paper", "baselines")  # the groups of jobs that Tables 1 to 4 are made of
+MAIN = ("classifier", "strong", "balanced", "paper", "baselines")  # the groups of jobs that Tables 1 to 4 are made of
 CHOSEN = (
     "The configuration was picked by the AUC of this cell, or of a cell in this mean, before this study began: "
     "this number is not blind."

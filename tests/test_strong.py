@@ -1,0 +1,186 @@
+"""The strong control of notebook 11: its encoder, its schedule, its optimiser, its augmentation, what it costs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ygan_core import losses, scores
+from ygan_core.config import CONFIGURATIONS, Config, ConfigError
+from ygan_core.data.augment import alternating, shifted
+from ygan_core.study.measure.flops import training_operations
+from ygan_core.study.measure.ood_scores import relative_mahalanobis
+from ygan_core.train import Trainer, batch_input, train
+from ygan_core.whitened import WhitenedEncoder
+
+
+@pytest.fixture
+def config():
+    """The strong control, small."""
+    strong = Config(**CONFIGURATIONS["strong"], dataset="cifar10", augmentation="flips", width=4, epochs=3)
+    return replace(strong, batch_size=16)
+
+
+@pytest.fixture
+def smooth():
+    """Images whose neighbouring pixels are alike, as in photographs: uint8 (200, 3, 32, 32)."""
+    rough = torch.rand(200, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return (F.interpolate(rough, size=32, mode="bilinear") * 255).to(torch.uint8)
+
+
+def test_the_first_layer_whitens_patches(smooth):
+    encoder = WhitenedEncoder(3, 32, 4, 10)
+    encoder.whiten(smooth)
+    first = encoder.features[0]
+    seen = F.conv2d(scores.to_input(smooth), first.weight).transpose(0, 1).flatten(1).double()
+    half = len(seen) // 2
+    torch.testing.assert_close(seen[:half], -seen[half:])
+    variances = torch.linalg.eigvalsh(torch.cov(seen[:half]))
+    assert variances.max() <= 1 + 1e-3  # 1 along every direction in which patches differ, less where they hardly do
+    raw = F.unfold(scores.to_input(smooth), 2).transpose(0, 1).flatten(1).double()
+    assert variances.max() / variances.min() < 1e-2 * np.linalg.cond(torch.cov(raw).numpy())
+
+
+def test_a_block_begins_near_the_identity_and_keeps_its_scale(config, smooth):
+    trainer = train(config, smooth, torch.arange(200) % 4)
+    model = trainer.model
+    assert not model.E_s.features[0].weight.requires_grad
+    fresh = Trainer(config, smooth, torch.arange(200) % 4).model
+    assert model.E_s.features[0].weight.equal(fresh.E_s.features[0].weight)  # not trained
+    assert not model.E_s.features[2].weight.equal(fresh.E_s.features[2].weight)
+    second = fresh.E_s.features[6]  # as many filters out as in
+    x = torch.rand(2, second.in_channels, 9, 9)
+    torch.testing.assert_close(second(x), x)
+    norms = [module for module in model.E_s.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert len(norms) == 6 and all(norm.weight.eq(1).all() and norm.bias.ne(0).any() for norm in norms)
+
+
+def test_an_image_and_its_mirror_image_score_alike(config, smooth):
+    trainer = train(config, smooth, torch.arange(200) % 4)
+    there, back = (scores.s(scores.classify(trainer.model, images)) for images in (smooth, smooth.flip(3)))
+    torch.testing.assert_close(there, back)
+    straight = train(replace(config, augmentation="shifts"), smooth, torch.arange(200) % 4)
+    there, back = (scores.s(scores.classify(straight.model, images)) for images in (smooth, smooth.flip(3)))
+    assert (there - back).abs().max() > 1e-6
+
+
+def test_in_two_epochs_every_image_is_seen_both_ways():
+    first, second, third = (alternating(1000, 5, epoch) for epoch in range(3))
+    assert (first ^ second).all() and first.equal(third) and 400 < first.sum() < 600
+    assert not first.equal(alternating(1000, 6, 0))
+
+
+def test_shifts_are_crops_of_the_mirrored_surroundings(images):
+    x, _ = images
+    moved, wide = shifted(x, 3), F.pad(x.float(), (2,) * 4, mode="reflect").to(torch.uint8)
+    crops = torch.stack([wide[:, :, i : i + 32, j : j + 32] for i in range(5) for j in range(5)])
+    same = (crops == moved).flatten(2).all(dim=2)
+    assert same.any(dim=0).all() and same.any(dim=1).sum() > 20  # of the 25 places nearly all are met in 80 images
+    assert moved.equal(shifted(x, 3)) and not moved.equal(shifted(x, 4))
+
+
+def test_what_a_batch_looks_like(config, images):
+    x, flipped = images[0][:8], torch.arange(8) % 2 == 0
+    seen = batch_input(replace(config, seed=1), x, 7, flipped)
+    expected = torch.where(flipped[:, None, None, None], x.flip(3), x)
+    assert seen.equal(scores.to_input(shifted(expected, 2**32 + 7)))
+    assert batch_input(replace(config, augmentation="none"), x, 7).equal(scores.to_input(x))
+
+
+def test_the_triangular_schedule(config, images):
+    factor = Trainer(config, *images).lr_factor
+    assert [factor(0), factor(0.115), factor(0.23), factor(0.615), factor(1)] == pytest.approx([0.2, 0.6, 1, 0.535, 0.07])
+
+
+def test_nesterov_moves_each_group_at_its_own_rate(config, images):
+    trainer = Trainer(config, *images)
+    (optimiser,) = trainer.optimisers
+    trainer.set_lr(0.5)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    features, C = trainer.model.E_s.features, trainer.model.C
+    assert rates[id(features[2].weight)] == 0.5 and rates[id(features[4].bias)] == 32
+    assert rates[id(C[0].weight)] == rates[id(trainer.model.E_s.to_latent.weight)] == 0.5 / 64
+    assert id(features[4].weight) not in rates and id(features[0].weight) not in rates
+    trainer.set_lr(config.lr)
+    before = {p: p.detach().clone() for p in trainer.model.generator_parameters()}
+    for p in before:
+        p.grad = torch.zeros_like(p)
+    optimiser.step()
+    for p, was in before.items():  # without a gradient only the decay moves, first with its own momentum on top
+        torch.testing.assert_close(p.detach(), was * (1 - config.weight_decay * (1 + config.beta_1)), atol=1e-7, rtol=1e-6)
+
+
+def test_a_stopped_training_ends_in_the_same_weights(config, images, tmp_path):
+    whole = train(config, *images)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, *images, folder=tmp_path, callbacks=[_stop])
+    resumed = train(config, *images, folder=tmp_path)
+    for kind in ("model", "averaged"):
+        pairs = zip(getattr(whole, kind).state_dict().items(), getattr(resumed, kind).state_dict().values(), strict=True)
+        assert all(own.equal(other) for (_, own), other in pairs)
+
+
+def _stop(epoch):
+    if epoch.number == 2:
+        raise KeyboardInterrupt
+
+
+def test_label_smoothing():
+    logits, y = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.1, 0.2]]), torch.tensor([0, 2])
+    log_p = logits.log_softmax(dim=1)
+    by_hand = -(0.8 * log_p[[0, 1], y] + 0.2 * log_p.mean(dim=1)).mean()
+    for loss in (losses.L_s, losses.L_r):
+        torch.testing.assert_close(loss(logits, y, 0.2), by_hand)
+        torch.testing.assert_close(loss(logits, y), F.cross_entropy(logits, y))
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        (dict(optimiser="adam"), "adam has no weight_decay"),
+        (dict(optimiser="sgd"), "optimiser is adam or nesterov"),
+        (dict(beta_1=0.0), "nesterov needs a momentum"),
+        (dict(label_smoothing=1.0), "label_smoothing"),
+        (dict(encoder="resnet"), "encoder is dcgan or whitened"),
+        (dict(augmentation="flip"), "none, leaves, shifts or flips"),
+        (dict(lr_decay="linear"), "none, cosine or triangular"),
+    ],
+)
+def test_wrong_settings_are_refused(config, wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        replace(config, **wrong)
+
+
+def test_relative_mahalanobis_by_hand():
+    random = np.random.RandomState(0)
+    y = np.arange(400) % 2
+    z, z_test = random.randn(400, 3) + 4 * y[:, None], random.randn(5, 3)
+    within = np.cov((z - np.stack([z[y == label].mean(0) for label in (0, 1)])[y]).T, bias=True)
+    whole, found = np.cov(z.T, bias=True), relative_mahalanobis(z, y, z_test)
+    for row, score in zip(z_test, found, strict=True):
+        gaps = [row - z[y == label].mean(0) for label in (0, 1)]
+        own = min(gap @ np.linalg.inv(within) @ gap for gap in gaps)
+        gap = row - z.mean(0)
+        assert score == pytest.approx(own - gap @ np.linalg.inv(whole) @ gap)
+
+
+def test_operations_are_those_of_the_convolutions(config):
+    """Each convolution and linear layer once forward, and twice backward; the first trained one has no gradient to hand on."""
+    w, patches = config.width, 12
+    maps = [(31, 2 * patches, w), (15, w, w), (15, w, 4 * w), (7, 4 * w, 4 * w), (7, 4 * w, 4 * w), (3, 4 * w, 4 * w)]
+    whitening = 2 * 31**2 * patches * 2 * patches
+    blocks = sum(2 * side**2 * 9 * inputs * outputs for side, inputs, outputs in maps)
+    heads = 2 * (
+        4 * w * config.d + config.d * config.hidden + config.hidden * 4
+    )  # of four classes in place of nine: C is small
+    seen = config.epochs * (1000 // config.batch_size) * config.batch_size
+    assert training_operations(config, 1000) == pytest.approx(seen * (whitening + 3 * (blocks + heads)), rel=0.03)
+
+
+def test_operations_follow_the_length_and_not_the_seed(config):
+    once = training_operations(config, 1000)
+    assert training_operations(replace(config, epochs=6), 1000) == pytest.approx(2 * once)
+    assert training_operations(replace(config, seed=3), 1000) == once
+    assert training_operations(replace(config, method="knn_pixels"), 1000) == 0 < once

@@ -1,0 +1,86 @@
+"""What an AUC costs: every method of Tables 1 to 3 by the floating-point operations of its training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ygan_core.config import Config
+from ygan_core.data import DATASETS
+from ygan_core.study.measure.flops import training_operations
+from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.profiles import TEN, TENS
+from ygan_core.study.run.folder import Run
+from ygan_core.study.run.store import Study
+from ygan_core.study.show.cells import cells, rows_of
+from ygan_core.study.show.printed import paper_auc
+from ygan_core.study.show.tables.blocks import MAIN, summary
+from ygan_core.study.show.view import View
+
+BY = ["title", "configuration"]
+PFLOP = 1e15
+IMAGES = {"mnist": 70_000, "fmnist": 70_000, "cifar10": 60_000}
+PAPER_TRAINS_ON = 0.9 * 0.8  # of them: nine classes of ten, and 80 % of their images (4.2)
+MARKERS = "osD^vP*X<>hpd"
+
+
+def auc_by_cost(runs: list[Run]) -> Figure:
+    """The AUC of each method against what one of its trainings costs: PFLOP, 10^15 operations in convolutions and matrix
+    products, forward and backward, on a logarithmic scale.
+
+    A dot is the mean over the classes held out, of which each is first averaged over its seeds. Filled: all ten classes.
+    Hollow: the legend says how many. A bar is the standard deviation over the classes. The star is the paper's Y-GAN: its
+    printed mean, at the cost of 100 epochs with the networks of section 4.3 on all the data. The dashed line is chance. At
+    the left edge stands what trains no network.
+    """
+    trainings = cells(rows_of(runs))
+    datasets = [name for name in TENS if name in set(trainings["dataset"])]
+    names = list(dict.fromkeys(zip(*(trainings[key] for key in BY), strict=True)))
+    looks = dict(zip(names, zip(sns.color_palette("husl", len(names)), MARKERS * 2, strict=False), strict=False))
+    fig, axes = plt.subplots(1, len(datasets), figsize=(max(3.2 * len(datasets), 5), 4.6), sharey=True, squeeze=False)
+    for ax, dataset in zip(axes.flat, datasets, strict=True):
+        own = trainings[trainings["dataset"] == dataset]
+        found = summary(own, BY).join(own.groupby(BY, sort=False)["training_operations"].mean() / PFLOP)
+        paper = paper_operations(dataset) / PFLOP
+        edge = min(found["training_operations"].where(lambda cost: cost > 0).min(), paper) / 3
+        for name, row in found.iterrows():
+            colour, marker = looks[name]
+            ax.errorbar(
+                row["training_operations"] or edge,
+                row["mean"],
+                yerr=row["std over classes"],
+                **dict(color=colour, marker=marker, mfc=colour if row["n"] == len(TEN) else "white", ms=6, lw=0.8, ls=""),
+            )
+        ax.plot(paper, paper_auc(dataset, TEN), color="black", marker="*", ms=11, ls="")
+        ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
+        ax.set(xscale="log", title=DATASETS[dataset].title, xlabel="PFLOP of a training")
+    axes[0, 0].set_ylabel("AUC")
+    counts = trainings.groupby([*BY, "dataset"], sort=False)["held_out"].nunique().groupby(BY, sort=False).agg(_counted)
+    handles = [
+        plt.Line2D([], [], color=colour, marker=marker, ls="", label=" ".join(filter(None, (*name, counts[name]))))
+        for name, (colour, marker) in looks.items()
+    ]
+    handles.append(plt.Line2D([], [], color="black", marker="*", ls="", ms=10, label="Y-GAN, as the paper prints it"))
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
+
+
+def paper_operations(dataset: str) -> float:
+    """What one of the paper's trainings of Y-GAN costs: Config's defaults (section 4.3), on all images that there are."""
+    return training_operations(replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES[dataset]))
+
+
+def _counted(classes: pd.Series) -> str:
+    few = sorted(set(classes) - {len(TEN)})
+    return f"({' or '.join(map(str, few))} of ten classes)" if few else ""
+
+
+def _jobs(study: Study) -> list[Job]:
+    return study.select(dataset=tuple(TENS), group=MAIN)
+
+
+VIEWS = {"auc_by_cost": View(auc_by_cost, _jobs, "What an AUC costs")}
