@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,12 @@ import time
 import pandas as pd
 import pytest
 
+from ygan_core.data.datasets import REPOSITORY
 from ygan_core.study.__main__ import main
 from ygan_core.study.run import training
 from ygan_core.study.run.costs import costs
 from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.run.search_report import report
 from ygan_core.study.run.store import Study
 
 STUDY = [sys.executable, "-m", "ygan_core.study"]
@@ -195,6 +198,18 @@ def test_the_search_is_a_profile_of_list_and_run_and_a_verb(tmp_path, monkeypatc
     assert asked == [("search", count)] * 2 and "nothing of the search is done yet" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["all", "--profile", "search"])
+
+
+def test_the_log_of_the_search_keeps_what_it_has(tmp_path):
+    study, kept = Study("search", tmp_path), tmp_path / "search.csv"
+    shutil.copy(REPOSITORY / "results" / "search.csv", kept)
+    before = kept.read_bytes()
+    text = report(study)
+    assert kept.read_bytes() == before and "lambda_3 50" in text and "trainings are missing" in text
+    with kept.open("a") as file:
+        file.write("ygan,base,mnist,4,7,0.5,0.5,0.5,a-training-that-is-not-in-the-plan" + "," * 7 + "\n")
+    report(study)
+    assert kept.read_bytes() == before
 
 
 def test_costs_follow_the_images_seen_and_the_width():

@@ -148,4 +148,10 @@ def _search(settings: dict) -> dict[str, list[Config]]:
                 for base in bases
             ]
             found[f"{method}, {candidate}"] = _controls(configs) if method == "classifier" else configs
+    base = profile_config("laptop", search.STRONG_ON, "strong", {**search.STRONG_SIZE, **settings})
+    for candidate, changes in search.STRONG.items():
+        found[f"strong, {candidate}"] = [
+            replace(base, held_out=search.HELD_OUT[search.STRONG_ON], stand_in=stand_in, **changes)
+            for stand_in in search.STAND_INS
+        ]
     return found

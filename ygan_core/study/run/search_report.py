@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -10,14 +11,12 @@ from torch.optim.swa_utils import update_bn
 
 from ygan_core import metrics, scores
 from ygan_core.checkpoints import write_atomically
-from ygan_core.data.datasets import REPOSITORY
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
 from ygan_core.study.plan import search
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 
-LOG = REPOSITORY / "results" / "search.csv"
 SWAPS = 0.8  # of the hybrids show the digit of one image, and the ground of the other
 SWAPPED = ("swap_digit", "swap_colour")
 PROBED = ("probe_colour_z_s", "probe_digit_z_r", "unit_colour_z_s", "unit_digit_z_r")
@@ -25,6 +24,8 @@ PROBED = ("probe_colour_z_s", "probe_digit_z_r", "unit_colour_z_s", "unit_digit_
 
 def log(study: Study) -> pd.DataFrame:
     """A row a training of the search that is done: candidate, cell, AUC of both weights, accuracy, on Color-MNIST the swaps.
+
+    Trainings that the log in results/search.csv has, and whose folders are gone, are taken from there.
 
     auc_reestimated: the averaged weights, with running statistics estimated anew on the training images.
     """
@@ -34,12 +35,20 @@ def log(study: Study) -> pd.DataFrame:
         c, averaged, last = run.config, run.at("averaged"), run.at("last")
         row = {"method": method, "candidate": candidate, "dataset": c.dataset, "held_out": c.held_out, "stand_in": c.stand_in}
         row |= {"auc_last": last.metrics["auc"], "auc_averaged": averaged.metrics["auc"]}
-        if candidate.startswith(search.AVERAGED_AT[method]):
+        if candidate.startswith(search.AVERAGED_AT.get(method, "none")):
             row["auc_reestimated"] = cached(run.cache, f"{run.job.id}-averaged", auc_reestimated, averaged)
         row["accuracy_averaged"] = averaged.metrics["normal_accuracy"]
         row |= {name: averaged.metrics[name] for name in (*SWAPPED, *PROBED) if name in averaged.metrics}
         rows.append(row | {"job": run.job.id})
-    return pd.DataFrame(rows)
+    table, place = pd.DataFrame(rows), {job.id: place for place, job in enumerate(study.jobs)}
+    if _file(study).exists():
+        known = pd.read_csv(_file(study))
+        table = pd.concat([known[known["job"].isin(set(place) - set(table.get("job", ())))], table])
+    return table.sort_values("job", key=lambda ids: ids.map(place), ignore_index=True) if len(table) else table
+
+
+def _file(study: Study) -> Path:
+    return study.root.parent / "search.csv"
 
 
 def auc_reestimated(run: Run) -> float:
@@ -64,7 +73,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         found[name] = grouped[name].mean()
     found["cells"] = grouped.size()
     method, candidate = (found.index.get_level_values(key) for key in keys)
-    eligible = ((found[list(SWAPPED)] >= SWAPS).all(axis=1) | (method == "classifier")) & ~candidate.str.contains("average")
+    eligible = ((found[list(SWAPPED)] >= SWAPS).all(axis=1) | method.isin(("classifier", "strong"))) & ~candidate.str.contains(
+        "average"
+    )
     for name in names:
         best = set(found[eligible].groupby("method")[name].idxmax())
         found[f"chosen by {name}"] = ["yes" if key in best else "" for key in found.index]
@@ -80,12 +91,11 @@ def averages(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def report(study: Study) -> str:
-    """Write the log, results/search.csv, where the whole search is done; say what was found and what the rules choose."""
+    """Write the log, results/search.csv, of what is done; say what was found and what the rules choose."""
     table = log(study)
     if table.empty:
         return "nothing of the search is done yet: python -m ygan_core.study search"
-    left = len(study.jobs) - len(table)
-    if not left:
-        write_atomically(LOG, lambda path: table.to_csv(path, index=False, float_format="%.6f"))
+    left, file = len(study.jobs) - len(table), _file(study)
+    write_atomically(file, lambda path: table.to_csv(path, index=False, float_format="%.6f"))
     shown = [each.to_string(float_format="{:.3f}".format, na_rep="") for each in (summary(table), averages(table))]
-    return "\n\n".join([*shown, f"{left} of {len(study.jobs)} trainings are missing" if left else f"log: {LOG}"])
+    return "\n\n".join([*shown, f"log: {file}", *[f"{left} of {len(study.jobs)} trainings are missing"] * bool(left)])
