@@ -96,17 +96,19 @@ def color(swap, leak):
 
 def test_a_clean_swap_is_not_a_clean_latent():
     table = findings(rows_of(color(0.95, 0.6)))
-    assert judgement(table, "Fig. 6a")["judgement"] == "reproduced"
-    assert judgement(table, "Fig. 6b")["judgement"] == "not reproduced"
+    assert judgement(table, "Fig. 6a")["judgement"] == "reproduced, in one draw"
+    assert judgement(table, "Fig. 6b")["judgement"] == "not reproduced, in one draw"
     table = findings(rows_of(color(0.3, 0.12)))
-    assert judgement(table, "Fig. 6a")["judgement"] == "not reproduced"
-    assert judgement(table, "Fig. 6b")["judgement"] == "reproduced"
+    assert judgement(table, "Fig. 6a")["judgement"] == "not reproduced, in one draw"
+    assert judgement(table, "Fig. 6b")["judgement"] == "reproduced, in one draw"
 
 
 @pytest.mark.parametrize("z_r, said", [(0.13, "reproduced"), (0.4, "not reproduced")])
 def test_fig_7_is_judged_by_neighbours(z_r, said):
-    rows = rows_of(training("cifar10", metrics=dict(neighbours_z_s=0.7, neighbours_z_r=z_r, auc_s=0.6, auc_s_x=0.5)))
-    assert judgement(findings(rows), "Fig. 7")["judgement"] == said
+    metrics = dict(neighbours_z_s=0.7, neighbours_z_r=z_r, auc_s=0.6, auc_s_x=0.5)
+    draws = [training("cifar10", seed=seed, metrics=metrics) for seed in range(2)]
+    assert judgement(findings(rows_of(*draws)), "Fig. 7")["judgement"] == said
+    assert judgement(findings(rows_of(draws[0])), "Fig. 7")["judgement"] == f"{said}, in one draw"
 
 
 def test_the_control_is_compared_with_averaged_weights_of_both():
