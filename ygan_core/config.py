@@ -60,7 +60,7 @@ class Config:
     optimiser: str = "adam"  # adam (4.3); not the paper's: nesterov, stochastic gradient descent with momentum beta_1
     beta_1: float = 0.5
     beta_2: float = 0.999
-    weight_decay: float = 0.0  # of nesterov: what a step takes from every weight at the full learning rate
+    weight_decay: float = 0.0  # of nesterov; adam has none. The share of a weight that a step takes, before momentum adds to it
     batch_size: int = 64  # the text gives none: DCGAN's is 128, the authors' code has 64; the last, partial batch is dropped
     epochs: int = 100
     average: float = 0.1  # not in the paper: the share of the training that the averaged weights span, beside the last ones
@@ -81,7 +81,6 @@ class Config:
             (self.optimiser not in ("adam", "nesterov"), "optimiser is adam or nesterov"),
             (self.optimiser == "nesterov" and not self.beta_1, "nesterov needs a momentum: set beta_1 above 0"),
             (not 0 <= self.weight_decay < 1, "weight_decay lies in [0, 1)"),
-            (self.weight_decay and self.optimiser == "adam", "adam has no weight_decay: set it to 0"),
             (not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1), "beta_1 and beta_2 lie in [0, 1)"),
             (self.image_size < 32 or self.image_size & (self.image_size - 1), "image_size is a power of two, 32 at least"),
             (self.image_size > 1024, "image_size is at most 1024"),
@@ -91,7 +90,14 @@ class Config:
             (self.labels not in ("true", "weak"), "labels is true or weak"),
             (self.augmentation not in ("none", "leaves", "shifts", "flips"), "augmentation is none, leaves, shifts or flips"),
             (self.encoder not in ("dcgan", "whitened"), "encoder is dcgan or whitened"),
-            (self.encoder == "whitened" and self.latents == "split", "the whitened encoder has no latent to split"),
+            (
+                self.encoder == "whitened" and self.deviation != "none",
+                "the deviations of the public code are of its own encoder: set encoder to dcgan",
+            ),
+            (
+                self.optimiser == "nesterov" and self.latents != "semantic",
+                "nesterov trains E_s and C alone, other networks diverge at its rates: set optimiser to adam",
+            ),
             (self.pixels not in ("all", "background"), "pixels is all or background"),
             (self.latents not in ("dual", "split", "single", "semantic"), "latents is dual, split, single or semantic"),
             (self.score not in ("s", "s_x"), "score is s or s_x"),

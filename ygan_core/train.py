@@ -26,7 +26,8 @@ from ygan_core.threads import one_thread
 # The triangular schedule: the learning rate begins at a share START, is whole when a share PEAK of the training is done, and
 # falls to a share END (arXiv 2404.00498).
 START, PEAK, END = 0.2, 0.23, 0.07
-# With nesterov: by how much the biases of batch norms learn faster (arXiv 2404.00498), and what no batch norm follows slower.
+# With nesterov: how much faster the biases of batch norms learn (arXiv 2404.00498), and how much slower C and the layer before it.
+# The second is ours: C is not theirs, and no batch norm follows it, so that it diverges at the rates of the others.
 NORM_BIASES, HEAD = 64.0, 1 / 64
 
 
@@ -54,15 +55,20 @@ def build(config: Config, channels: int, classes: int) -> YGAN:
         return YGAN.of(config, channels, classes)
 
 
-def batch_input(config: Config, images: Tensor, number: int, flipped: Tensor | None = None) -> Tensor:
+def flipped(config: Config, images: int, epoch: int) -> Tensor:
+    """Which of a training's images are mirrored in an epoch (from 0): bool (images,)."""
+    return alternating(images, config.seed, epoch) if config.augmentation == "flips" else torch.zeros(images, dtype=torch.bool)
+
+
+def batch_input(config: Config, images: Tensor, number: int, flips: Tensor) -> Tensor:
     """What the networks see of batch `number` of a training: uint8 (B, C, S, S) -> float32 in [-1, 1], augmented (4.2).
 
-    flipped: which of them are mirrored first, bool (B,); None: none.
+    flips: which of them are mirrored, bool (B,).
     """
     if config.augmentation == "leaves":
         return augment(images, config.seed * 2**32 + number)
-    if flipped is not None:
-        images = torch.where(flipped[:, None, None, None], images.flip(3), images)
+    if config.augmentation == "flips":
+        images = torch.where(flips[:, None, None, None], images.flip(3), images)
     if config.augmentation in ("shifts", "flips"):
         images = shifted(images, config.seed * 2**32 + number)
     return to_input(images)
@@ -151,16 +157,14 @@ class Trainer:
         schedule = [losses.lambda_R(step / total) for step in range(first, first + self.steps)]
         lambdas_R = torch.tensor(schedule, dtype=next(self.model.parameters()).dtype).to(self.device)
         labels = self.labels[order.to(self.device)]
-        flips = alternating(len(self.images), cfg.seed, done)[order].to(self.device) if cfg.augmentation == "flips" else None
+        flips = flipped(cfg, len(self.images), done)[order].to(self.device)
         record = torch.zeros(self.steps, len(self.terms), device=self.device)  # read at the end: no waiting for a GPU
 
         self.model.train()
         averaged, run_step = self.averaged or self.start_average(), self.captured or self.step
         for step, images in enumerate(batches(self.images, order, self.device, self.streamed)):
             self.set_lr(cfg.lr * self.lr_factor((first + step) / total))
-            x = batch_input(cfg, images, first + step, None if flips is None else flips[step]).contiguous(
-                memory_format=torch.channels_last
-            )
+            x = batch_input(cfg, images, first + step, flips[step]).contiguous(memory_format=torch.channels_last)
             record[step] = run_step(x, labels[step], partners[step], lambdas_R[step])
             averaged.update_parameters(self.model)
             on_step()

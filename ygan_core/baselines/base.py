@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ygan_core.config import Config, ConfigError
 from ygan_core.data.batches import batches
 from ygan_core.scores import to_input
-from ygan_core.train import NonFiniteLoss, batch_input
+from ygan_core.train import NonFiniteLoss, batch_input, flipped
 from ygan_core.train import fit as train_loop
 
 BATCH = 32  # images at a time outside training: with more a CPU is up to three times slower, since they leave its cache
@@ -110,9 +110,10 @@ class _Training:
         cfg, done, steps, start, sums = self.config, len(self.history), self.steps, time.perf_counter(), {}
         self.model.train()
         order = torch.randperm(len(self.images), generator=self.random)[: steps * cfg.batch_size].view(steps, -1)
+        flips = flipped(cfg, len(self.images), done)[order].to(self.images.device)
         images = batches(self.images, order, self.images.device, streamed=False)
-        for number, batch in enumerate(images, start=done * steps):
-            terms = self.model.step(batch_input(cfg, batch, number), number / (cfg.epochs * steps))
+        for number, (batch, flip) in enumerate(zip(images, flips, strict=True), start=done * steps):
+            terms = self.model.step(batch_input(cfg, batch, number, flip), number / (cfg.epochs * steps))
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach()
             on_step()

@@ -1,4 +1,4 @@
-"""Post-hoc scores of out-of-distribution detection, taken of Y-GAN's z_s and C: all but one by pytorch-ood.
+"""Post-hoc scores of out-of-distribution detection, taken of Y-GAN's z_s and C: all but two by pytorch-ood.
 
 Each is as its authors define it: higher is more anomalous, and none is ever flipped. max-logit (Hendrycks et al., 2022), energy
 (Liu et al., 2020), Mahalanobis (Lee et al., 2018), kNN (Sun et al., 2022), ViM (Wang et al., 2022), RMDS (Ren et al., 2021).

@@ -43,8 +43,8 @@ def log(study: Study) -> pd.DataFrame:
     table, place = pd.DataFrame(rows), {job.id: place for place, job in enumerate(study.jobs)}
     if _file(study).exists():
         known = pd.read_csv(_file(study))
-        table = pd.concat([known[known["job"].isin(set(place) - set(table.get("job", ())))], table])
-    return table.sort_values("job", key=lambda ids: ids.map(place), ignore_index=True) if len(table) else table
+        table = pd.concat([known[~known["job"].isin(table.get("job", ()))], table])
+    return table.sort_values("job", key=lambda ids: ids.map(place), kind="stable", ignore_index=True) if len(table) else table
 
 
 def _file(study: Study) -> Path:
@@ -77,7 +77,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         "average"
     )
     for name in names:
-        best = set(found[eligible].groupby("method")[name].idxmax())
+        best = set(found[eligible].dropna(subset=[name]).groupby("method")[name].idxmax())
         found[f"chosen by {name}"] = ["yes" if key in best else "" for key in found.index]
     return found
 
@@ -95,7 +95,7 @@ def report(study: Study) -> str:
     table = log(study)
     if table.empty:
         return "nothing of the search is done yet: python -m ygan_core.study search"
-    left, file = len(study.jobs) - len(table), _file(study)
+    left, file = len({job.id for job in study.jobs} - set(table["job"])), _file(study)
     write_atomically(file, lambda path: table.to_csv(path, index=False, float_format="%.6f"))
     shown = [each.to_string(float_format="{:.3f}".format, na_rep="") for each in (summary(table), averages(table))]
     return "\n\n".join([*shown, f"log: {file}", *[f"{left} of {len(study.jobs)} trainings are missing"] * bool(left)])

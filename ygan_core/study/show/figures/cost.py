@@ -35,7 +35,7 @@ def auc_by_cost(runs: list[Run]) -> Figure:
     A dot is the mean over the classes held out, of which each is first averaged over its seeds. Filled: all ten classes.
     Hollow: the legend says how many. A bar is the standard deviation over the classes. The star is the paper's Y-GAN: its
     printed mean, at the cost of 100 epochs with the networks of section 4.3 on all the data. The dashed line is chance. At
-    the left edge stands what trains no network.
+    the left edge stands what does none of these operations.
     """
     trainings = cells(rows_of(runs))
     datasets = [name for name in TENS if name in set(trainings["dataset"])]
@@ -46,7 +46,7 @@ def auc_by_cost(runs: list[Run]) -> Figure:
         own = trainings[trainings["dataset"] == dataset]
         found = summary(own, BY).join(own.groupby(BY, sort=False)["training_operations"].mean() / PFLOP)
         paper = paper_operations(dataset) / PFLOP
-        edge = min(found["training_operations"].where(lambda cost: cost > 0).min(), paper) / 3
+        edge = min([paper, *found["training_operations"][found["training_operations"] > 0]]) / 3
         for name, row in found.iterrows():
             colour, marker = looks[name]
             ax.errorbar(
@@ -61,7 +61,7 @@ def auc_by_cost(runs: list[Run]) -> Figure:
     axes[0, 0].set_ylabel("AUC")
     counts = trainings.groupby([*BY, "dataset"], sort=False)["held_out"].nunique().groupby(BY, sort=False).agg(_counted)
     handles = [
-        plt.Line2D([], [], color=colour, marker=marker, ls="", label=" ".join(filter(None, (*name, counts[name]))))
+        plt.Line2D([], [], color=colour, marker=marker, ls="", label=_label(*name, counts[name]))
         for name, (colour, marker) in looks.items()
     ]
     handles.append(plt.Line2D([], [], color="black", marker="*", ls="", ms=10, label="Y-GAN, as the paper prints it"))
@@ -72,6 +72,11 @@ def auc_by_cost(runs: list[Run]) -> Figure:
 def paper_operations(dataset: str) -> float:
     """What one of the paper's trainings of Y-GAN costs: Config's defaults (section 4.3), on all images that there are."""
     return training_operations(replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES[dataset]))
+
+
+def _label(title: str, configuration: str, counted: str) -> str:
+    named = "" if configuration in ("control", "strong") else configuration  # of these the title says it
+    return " ".join(filter(None, (title, named, counted)))
 
 
 def _counted(classes: pd.Series) -> str:

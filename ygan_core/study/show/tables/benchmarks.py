@@ -36,7 +36,7 @@ def benchmark(number: int, rows: pd.DataFrame) -> pd.DataFrame:
     trained, of authors' schedule: how much of the training that a baseline's authors give it had here. A baseline that had
     less, or whose schedule is unknown, has no difference. knows: what a method sees beside normal images without labels.
     normal accuracy: of C on held-back normal images. What a training costs: images seen, epochs times images; PFLOP, 10^15
-    operations in convolutions and matrix products, forward and backward; core-minutes, where it was trained on one core.
+    operations in convolutions and matrix products, forward and backward; minutes, of one core where nothing else is said.
     scoring µs: of one image in a batch.
     """
     classes = class_names(number)
@@ -70,7 +70,7 @@ def table4(rows: pd.DataFrame) -> pd.DataFrame:
     image size: the paper's leaves have 256 pixels a side. A row at another size has no difference. mean over species, std over
     species: of the AUC of each species that has both kinds of leaves. std over seeds: the sample std of the AUC over the draws.
     background only: trained and tested on the outermost pixels alone, so what it finds it does not owe to the leaf (arXiv
-    2206.04374). weights, trained, knows, images seen, PFLOP, core-minutes, scoring µs: as in Table 1.
+    2206.04374). weights, trained, knows, images seen, PFLOP, minutes, scoring µs: as in Table 1.
     """
     species = class_names(4)
     paper = printed(4).rename(columns={**COLUMNS, "metric": "row"}).drop(columns="type")
@@ -123,7 +123,7 @@ def _described(trainings: pd.DataFrame, other_weights: pd.DataFrame) -> pd.DataF
     seen = told.assign(seen=told["training_images"] * told["epochs"].astype(float)).groupby(BY, sort=False)["seen"].mean()
     found["images seen"] = seen.round().astype("Int64").astype(object)
     found["PFLOP"] = groups["training_operations"].mean() / 1e15
-    found["core-minutes"] = groups["training_seconds"].mean() / 60
+    found["minutes"] = groups["training_seconds"].mean() / 60
     found["scoring µs"] = groups["inference_us"].mean().round().astype(int)
     return pd.DataFrame(found)
 

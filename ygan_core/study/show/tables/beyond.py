@@ -24,13 +24,16 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     of C on held-back normal images.
     """
     trainings, found = cells(rows), {}
+    trainings = trainings.reindex(columns=list(dict.fromkeys([*trainings, *(f"auc_{score}" for score in SHOWN)])))
     for dataset, own in trainings.groupby("dataset", sort=False):
         paper = printed(NUMBERS[dataset]).set_index("model").loc["Y-GAN"]
         there = dict(zip(TEN, paper[class_names(NUMBERS[dataset])], strict=True))
         found[TITLES[dataset], "Y-GAN, as printed"] = there | {"mean": paper["mean"], "n": len(TEN)}
         for score, name in SHOWN.items():
             value = f"auc_{score}"
-            about = summary(own.reindex(columns=[*own, value] if value not in own else list(own)), BY, value).iloc[0]
+            if own[value].isna().all():
+                continue
+            about = summary(own, BY, value).iloc[0]
             row = own.groupby("held_out")[value].mean().to_dict()
             row |= {"mean": about["mean"], "n": int(about["n"]), "trainings": len(own)}
             found[TITLES[dataset], name] = row | {"normal accuracy": own["normal_accuracy"].mean()}

@@ -44,7 +44,7 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     trainings = _named(cells(rows))
     found = [*_levels(trainings), _best_of_all(trainings), _ablations(trainings), _weak(trainings), *_figures(trainings)]
     averaged = _named(cells(rows, AVERAGED))
-    found += [_plain(averaged, title, kind) for title, kind in LABELS_ALONE.items() if title in set(averaged["title"])]
+    found += [_plain(averaged, title, kind) for title, kind in LABELS_ALONE.items()]
     found += [_control(averaged)]
     columns = ["claim", "found here", "judgement", "stands on", "shown by"]
     return pd.DataFrame(found, columns=columns).set_index("claim")[["judgement", "found here", "stands on", "shown by"]]
