@@ -26,8 +26,8 @@ from ygan_core.threads import one_thread
 # The triangular schedule: the learning rate begins at a share START, is whole when a share PEAK of the training is done, and
 # falls to a share END (arXiv 2404.00498).
 START, PEAK, END = 0.2, 0.23, 0.07
-# With nesterov: how much faster the biases of batch norms learn (arXiv 2404.00498), and how much slower C and the layer before it.
-# The second is ours: C is not theirs, and no batch norm follows it, so that it diverges at the rates of the others.
+# With nesterov: how much faster the biases of batch norms learn (arXiv 2404.00498), and how much slower C and the layer before
+# it. The second is ours: C is not theirs, no batch norm follows it, and it diverges at the rates of the others.
 NORM_BIASES, HEAD = 64.0, 1 / 64
 
 

@@ -1,8 +1,9 @@
 """Another encoder, not the paper's (notebook 11): that of the public speed runs on CIFAR10.
 
-After airbench94 (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498): a first layer that whitens
-patches of 2 x 2 pixels and is not trained (theirs has biases that are, for three epochs); three blocks of two 3 x 3 convolutions that begin near the identity; batch norms
-that have a bias but no scale, and forget quickly. There it ends in ten logits; here it ends in the latent z that C reads.
+After airbench94 (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498). A first layer whitens patches of
+2 x 2 pixels and is not trained; theirs has biases that are, for three epochs. Three blocks follow, of two 3 x 3 convolutions
+each, which begin near the identity. Batch norms have a bias but no scale, and forget quickly. There the network ends in ten
+logits; here it ends in the latent z that C reads.
 """
 
 from __future__ import annotations
