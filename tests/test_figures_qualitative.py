@@ -198,7 +198,7 @@ def test_figures_show_the_first_configuration_and_accuracy_all(smoke):
     assert [job.config.dataset for job in FIGURES["fig10"].jobs(several)] == four[:3]
     assert [job.config.seed for job in FIGURES["fig10"].jobs(several)] == [0, 0, 0]
     assert len(FIGURES["fig8"].jobs(several)) == 12
-    assert {job.config.name for job in FIGURES["accuracy_plot"].jobs(several)} == {"balanced", "paper", "control"}
+    assert {job.config.name for job in FIGURES["accuracy_plot"].jobs(several)} == {"balanced", "paper", "control", "strong"}
 
 
 def step(run, epochs, last, averaged, **settings):
