@@ -148,7 +148,7 @@ TRIES = {
     ],
     "11_beyond": [
         settings('"augmentation": "none"', changes=STRONG),
-        settings('"label_smoothing": 0.2', changes=STRONG),
+        settings('"label_smoothing": 0.0', changes=STRONG),
         Try("`least = 1.0`", "least = 5e-4", "least = 1.0", ("patches = F", "least =")),
     ],
 }

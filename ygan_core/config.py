@@ -160,7 +160,7 @@ CLASSIFIER = dict(method="classifier", latents="semantic", lambda_1=0.0, lambda_
 STRONG = dict(
     **{**CLASSIFIER, "method": "strong"},
     **dict(name="strong", encoder="whitened", optimiser="nesterov", beta_1=0.85, lr_decay="triangular"),
-    **dict(batch_size=128, lr=0.1875, weight_decay=2.5e-4),  # theirs, in proportion to the batch
+    **dict(batch_size=128, lr=0.1875, weight_decay=2.5e-4, label_smoothing=0.2),  # theirs, in proportion to the batch
 )
 CONFIGURATIONS = {"paper": {}, "balanced": BALANCED, "control": CONTROL, "strong": STRONG}
 # Whose result is the headline: the last epoch's weights, as printed, or the averaged ones. The other stands beside it.
@@ -179,9 +179,10 @@ FIXED = (
 
 # Cells (dataset, class held out) that are not free of a choice: tables mark them. The candidates of `balanced` lie around a
 # setting that was picked by the AUC of Color-MNIST 0 and MNIST 9. Class 1 stood in for the anomaly in both choices, and without
-# it they would have been others.
+# it they would have been others. Of the strong control the search chooses the same with either stand-in, but the rate of C was
+# set in trials with class 7 alone.
 _ONES = (("mnist", 1), ("fmnist", 1), ("cifar10", 1))
-CHOSEN_ON = {"balanced": (("color_mnist", 0), ("mnist", 9), *_ONES), "control": _ONES}
+CHOSEN_ON = {"balanced": (("color_mnist", 0), ("mnist", 9), *_ONES), "control": _ONES, "strong": (("cifar10", 7),)}
 
 
 def with_overrides(config: Config, overrides: dict) -> Config:
