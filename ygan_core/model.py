@@ -128,10 +128,10 @@ class YGAN(nn.Module):
     ):
         super().__init__()
         self.latents, self.d, self.mirrored = latents, d, mirrored
-        kind = ENCODERS[encoder]
-        self.E_s = kind(channels, image_size, width, 2 * d if latents == "split" else d)
+        Encoder = ENCODERS[encoder]  # the paper's, unless another one is asked for
+        self.E_s = Encoder(channels, image_size, width, 2 * d if latents == "split" else d)
         if latents == "dual":
-            self.E_r = kind(channels, image_size, width, d)
+            self.E_r = Encoder(channels, image_size, width, d)
         if latents != "semantic":
             self.D = Decoder(channels, image_size, width, d if latents == "single" else 2 * d)
         self.C = LatentClassifier(d, hidden, classes)
