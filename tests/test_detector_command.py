@@ -163,7 +163,9 @@ def test_wrong_uses_give_one_line_and_lose_nothing(folder, detector, tmp_path, c
 def test_stopped_by_ctrl_c_the_same_command_goes_on(folder, tmp_path):
     line = [sys.executable, "-m", "ygan_core.detector", "fit", str(folder), "--save", str(tmp_path / "c.ygan"), *SMALL[2:]]
     line += ["--epochs", "400"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a shell in the background lets its children ignore this signal
+    process = subprocess.Popen(line, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
     place = tmp_path / "c.ygan.training"
     while not list(place.glob("epoch-*.pt")) and process.poll() is None:
         time.sleep(0.05)
