@@ -21,8 +21,7 @@ def augment(images: Tensor, seed: int) -> Tensor:
     Each operation meets each image with PROBABILITY, at a strength drawn evenly from RANGES. The draws depend on seed and B
     alone: they are the same on every device, and no global random state is read or changed.
     """
-    # torch's own seeding on the CPU drops all but the low 32 bits; this one takes every bit of a seed of any size.
-    generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(32))
+    generator = _generator(seed)
     x = images.float() / 255
     for name, operation in OPERATIONS.items():
         low, high = torch.tensor(RANGES[name])
@@ -34,9 +33,14 @@ def augment(images: Tensor, seed: int) -> Tensor:
     return 2 * x - 1
 
 
+def _generator(seed: int) -> torch.Generator:
+    # torch's own seeding on the CPU drops all but the low 32 bits; this one takes every bit of a seed of any size.
+    return torch.Generator().manual_seed(random.Random(seed).getrandbits(32))
+
+
 def shifted(images: Tensor, seed: int, most: int = 2) -> Tensor:
     """Each image moved by up to `most` pixels each way, what comes in being mirrored: uint8 (B, C, S, S), the same shape."""
-    generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(32))
+    generator = _generator(seed)
     size = torch.arange(images.shape[-1])
     down, right = (torch.randint(2 * most + 1, (2, len(images), 1), generator=generator) + size).to(images.device)
     wide = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)  # no padding of whole numbers

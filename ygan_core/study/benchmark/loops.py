@@ -8,13 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ygan_core import losses
 from ygan_core.config import Config
 from ygan_core.model import running_statistics_untouched
 from ygan_core.scores import to_input
 from ygan_core.study.benchmark.extent import PLAIN
+from ygan_core.study.measure.flops import counted
 from ygan_core.train import Trainer, build
 
 
@@ -93,6 +93,4 @@ def loop(
 def operations(what: tuple[str, str], config: Config) -> float:
     """Floating-point operations for one training image, counted in one real step: forward and backward."""
     small = loop(what, replace(config, batch_size=8), 1, "cpu")
-    with FlopCounterMode(display=False) as counter:
-        small.epoch()
-    return counter.get_total_flops() / 8
+    return counted(small.epoch) / 8

@@ -42,13 +42,14 @@ def _an_image(config: Config, channels: int) -> tuple[float, float]:
     with one_thread(), contextlib.redirect_stdout(io.StringIO()):
         if config.method not in BASELINES:
             trainer = DEVIATIONS.get(config.deviation, Trainer)(config, images, torch.arange(FEW) % 9)
-            return _counted(trainer.epoch) / FEW, 0.0
+            return counted(trainer.epoch) / FEW, 0.0
         baseline = BASELINES[config.method](config)
-        both, last = _counted(lambda: baseline.fit(images)), _counted(lambda: baseline.finish(images))
+        both, last = counted(lambda: baseline.fit(images)), counted(lambda: baseline.finish(images))
         return (both - last) / (FEW * STEPS), last / FEW
 
 
-def _counted(act: Callable[[], object]) -> int:
+def counted(act: Callable[[], object]) -> int:
+    """The floating-point operations that PyTorch counts while something is done."""
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
         act()
     return counter.get_total_flops()

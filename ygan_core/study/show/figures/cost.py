@@ -14,17 +14,17 @@ from ygan_core.data import DATASETS
 from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import TEN, TENS
+from ygan_core.study.run.costs import IMAGES
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.printed import paper_auc
+from ygan_core.study.show.tables.benchmarks import BY
 from ygan_core.study.show.tables.blocks import MAIN, summary
 from ygan_core.study.show.view import View
 
-BY = ["title", "configuration"]
 PFLOP = 1e15
-IMAGES = {"mnist": 70_000, "fmnist": 70_000, "cifar10": 60_000}
-PAPER_TRAINS_ON = 0.9 * 0.8  # of them: nine classes of ten, and 80 % of their images (4.2)
+PAPER_TRAINS_ON = 9 * 0.8  # of the images of a class: nine classes, and 80 % of their images (4.2)
 MARKERS = "osD^vP*X<>hpd"
 
 
@@ -71,7 +71,7 @@ def auc_by_cost(runs: list[Run]) -> Figure:
 
 def paper_operations(dataset: str) -> float:
     """What one of the paper's trainings of Y-GAN costs: Config's defaults (section 4.3), on all images that there are."""
-    return training_operations(replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES[dataset]))
+    return training_operations(replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES["full"][dataset]))
 
 
 def _label(title: str, configuration: str, counted: str) -> str:

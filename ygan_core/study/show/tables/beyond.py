@@ -9,10 +9,10 @@ from ygan_core.study.plan.profiles import TEN
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES, cells
 from ygan_core.study.show.printed import NUMBERS, class_names, printed
+from ygan_core.study.show.tables.benchmarks import BY
 from ygan_core.study.show.tables.blocks import summary
 from ygan_core.study.show.view import View
 
-BY = ["title", "configuration"]
 SHOWN = {"s": "s (Eq. 12)", "s_c": "s_c (Eq. 18)", "max-logit": "max-logit", "kNN": "kNN", "RMDS": "RMDS"}
 
 
