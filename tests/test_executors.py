@@ -205,7 +205,10 @@ def test_the_log_of_the_search_keeps_what_it_has(tmp_path):
     shutil.copy(REPOSITORY / "results" / "search.csv", kept)
     before = kept.read_bytes()
     text = report(study)
-    assert kept.read_bytes() == before and "lambda_3 50" in text and "trainings are missing" in text
+    assert kept.read_bytes() == before and "lambda_3 50" in text and "missing" not in text
+    kept.write_bytes(b"".join(before.splitlines(keepends=True)[:-1]))
+    assert f"1 of {len(study.jobs)} trainings are missing" in report(study)
+    kept.write_bytes(before)
     with kept.open("a") as file:
         file.write("ygan,base,mnist,4,7,0.5,0.5,0.5,of-a-version-before" + "," * 7 + "\n")
     report(study)
