@@ -68,12 +68,12 @@ def test_norm_first_moves_the_norms_and_keeps_the_initial_weights(batch):
 
 
 def test_permutations_average_over_different_partners(batch):
-    trainer, x, _, partner, _ = batch("permutations")
+    trainer, x, y, partner, _ = batch("permutations")
     z_s, z_r = trainer.model.encode(x)
     drawn = [partner.roll(shift) for shift in range(4)]
     assert (torch.stack(drawn).sort(0).values.diff(dim=0) > 0).all()  # four partners for every image, none twice
-    expected = torch.stack([Trainer.consistency(trainer, z_s, z_r, each) for each in drawn]).mean()
-    torch.testing.assert_close(trainer.consistency(z_s, z_r, partner), expected)
+    expected = torch.stack([Trainer.consistency(trainer, z_s, z_r, each, y) for each in drawn]).mean()
+    torch.testing.assert_close(trainer.consistency(z_s, z_r, partner, y), expected)
 
 
 def test_the_deviations_of_the_consistency_loss(batch):
@@ -94,7 +94,7 @@ def test_the_deviations_of_the_consistency_loss(batch):
     flat, plain = stretched.flatten(1), batch()[0].hybrid(z_s, z_r).flatten(1)
     assert np.corrcoef(flat[0].detach(), plain[0].detach())[0, 1] == pytest.approx(1)
 
-    trainer, x, _, partner, _ = batch("mirrored")
+    trainer, x, y, partner, _ = batch("mirrored")
     z_s, z_r = trainer.model.encode(x)
     with running_statistics_untouched(trainer.model):
         both = [
@@ -102,7 +102,7 @@ def test_the_deviations_of_the_consistency_loss(batch):
             (z_r, trainer.model.E_r(trainer.model.D(z_s[partner], z_r))),
         ]
     before = copy.deepcopy(trainer.model.state_dict())
-    found = trainer.consistency(z_s, z_r, partner)
+    found = trainer.consistency(z_s, z_r, partner, y)
     torch.testing.assert_close(found, sum(losses.L_con(*pair) for pair in both))
     after = trainer.model.state_dict()
     assert all(after[name].equal(tensor) for name, tensor in before.items())  # no hybrid in the running statistics

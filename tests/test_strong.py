@@ -3,16 +3,22 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy import stats
 
 from ygan_core import losses, scores
 from ygan_core.baselines import GANomaly
-from ygan_core.config import CONFIGURATIONS, Config, ConfigError
+from ygan_core.config import CONFIGURATIONS, CONSISTENCY, Config, ConfigError
 from ygan_core.data.augment import alternating, shifted
+from ygan_core.model import Encoder
 from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.measure.ood_scores import relative_mahalanobis
+from ygan_core.study.run.folder import RUNS_COLUMNS
+from ygan_core.study.show.spread import ONE_DRAW, UNTOLD
+from ygan_core.study.show.tables.beyond import added
 from ygan_core.train import Trainer, batch_input, train
 from ygan_core.whitened import WhitenedEncoder
 
@@ -113,6 +119,54 @@ def test_nesterov_moves_each_group_at_its_own_rate(config, images):
         torch.testing.assert_close(p.detach(), was * (1 - config.weight_decay * (1 + config.beta_1)), atol=1e-7, rtol=1e-6)
 
 
+@pytest.fixture
+def whole(config):
+    """Y-GAN on the strong control's encoder, small."""
+    whitened = Config(**CONFIGURATIONS["whitened"], dataset="cifar10", augmentation="flips", width=4, epochs=3)
+    return replace(whitened, batch_size=16)
+
+
+def test_nesterov_trains_the_semantic_branch_and_adam_the_rest(whole, images):
+    trainer = Trainer(whole, *images)
+    nesterov, rest, adversary = trainer.optimisers
+    model, parts = trainer.model, [{p for group in o.param_groups for p in group["params"]} for o in trainer.optimisers]
+    assert parts[0] == {p for p in (*model.E_s.parameters(), *model.C.parameters()) if p.requires_grad}
+    assert parts[1] == {*model.E_r.parameters(), *model.D.parameters()} and parts[2] == set(model.Ds.parameters())
+    assert isinstance(nesterov, torch.optim.SGD) and {rest.defaults["betas"], adversary.defaults["betas"]} == {(0.5, 0.999)}
+    trainer.set_lr(whole.lr / 2)
+    assert [o.param_groups[0]["lr"] for o in trainer.optimisers] == pytest.approx([whole.lr / 2, *[whole.lr_adam / 2] * 2])
+    assert isinstance(model.E_s, WhitenedEncoder) and isinstance(model.E_r, Encoder)  # E_r is the paper's
+
+
+@pytest.mark.parametrize("kind", CONSISTENCY)
+def test_every_consistency_loss_trains_and_resumes(whole, images, kind, tmp_path):
+    config = replace(whole, consistency=kind, lambda_5=1.0)
+    trained = train(config, *images)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, *images, folder=tmp_path, callbacks=[_stop])
+    resumed = train(config, *images, folder=tmp_path).model.state_dict()
+    assert all(t.equal(resumed[name]) for name, t in trained.model.state_dict().items())
+    ours, papers = (train(replace(config, epochs=1, consistency=k), *images).history[0]["L_con"] for k in (kind, "latents"))
+    assert (ours == papers) == (kind == "latents")
+
+
+def test_consistency_losses_by_hand():
+    random = torch.Generator().manual_seed(0)
+    z, hybrid = (torch.randn(4, 3, generator=random, requires_grad=True) for _ in range(2))
+    losses.L_con_detached(z, hybrid).backward()
+    assert z.grad is None and hybrid.grad.abs().sum() > 0
+    z, hybrid = z.detach(), hybrid.detach()
+    cosines = torch.tensor([[F.cosine_similarity(h, own, dim=0) for own in z] for h in hybrid]) / 0.1
+    by_hand = -torch.stack([cosines[i, i] - cosines[i].exp().sum().log() for i in range(4)]).mean()
+    torch.testing.assert_close(losses.L_con_contrastive(z, hybrid), by_hand)
+    alike = torch.ones(4, 3)  # what Eq. 9 is content with
+    assert losses.L_con(alike, alike) == pytest.approx(-1) and losses.L_con_contrastive(alike, alike) == pytest.approx(
+        np.log(4)
+    )
+    p, q = z.softmax(1), hybrid.softmax(1)
+    torch.testing.assert_close(losses.L_con_logits(z, hybrid), (p * (p / q).log()).sum(1).mean())
+
+
 def test_a_stopped_training_ends_in_the_same_weights(config, images, tmp_path):
     whole = train(config, *images)
     with pytest.raises(KeyboardInterrupt):
@@ -141,7 +195,7 @@ def test_label_smoothing():
     "wrong, said",
     [
         (dict(deviation="mirrored"), "set encoder to dcgan"),
-        (dict(latents="single", lambda_1=1.0), "set optimiser to adam"),
+        (dict(consistency="cosine"), "consistency is latents, detached, contrastive, logits or labels"),
         (dict(optimiser="sgd"), "optimiser is adam or nesterov"),
         (dict(beta_1=0.0), "nesterov needs a momentum"),
         (dict(label_smoothing=1.0), "label_smoothing"),
@@ -207,3 +261,36 @@ def test_a_baseline_is_shown_mirrored_images_too(config, images):
         Seen(replace(config, method="ganomaly", epochs=1, augmentation=augmentation)).fit(images[0][:16])
     same = (seen[0] == seen[1]).flatten(1).all(dim=1)
     assert 0 < same.sum() < 16
+
+
+def beside(configuration, epochs, operations, aucs):
+    """Rows of runs.csv of such trainings. aucs: by class held out, and seed."""
+    settings = dict.fromkeys(RUNS_COLUMNS, 0) | {"class": "", "precision": "float32", "dataset": "cifar10"}
+    settings |= {"method": "ygan" if configuration == "whitened" else configuration, "headline": True}
+    settings |= {"configuration": configuration, "epochs": epochs, "weights": "averaged", "epoch_rule": "last"}
+    settings |= {"labels": "true", "pixels": "all", "variant": "full", "deviation": "none", "split_seed": 0}
+    for (held_out, seed), auc in aucs.items():
+        own = settings | {"held_out": held_out, "seed": seed, "job": f"{configuration}-{epochs}-{held_out}-{seed}"}
+        for metric, value in {"auc_s": auc, "auc": auc, "training_operations": operations}.items():
+            yield own | {"metric": metric, "value": value}
+
+
+def test_what_the_y_adds_is_paired_by_class_and_seed_and_by_length():
+    whitened = beside("whitened", 4, 3.0, {(0, 0): 0.80, (1, 0): 0.70, (1, 1): 0.74, (2, 0): 0.9})
+    as_long = beside("strong", 4, 1.0, {(0, 0): 0.75, (1, 0): 0.71, (1, 1): 0.72})
+    longer = beside("strong", 10, 2.5, {(0, 0): 0.85, (3, 0): 0.9})
+    rows = [*whitened, *as_long, *longer]
+    table = added(
+        pd.DataFrame(rows).reindex(columns=RUNS_COLUMNS).fillna({name: "" for name in ("class", "precision")}).fillna(0)
+    )
+    first, second = (table.xs("s (Eq. 12)", level="score").iloc[i] for i in (0, 1))
+    assert first[0] == pytest.approx(0.05) and first[1] == pytest.approx(0.005) and np.isnan(first[2])
+    assert first["mean"] == pytest.approx(0.0275) and first["n"] == 2 and first["pairs"] == 3
+    half = stats.t.ppf(0.975, 1) * np.std([-0.01, 0.02], ddof=1) * np.sqrt(1 + 1 / 2) / 2
+    assert (first["low"], first["high"]) == pytest.approx((0.0275 - half, 0.0275 + half)) and first["told"] == UNTOLD
+    assert second[0] == pytest.approx(-0.05) and second["n"] == 1 and second["told"] == ONE_DRAW
+    assert [name.split("classifier in ")[1] for name in table.index.unique("beside")] == [
+        "4 epochs, 0.33 of the operations",
+        "10 epochs, 0.83 of the operations",
+    ]
+    assert added(pd.DataFrame(beside("strong", 4, 1.0, {(0, 0): 0.7}))).empty

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, fields, replace
 
 TERMS = ("L_rec", "L_adv", "L_s", "L_r", "L_con", "L_bce")  # Eq. 3 to 9, 5: weighted by lambda_1 to lambda_6 (Eq. 10, 11)
+CONSISTENCY = ("latents", "detached", "contrastive", "logits", "labels")  # of losses.py
 DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
 
 
@@ -42,7 +43,7 @@ class Config:
     d: int = 100  # z_s and z_r are in R^d
     hidden: int = 30  # "one hidden layer and 30 hidden units" in C
     latents: str = "dual"  # dual; split, single (6.2, B1 and B2); semantic (E_s and C alone)
-    encoder: str = "dcgan"  # of E_s and E_r: dcgan, the paper's; whitened, of the public speed runs on CIFAR10 (notebook 11)
+    encoder: str = "dcgan"  # of E_s: dcgan, the paper's; whitened, of the public speed runs on CIFAR10 (notebook 11)
 
     # the objective: Eq. 10 and 11, weights of 4.3 "Training Setting"; a term of weight 0 is left out, with what only it needs
     lambda_1: float = 50.0  # L_rec
@@ -52,12 +53,14 @@ class Config:
     lambda_5: float = 50.0  # L_con
     lambda_6: float = 1.0  # L_bce
     ramp_con: bool = False  # not in the paper: lambda_5 grows along the schedule of lambda_R
+    consistency: str = "latents"  # what L_con compares (Eq. 9); not the paper's: an entry of losses.CONSISTENCY
     label_smoothing: float = 0.0  # not in the paper: of L_s and L_r
 
     # the training (4.3)
     lr: float = 2e-4
     lr_decay: str = "none"  # none (the text names no decay); over the training: cosine, to 0, or triangular, up and down
-    optimiser: str = "adam"  # adam (4.3); not the paper's: nesterov, stochastic gradient descent with momentum beta_1
+    optimiser: str = "adam"  # adam (4.3); not the paper's: nesterov, gradient descent with momentum beta_1, of E_s and C alone
+    lr_adam: float = 1e-3  # of E_r, D and Ds where nesterov trains E_s and C; their Adam has DCGAN's beta_1, 0.5
     beta_1: float = 0.5
     beta_2: float = 0.999
     weight_decay: float = 0.0  # of nesterov; adam has none. The share of a weight that a step takes, before momentum adds to it
@@ -73,7 +76,7 @@ class Config:
             (self.batch_size < 2, "batch_size is at least 2: with one image L_con has nothing to shuffle (section 3.1)"),
             (self.batch_size > 65_536, "batch_size is at most 65536"),
             (not 1 <= self.epochs <= 99_999, "epochs is at least 1 and at most 99999"),
-            (not 0 < self.lr <= 1, "lr lies above 0 and at most at 1"),
+            (not (0 < self.lr <= 1 and 0 < self.lr_adam <= 1), "lr and lr_adam lie above 0 and at most at 1"),
             (self.lr_decay not in ("none", "cosine", "triangular"), "lr_decay is none, cosine or triangular"),
             (not 0 <= self.label_smoothing < 1, "label_smoothing lies in [0, 1)"),
             (not 0 < self.average <= 1, "average is a share of the training, above 0 and at most 1"),
@@ -94,9 +97,10 @@ class Config:
                 self.encoder == "whitened" and self.deviation != "none",
                 "the deviations of the public code are of its own encoder: set encoder to dcgan",
             ),
+            (self.consistency not in CONSISTENCY, f"consistency is {', '.join(CONSISTENCY[:-1])} or {CONSISTENCY[-1]}"),
             (
-                self.optimiser == "nesterov" and self.latents != "semantic",
-                "nesterov trains E_s and C alone, other networks diverge at its rates: set optimiser to adam",
+                self.consistency != "latents" and self.deviation != "none",
+                "the deviations of the public code are of Eq. 9: set consistency to latents",
             ),
             (self.pixels not in ("all", "background"), "pixels is all or background"),
             (self.latents not in ("dual", "split", "single", "semantic"), "latents is dual, split, single or semantic"),
@@ -156,15 +160,16 @@ CONTROL = dict(name="control", lr=1e-3)  # the Classifier control's own: a contr
 
 # The Classifier control, not in the paper: E_s and C, cross-entropy alone. It is what is left without Y-GAN's own ideas.
 CLASSIFIER = dict(method="classifier", latents="semantic", lambda_1=0.0, lambda_2=0.0, lambda_4=0.0, lambda_5=0.0, lambda_6=0.0)
-# The strong control (notebook 11): the same knowledge as the Classifier, with the means of the public speed runs on CIFAR10.
-STRONG = dict(
-    **{**CLASSIFIER, "method": "strong"},
-    **dict(name="strong", encoder="whitened", optimiser="nesterov", beta_1=0.85, lr_decay="triangular"),
-    **dict(batch_size=128, lr=0.1875, weight_decay=2.5e-4, label_smoothing=0.2),  # theirs, in proportion to the batch
-)
-CONFIGURATIONS = {"paper": {}, "balanced": BALANCED, "control": CONTROL, "strong": STRONG}
+# The means of the public speed runs on CIFAR10 (notebook 11), in proportion to the batch.
+SPEED_RUN = dict(encoder="whitened", optimiser="nesterov", beta_1=0.85, lr_decay="triangular")
+SPEED_RUN |= dict(batch_size=128, lr=0.1875, weight_decay=2.5e-4, label_smoothing=0.2)
+# The strong control: with these means the same knowledge as the Classifier. `whitened`: with these means Y-GAN. To gradient
+# descent the size of a loss matters, to Adam it does not. So its weights are those of `balanced`, lambda_3 brought to 1.
+STRONG = {**CLASSIFIER, **SPEED_RUN, "method": "strong", "name": "strong"}
+WHITENED = dict(name="whitened", **SPEED_RUN, lambda_1=0.2, lambda_2=0.02, lambda_4=0.1, lambda_5=0.2, ramp_con=True)
+CONFIGURATIONS = {"paper": {}, "balanced": BALANCED, "control": CONTROL, "strong": STRONG, "whitened": WHITENED}
 # Whose result is the headline: the last epoch's weights, as printed, or the averaged ones. The other stands beside it.
-HEADLINE = {"paper": "last", "balanced": "averaged", "control": "averaged", "strong": "averaged"}
+HEADLINE = {"paper": "last", "balanced": "averaged", "control": "averaged", "strong": "averaged", "whitened": "averaged"}
 
 FIXED = (
     "name",

@@ -70,6 +70,25 @@ def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 
 
+def L_con_detached(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
+    """Eq. 9 with z_s held: the hybrid has to move. So z_s is not drawn to where all latents are alike. Not the paper's."""
+    return L_con(z_s.detach(), z_s_hybrid)
+
+
+def L_con_contrastive(z_s: Tensor, z_s_hybrid: Tensor, temperature: float = 0.1) -> Tensor:
+    """Which image of the batch is a hybrid of? Cross-entropy over its cosines to all z_s (InfoNCE). Both (B, d).
+
+    Not the paper's. Latents that all point one way, which satisfy Eq. 9, are no answer here.
+    """
+    cosines = F.normalize(z_s_hybrid, dim=1) @ F.normalize(z_s, dim=1).T
+    return F.cross_entropy(cosines / temperature, torch.arange(len(z_s), device=z_s.device))
+
+
+def L_con_logits(logits_s: Tensor, logits_hybrid: Tensor) -> Tensor:
+    """C's probabilities of an image and of its hybrid agree: the Kullback-Leibler divergence. Not the paper's. Both (B, N)."""
+    return F.kl_div(logits_hybrid.log_softmax(dim=1), logits_s.log_softmax(dim=1), reduction="batchmean", log_target=True)
+
+
 def L_G(terms: dict[str, Tensor], lambdas: dict[str, float | Tensor]) -> Tensor:
     """Eq. 10, the generator's objective: the terms that `lambdas` names (L_rec, L_adv, L_s, L_r, L_con), each weighted."""
     return sum(weight * terms[name] for name, weight in lambdas.items())

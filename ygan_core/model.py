@@ -110,8 +110,8 @@ class YGAN(nn.Module):
     encoder, its latent in R^2d cut in two; no E_r) or single (B2: one encoder, one latent in R^d; z_r is (B, 0)), or
     semantic (E_s and C alone: the Classifier control; z_r is (B, 0); no E_r, D, Ds).
 
-    Not the paper's (notebook 11): encoder: a key of ENCODERS; mirrored: whether in eval mode z_s is the mean of an image's and
-    of its mirror image's.
+    Not the paper's (notebook 11): encoder: of E_s, a key of ENCODERS; mirrored: whether in eval mode z_s is the mean of an
+    image's and of its mirror image's.
     """
 
     def __init__(
@@ -128,8 +128,7 @@ class YGAN(nn.Module):
     ):
         super().__init__()
         self.latents, self.d, self.mirrored = latents, d, mirrored
-        Encoder = ENCODERS[encoder]  # the paper's, unless another one is asked for
-        self.E_s = Encoder(channels, image_size, width, 2 * d if latents == "split" else d)
+        self.E_s = ENCODERS[encoder](channels, image_size, width, 2 * d if latents == "split" else d)
         if latents == "dual":
             self.E_r = Encoder(channels, image_size, width, d)
         if latents != "semantic":

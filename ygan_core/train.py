@@ -29,6 +29,7 @@ START, PEAK, END = 0.2, 0.23, 0.07
 # With nesterov: how much faster the biases of batch norms learn (arXiv 2404.00498), and how much slower C and the layer before
 # it. The second is ours: C is not theirs, no batch norm follows it, and it diverges at the rates of the others.
 NORM_BIASES, HEAD = 64.0, 1 / 64
+DCGAN_BETA_1 = 0.5  # of the Adam beside nesterov
 
 
 class NonFiniteLoss(RuntimeError):
@@ -102,8 +103,7 @@ class Trainer:
         self.model.whiten(images)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.averaged: AveragedModel | None = None  # made by the first epoch: a mean has to begin somewhere
-        trained = [self.model.generator_parameters(), self.model.discriminator_parameters()]
-        self.optimisers = [self.optimiser(parameters) for parameters in trained if parameters]
+        self.optimisers = self.make_optimisers()
         on_cuda = self.device.type == "cuda"
         self.captured = CapturedStep(self.step, self.model.parameters(), self.device) if on_cuda and captured else None
         self.random = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
@@ -114,14 +114,26 @@ class Trainer:
         """The networks that this kind of training trains."""
         return build(config, channels, classes)
 
-    def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """What trains these parameters."""
-        cfg, on_cuda = self.config, self.device.type == "cuda"
+    def make_optimisers(self) -> list[torch.optim.Optimizer]:
+        """Adam for the generator, Adam for Ds; or nesterov for E_s and C, Adam for the rest of the generator, Adam for Ds."""
+        cfg, model = self.config, self.model
+        generator, discriminator = model.generator_parameters(), model.discriminator_parameters()
         if cfg.optimiser == "adam":
-            lr = self.learning_rate(cfg.lr)
-            return torch.optim.Adam(parameters, lr, (cfg.beta_1, cfg.beta_2), fused=True, capturable=on_cuda)
-        factors = dict.fromkeys(parameters, 1.0)
-        factors |= {norm.bias: NORM_BIASES for norm in self.model.modules() if isinstance(norm, nn.BatchNorm2d)}
+            return [self.adam(part, cfg.lr, cfg.beta_1) for part in (generator, discriminator) if part]
+        semantic = {*model.E_s.parameters(), *model.C.parameters()}
+        others = [p for p in generator if p not in semantic]
+        rest = [self.adam(part, cfg.lr_adam, DCGAN_BETA_1) for part in (others, discriminator) if part]
+        return [self.nesterov([p for p in generator if p in semantic]), *rest]
+
+    def adam(self, parameters: list[nn.Parameter], lr: float, beta_1: float) -> torch.optim.Optimizer:
+        """Adam at a learning rate of its own, which follows the schedule."""
+        group = {"params": parameters, "lr": self.learning_rate(lr), "factor": lr / self.config.lr}
+        return torch.optim.Adam([group], betas=(beta_1, self.config.beta_2), fused=True, capturable=self.device.type == "cuda")
+
+    def nesterov(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Gradient descent with Nesterov's momentum for E_s and C."""
+        cfg, factors = self.config, dict.fromkeys(parameters, 1.0)
+        factors |= {norm.bias: NORM_BIASES for norm in self.model.E_s.modules() if isinstance(norm, nn.BatchNorm2d)}
         factors |= dict.fromkeys([*self.model.C.parameters(), self.model.E_s.to_latent.weight], HEAD)
         groups = [
             {"params": [p for p in parameters if factors[p] == factor], "factor": factor} for factor in (1.0, NORM_BIASES, HEAD)
@@ -233,7 +245,7 @@ class Trainer:
         if wanted & {"L_adv", "L_bce"}:
             terms["L_adv"], terms["L_bce"] = self.adversarial(x, x_hat)
         if "L_con" in wanted:
-            terms["L_con"] = self.consistency(z_s, z_r, partner)
+            terms["L_con"] = self.consistency(z_s, z_r, partner, y)
         return terms
 
     def adversarial(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
@@ -242,10 +254,19 @@ class Trainer:
         logit_x_hat, f_x_hat = self.model.Ds(x_hat)
         return losses.L_adv(f_x, f_x_hat), losses.L_bce(logit_x, logit_x_hat)
 
-    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
-        """L_con (Eq. 9) of a batch's latents, each z_s with the z_r of its partner."""
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
+        """L_con (Eq. 9) of a batch's latents, each z_s with the z_r of its partner; or what stands in its place."""
         with running_statistics_untouched(self.model.D, self.model.E_s):
             z_s_hybrid = self.model.encode_s(self.hybrid(z_s, z_r[partner]))
+        match self.config.consistency:
+            case "detached":
+                return losses.L_con_detached(z_s, z_s_hybrid)
+            case "contrastive":
+                return losses.L_con_contrastive(z_s, z_s_hybrid)
+            case "logits":
+                return losses.L_con_logits(self.model.C(z_s), self.model.C(z_s_hybrid))
+            case "labels":  # a hybrid is one more image of its class
+                return losses.L_s(self.model.C(z_s_hybrid), y, self.config.label_smoothing)
         return self.agreement(z_s, z_s_hybrid)
 
     def hybrid(self, z_s: Tensor, z_r: Tensor) -> Tensor:

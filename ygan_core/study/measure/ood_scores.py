@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pytorch_ood.detector import KNN, EnergyBased, MaxLogit, ViM
 from sklearn.covariance import EmpiricalCovariance
+from torch import Tensor
 
 from ygan_core.model import LatentClassifier
 
@@ -22,7 +23,6 @@ def ood_scores(C: LatentClassifier, z_train, y_train, z_test, seed: int = 0) -> 
     """max-logit, energy, Mahalanobis, kNN, ViM and RMDS of n images, each float64 (n,), higher is more anomalous.
 
     C on the CPU; z_train (m, d), y_train (m,), z_test (n, d): z_s of training images, their labels, z_s of the images to score.
-    kNN: the distance on the unit sphere to the 50th nearest (or the last) of at most 10,000 training latents, drawn by seed.
     ViM: its features are the activations of C's hidden layer, which C's last layer reads; the principal subspace has half their
     dimensions.
     """
@@ -30,22 +30,30 @@ def ood_scores(C: LatentClassifier, z_train, y_train, z_test, seed: int = 0) -> 
     y = torch.as_tensor(y_train)
     first, activation, last = C
     h, h_test = activation(first(z)), activation(first(z_test))
-    few = np.random.RandomState(seed).permutation(len(z))[:NEIGHBOURHOOD]
 
     logits = last(h_test).double()
-    neighbours = KNN(None, k=min(NEIGHBOURS, len(few)))
-    neighbours.knn.n_jobs = 1  # pytorch-ood would take every core; a worker has one
-    neighbours.fit_features(z[few].double(), y[few])
     vim = ViM(None, d=last.in_features // 2, w=last.weight, b=last.bias).fit_features(h, y)
     found = {
         "max-logit": MaxLogit.score(logits).numpy(),
         "energy": EnergyBased.score(logits).numpy(),
         "Mahalanobis": mahalanobis(z.numpy(), y.numpy(), z_test.numpy()),
-        "kNN": neighbours.predict_features(z_test.double()).numpy(),
+        "kNN": knn(z, z_test, seed).numpy(),
         "ViM": vim.predict_features(h_test).numpy(),
         "RMDS": relative_mahalanobis(z.numpy(), y.numpy(), z_test.numpy()),
     }
     return {name: score.astype(np.float64) for name, score in found.items()}
+
+
+def knn(z: Tensor, z_test: Tensor, seed: int = 0) -> Tensor:
+    """The distance on the unit sphere to the 50th nearest (or the last) of at most 10,000 training latents, drawn by seed.
+
+    z (m, d), z_test (n, d) -> float64 (n,) (Sun et al., 2022).
+    """
+    few = np.random.RandomState(seed).permutation(len(z))[:NEIGHBOURHOOD]
+    neighbours = KNN(None, k=min(NEIGHBOURS, len(few)))
+    neighbours.knn.n_jobs = 1  # pytorch-ood would take every core; a worker has one
+    neighbours.fit_features(z[few].double(), torch.zeros(len(few), dtype=torch.long))
+    return neighbours.predict_features(z_test.double())
 
 
 def mahalanobis(z: np.ndarray, y: np.ndarray, z_test: np.ndarray) -> np.ndarray:

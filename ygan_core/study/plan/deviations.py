@@ -69,8 +69,8 @@ class Permutations(Trainer):
     what, kind = "L_con averaged over several permutations a step (here 4; 64 in the code)", OPEN
     permutations = 4
 
-    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
-        drawn = [super(Permutations, self).consistency(z_s, z_r, partner.roll(shift)) for shift in range(self.permutations)]
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
+        drawn = [super(Permutations, self).consistency(z_s, z_r, partner.roll(shift), y) for shift in range(self.permutations)]
         return torch.stack(drawn).mean()
 
 
@@ -108,10 +108,10 @@ class Mirrored(Trainer):
 
     what, kind = "the mirrored loss: z_s shuffled, z_r must stay", CHOICE
 
-    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
         with running_statistics_untouched(self.model.D, self.model.E_r):
             z_r_hybrid = self.model.E_r(self.hybrid(z_s[partner], z_r))
-        return super().consistency(z_s, z_r, partner) + self.agreement(z_r, z_r_hybrid)
+        return super().consistency(z_s, z_r, partner, y) + self.agreement(z_r, z_r_hybrid)
 
 
 class LearningRateSteps(Trainer):

@@ -108,12 +108,15 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         for config in cells(configuration, p.ladder, once=True)
     ]
     names = p.deviation_names or tuple(DEVIATIONS)
+    beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
     background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
     return {
         "color_mnist": [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist],
         "classifier": _controls(cells("control", tables)),
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
         "strong": cells("strong", p.strong),
+        "whitened": cells("whitened", beyond),
+        "strong_short": [replace(c, epochs=p.epochs["whitened"][c.dataset]) for c in cells("strong", beyond)],
         "ladder": [classifier(config) if config.name == "control" else config for config in ladder],
         "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
         "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],
@@ -148,10 +151,15 @@ def _search(settings: dict) -> dict[str, list[Config]]:
                 for base in bases
             ]
             found[f"{method}, {candidate}"] = _controls(configs) if method == "classifier" else configs
-    base = profile_config("laptop", search.STRONG_ON, "strong", {**search.STRONG_SIZE, **settings})
-    for candidate, changes in search.STRONG.items():
-        found[f"strong, {candidate}"] = [
-            replace(base, held_out=search.HELD_OUT[search.STRONG_ON], stand_in=stand_in, **changes)
-            for stand_in in search.STAND_INS
-        ]
+    for name, candidates, epochs in (
+        ("strong", search.STRONG, search.STRONG_EPOCHS),
+        ("whitened", search.WHITENED, search.WHITENED_EPOCHS),
+    ):
+        size = dict(width=search.STRONG_WIDTH, epochs=epochs)
+        base = profile_config("laptop", search.STRONG_ON, name, {**size, **settings})
+        for candidate, changes in candidates.items():
+            found[f"{name}, {candidate}"] = [
+                replace(base, held_out=search.HELD_OUT[search.STRONG_ON], stand_in=stand_in, **changes)
+                for stand_in in search.STAND_INS
+            ]
     return found

@@ -13,12 +13,15 @@ from ygan_core import metrics, scores
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
+from ygan_core.study.measure.ood_scores import knn
 from ygan_core.study.plan import search
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 
 SWAPS = 0.8  # of the hybrids show the digit of one image, and the ground of the other
 SWAPPED = ("swap_digit", "swap_colour")
+RESIDUAL = ("auc_residual", "auc_combined")
+SHOW_NO_SWAPS = ("classifier", "strong", "whitened")  # without hybrids, or searched on another dataset
 PROBED = ("probe_colour_z_s", "probe_digit_z_r", "unit_colour_z_s", "unit_digit_z_r")
 
 
@@ -37,6 +40,8 @@ def log(study: Study) -> pd.DataFrame:
         row |= {"auc_last": last.metrics["auc"], "auc_averaged": averaged.metrics["auc"]}
         if candidate.startswith(search.AVERAGED_AT.get(method, "none")):
             row["auc_reestimated"] = cached(run.cache, f"{run.job.id}-averaged", auc_reestimated, averaged)
+        if method == "whitened":
+            row |= cached(run.cache, f"{run.job.id}-averaged", aucs_with_residual, averaged)
         row["accuracy_averaged"] = averaged.metrics["normal_accuracy"]
         row |= {name: averaged.metrics[name] for name in (*SWAPPED, *PROBED) if name in averaged.metrics}
         rows.append(row | {"job": run.job.id})
@@ -60,6 +65,29 @@ def auc_reestimated(run: Run) -> float:
     return metrics.auc(scores.s(scores.classify(model, data.images[parts.test])), anomalous)
 
 
+def aucs_with_residual(run: Run) -> dict[str, float]:
+    """Does z_r help? The AUC of its kNN distance to training images, alone and beside s.
+
+    auc_residual: of the distance r. auc_combined: of log s + log r, each brought to mean 0 and deviation 1 on the normal images
+    that were left untrained.
+    """
+    data, parts = prepare(run.config)
+    train, normal, test = (
+        scores.encode(run.model(), data.images[part]) for part in (parts.train, parts.calibration, parts.test)
+    )
+    distances = knn(train.z_r, torch.cat([normal.z_r, test.z_r]))
+    doubt = scores.s(torch.cat([normal.logits, test.logits]))
+    combined = sum(_standard(values.log(), len(normal.z_r)) for values in (doubt, distances))
+    anomalous = torch.arange(len(parts.test)) >= len(parts.test_normal)
+    found = {"auc_residual": distances, "auc_combined": combined}
+    return {name: metrics.auc(values[len(normal.z_r) :], anomalous) for name, values in found.items()}
+
+
+def _standard(values: torch.Tensor, first: int) -> torch.Tensor:
+    """Values, by mean and deviation of the first of them."""
+    return (values - values[:first].mean()) / values[:first].std()
+
+
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row a candidate: the mean AUC, with each stand-in alone too; whether its hybrids swap; what each rule chooses."""
     keys = ["method", "candidate"]
@@ -69,13 +97,12 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     names = ["AUC", *(f"stand-in {stand_in}" for stand_in in search.STAND_INS)]
     for name, stand_in in zip(names[1:], search.STAND_INS, strict=True):
         found[name] = alone[stand_in]
-    for name in SWAPPED:
+    for name in (*SWAPPED, *(name for name in RESIDUAL if name in table)):
         found[name] = grouped[name].mean()
     found["cells"] = grouped.size()
     method, candidate = (found.index.get_level_values(key) for key in keys)
-    eligible = ((found[list(SWAPPED)] >= SWAPS).all(axis=1) | method.isin(("classifier", "strong"))) & ~candidate.str.contains(
-        "average"
-    )
+    swaps = (found[list(SWAPPED)] >= SWAPS).all(axis=1) | method.isin(SHOW_NO_SWAPS)
+    eligible = swaps & ~candidate.str.contains("average")
     for name in names:
         best = set(found[eligible].dropna(subset=[name]).groupby("method")[name].idxmax())
         found[f"chosen by {name}"] = ["yes" if key in best else "" for key in found.index]

@@ -33,7 +33,7 @@ SECTIONS = {  # the answer, then all in the order of the paper
     "Two latents": ("fig6a", "fig6b", "color_mnist_probes", "color_mnist_losses", "color_mnist_scores", "fig7"),
     "The latents of the benchmarks": ("tsne_mnist", "tsne_fmnist", "tsne_cifar10", "tsne_plantvillage"),
     "Benchmarks": ("table1", "table2", "table3", "table4", "claims", "score_distributions", "accuracy_plot", "ladder"),
-    "Beyond the paper": ("strong", "auc_by_cost"),
+    "Beyond the paper": ("strong", "auc_by_cost", "added"),
     "Ablations": ("table5",),
     "Weak labels": ("silhouette", "weak_labels", "table6"),
     "Anomaly scores": ("fig8", "scores"),

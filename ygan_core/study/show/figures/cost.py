@@ -85,7 +85,7 @@ def _counted(classes: pd.Series) -> str:
 
 
 def _jobs(study: Study) -> list[Job]:
-    return study.select(dataset=tuple(TENS), group=MAIN)
+    return study.select(dataset=tuple(TENS), group=(*MAIN, "whitened"))
 
 
 VIEWS = {"auc_by_cost": View(auc_by_cost, _jobs, "What an AUC costs")}
