@@ -108,13 +108,15 @@ def all_scores(
     train_labels: Tensor,
     weak_labels: Tensor | None = None,
     batch_size: int = 512,
+    here: Encoding | None = None,
 ) -> dict[str, Tensor]:
     """The scores of Fig. 8 for images, uint8 (n, C, S, S): {s_x, s_z, s_zs, s_zp, s_zw, s_c, s}, each float64 (n,), on the CPU.
 
     train_z_s (m, d), train_labels (m,) and weak_labels (m,) are the training images'. Without weak labels there is no s_zw;
-    where the model has no decoder, no s_x, s_z and s_zs. Leaves the model in eval mode.
+    where the model has no decoder, no s_x, s_z and s_zs. here: what `encode` says of the images, where it is known. Leaves the model
+    in eval mode.
     """
-    here, found = encode(model, images, batch_size), {}
+    here, found = here or encode(model, images, batch_size), {}
     if hasattr(model, "D"):
         device, rows = next(model.parameters()).device, []  # by batch: large reconstructions do not all fit in memory
         for batch, z_s, z_r in zip(*(t.split(batch_size) for t in (images, here.z_s, here.z_r)), strict=True):
