@@ -113,8 +113,9 @@ def all_scores(
     """The scores of Fig. 8 for images, uint8 (n, C, S, S): {s_x, s_z, s_zs, s_zp, s_zw, s_c, s}, each float64 (n,), on the CPU.
 
     train_z_s (m, d), train_labels (m,) and weak_labels (m,) are the training images'. Without weak labels there is no s_zw;
-    where the model has no decoder, no s_x, s_z and s_zs. here: what `encode` says of the images, where it is known. Leaves the model
-    in eval mode.
+    where the model has no decoder, no s_x, s_z and s_zs. here: what `encode` says of the images, where it is known.
+
+    Leaves the model in eval mode.
     """
     here, found = here or encode(model, images, batch_size), {}
     if hasattr(model, "D"):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pandas as pd
+from scipy import stats
 
 from ygan_core.study.measure.evaluation import OWN
 from ygan_core.study.measure.numbers import SCORES
@@ -22,9 +23,9 @@ from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, class_names, paper_auc, printed
 from ygan_core.study.show.spread import HIGHER, LOWER, ONE_DRAW, UNTOLD, Difference, difference, level, said, shown, told
-from ygan_core.study.show.tables import TABLES, public_code
+from ygan_core.study.show.tables import TABLES, beyond, public_code
 from ygan_core.study.show.tables.blocks import is_chosen, is_whole
-from ygan_core.study.show.tables.findings import LEAK, MOST, SEVEN
+from ygan_core.study.show.tables.findings import LEAK, MOST, SEVEN, claimed_auc
 from ygan_core.study.show.tables.schedules import extent as schedule
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
@@ -257,16 +258,31 @@ def fig8(rows: pd.DataFrame) -> str:
 
 
 def accuracy_plot(rows: pd.DataFrame) -> str:
-    """Does the AUC follow the accuracy on normal images?"""
+    """Does the AUC follow the accuracy on normal images? Where on the straight line lies the AUC that the paper prints?"""
     trainings, lines = cells(rows), []
     for data, group in trainings.reindex(columns=["dataset", "auc", "normal_accuracy"]).groupby("dataset", sort=False):
         measured = group[["auc", "normal_accuracy"]].dropna()
         if len(measured) >= FEWEST:
             rank = measured.corr(method="spearman").iloc[0, 1]
-            lines.append(f"- {TITLES[data]}: Spearman's rank correlation {rank:+.2f} over {len(measured)} networks.")
+            line = f"- {TITLES[data]}: Spearman's rank correlation {rank:+.2f} over {len(measured)} networks."
+            lines.append(line + (_on_the_line(measured, claimed_auc(data)) if data in REAL else ""))
         else:
             lines.append(f"- {TITLES[data]}: {count(len(measured), 'network')}, too few for a correlation.")
     return "\n".join(lines)
+
+
+def _on_the_line(measured: pd.DataFrame, printed_auc: float) -> str:
+    """Which accuracy belongs to the AUC that the paper prints, by least squares, where it lies among those measured."""
+    x, y = measured["normal_accuracy"], measured["auc"]
+    if x.nunique() < 2:
+        return ""
+    line = stats.linregress(x, y)
+    off = (y - line.intercept - line.slope * x).std(ddof=2)
+    at = (printed_auc - line.intercept) / line.slope
+    start = f" Their accuracies lie between {x.min():.2f} and {x.max():.2f}, their AUCs {off:.3f} off a straight line (r.m.s.)."
+    if line.slope <= 0 or not x.min() <= at <= x.max():
+        return start + f" On that line none of these accuracies has {printed_auc:.3f}, the paper's AUC."
+    return start + f" On that line {printed_auc:.3f}, the paper's AUC, belongs to an accuracy of {at:.2f}."
 
 
 def _cost(cost: Difference) -> str:
@@ -310,6 +326,8 @@ VERDICTS: dict[str, Callable[..., str]] = {
     "table6": table6,
     "fig8": fig8,
     "accuracy_plot": accuracy_plot,
+    "strong": beyond.verdict,
+    "added": beyond.verdict_added,
     "ways_to_0763": public_code.verdict,
 }
 
