@@ -15,6 +15,7 @@ from ygan_core.study.measure.numbers import SINCE
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import Run
 from ygan_core.study.show.figures import FIGURES, color_mnist, draw, ladder, qualitative, scores
+from ygan_core.study.show.figures.scores import NAMED
 from ygan_core.study.show.printed import paper_auc
 
 
@@ -198,7 +199,7 @@ def test_figures_show_the_first_configuration_and_accuracy_all(smoke):
     assert [job.config.dataset for job in FIGURES["fig10"].jobs(several)] == four[:3]
     assert [job.config.seed for job in FIGURES["fig10"].jobs(several)] == [0, 0, 0]
     assert len(FIGURES["fig8"].jobs(several)) == 12
-    assert {job.config.name for job in FIGURES["accuracy_plot"].jobs(several)} == {"balanced", "paper", "control", "strong"}
+    assert {job.config.name for job in FIGURES["accuracy_plot"].jobs(several)} == {"balanced", "paper", *NAMED}
 
 
 def step(run, epochs, last, averaged, **settings):

@@ -17,8 +17,10 @@ from ygan_core.model import Encoder
 from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.measure.ood_scores import relative_mahalanobis
 from ygan_core.study.run.folder import RUNS_COLUMNS
+from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.spread import ONE_DRAW, UNTOLD
-from ygan_core.study.show.tables.beyond import added
+from ygan_core.study.show.tables import beyond
+from ygan_core.study.show.verdicts import accuracy_plot
 from ygan_core.train import Trainer, batch_input, train
 from ygan_core.whitened import WhitenedEncoder
 
@@ -280,9 +282,7 @@ def test_what_the_y_adds_is_paired_by_class_and_seed_and_by_length():
     as_long = beside("strong", 4, 1.0, {(0, 0): 0.75, (1, 0): 0.71, (1, 1): 0.72})
     longer = beside("strong", 10, 2.5, {(0, 0): 0.85, (3, 0): 0.9})
     rows = [*whitened, *as_long, *longer]
-    table = added(
-        pd.DataFrame(rows).reindex(columns=RUNS_COLUMNS).fillna({name: "" for name in ("class", "precision")}).fillna(0)
-    )
+    table = beyond.added(pd.DataFrame(rows))
     first, second = (table.xs("s (Eq. 12)", level="score").iloc[i] for i in (0, 1))
     assert first[0] == pytest.approx(0.05) and first[1] == pytest.approx(0.005) and np.isnan(first[2])
     assert first["mean"] == pytest.approx(0.0275) and first["n"] == 2 and first["pairs"] == 3
@@ -293,4 +293,28 @@ def test_what_the_y_adds_is_paired_by_class_and_seed_and_by_length():
         "4 epochs, 0.33 of the operations",
         "10 epochs, 0.83 of the operations",
     ]
-    assert added(pd.DataFrame(beside("strong", 4, 1.0, {(0, 0): 0.7}))).empty
+    assert beyond.added(pd.DataFrame(beside("strong", 4, 1.0, {(0, 0): 0.7}))).empty
+
+
+def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
+    whitened = beside("whitened", 4, 3.0, {(0, 0): 0.80, (1, 0): 0.70, (1, 1): 0.74})
+    alone = pd.DataFrame(beside("strong", 4, 1.0, {(0, 0): 0.75, (1, 0): 0.71, (1, 1): 0.72}))
+    rows = pd.concat([alone, pd.DataFrame(whitened)])
+    (line,) = beyond.verdict_added(rows).splitlines()
+    assert "Y-GAN in 4 epochs, less the classifier in 4 epochs" in line and "+0.028" in line and f"({UNTOLD})" in line
+    assert "over 2 of ten classes, 3 pairs" in line
+    (line,) = beyond.verdict(alone).splitlines()
+    above = sum(auc > paper_auc("cifar10", [held_out]) for held_out, auc in ((0, 0.75), (1, 0.715)))
+    assert f"above its number in {above} of 2" in line and "0.733" in line and f"{paper_auc('cifar10', [0, 1]):.3f}" in line
+    assert beyond.verdict_added(alone) == "Not trained yet."
+
+
+def test_which_accuracy_belongs_to_the_printed_auc():
+    settings = [(0.5, 0.60), (0.6, 0.64), (0.7, 0.72), (0.8, 0.76), (0.9, 0.83)]
+    rows = pd.DataFrame(beside("strong", 4, 1.0, {(place, 0): auc for place, (_, auc) in enumerate(settings)}))
+    accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[accuracy for accuracy, _ in settings])
+    said = accuracy_plot(pd.concat([rows, accuracy]))
+    slope, intercept = np.polyfit(*zip(*settings, strict=True), 1)
+    assert f"0.763, the paper's AUC, belongs to an accuracy of {(0.763 - intercept) / slope:.2f}" in said
+    falls = accuracy.assign(value=accuracy["value"].to_numpy()[::-1])
+    assert "none of these accuracies has 0.763" in accuracy_plot(pd.concat([rows, falls]))

@@ -28,8 +28,9 @@ PAPERS = {
     "s": "$s$ (Eq. 12)",
 }
 POST_HOC = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
-CONTROLS = {"classifier": "Classifier", "strong": "Strong classifier"}
-MARKERS = dict(zip(("full", *ABLATIONS, *CONTROLS.values()), cycle("o^v<PXdDs*h>"), strict=False))
+# Configurations that `accuracy_plot` gives a marker of their own, and what they are called there.
+NAMED = {"control": "Classifier", "strong": "Strong classifier", "whitened": "Y-GAN on its encoder"}
+MARKERS = dict(zip(("full", *ABLATIONS, *NAMED.values()), cycle("o^v<PXdDs*h>"), strict=False))
 NARROWEST = 0.1  # the range of accuracies that a panel of `accuracy_plot` shows at least; its caption says so too
 
 
@@ -114,7 +115,7 @@ def accuracy_plot(runs: list[Run]) -> Figure:
         colour = CLASS_COLOURS[config.DATASETS.index(dataset)]
         own = [run for run in measured if run.config.dataset == dataset]
         for run in own:
-            face = colour if run.config.name == first or run.config.method in CONTROLS else "none"
+            face = colour if run.config.name in (first, *NAMED) else "none"
             ax.plot(*accuracy_and_auc(run), ls="", marker=MARKERS[_kind(run)], ms=6, mfc=face, mec=colour, mew=0.8, alpha=0.8)
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         ax.margins(0.1)
@@ -131,8 +132,8 @@ def accuracy_plot(runs: list[Run]) -> Figure:
     fig.supylabel("AUC", fontsize=9)
     grey = dict(ls="", color="dimgrey", mew=0.8, ms=6)
     kinds = {_kind(run) for run in measured}
-    names = dict.fromkeys(run.config.name for run in measured if run.config.method == "ygan")
-    own = {"full": "Y-GAN", **{kind: kind for kind in CONTROLS.values()}}
+    names = dict.fromkeys(run.config.name for run in measured if run.config.name not in NAMED)
+    own = {"full": "Y-GAN", **{kind: kind for kind in NAMED.values()}}
     labels = {kind: own.get(kind, f"variant {kind}") for kind in MARKERS if kind in kinds}
     handles = [plt.Line2D([], [], marker=MARKERS[kind], label=label, **grey) for kind, label in labels.items()]
     for name in names if len(names) > 1 else ():
@@ -179,7 +180,7 @@ def first_of_each(study: Study) -> list[Job]:
 
 
 def _kind(run: Run) -> str:
-    return CONTROLS.get(run.config.method, run.config.variant)
+    return NAMED.get(run.config.name, run.config.variant)
 
 
 def _with_accuracy(study: Study) -> list[Job]:

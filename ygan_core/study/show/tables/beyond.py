@@ -85,9 +85,9 @@ def verdict(rows: pd.DataFrame) -> str:
         means = own.groupby("held_out")[[f"auc_{score}" for score in SHOWN if f"auc_{score}" in own]].mean().mean()
         best = means.idxmax().removeprefix("auc_")
         lines.append(
-            f"- {TITLES[dataset]}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. In these the paper "
-            f"prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} of {len(classes)}. The "
-            f"highest mean of these scores, which nobody fixed beforehand, is that of {best}: {means.max():.3f}."
+            f"- {TITLES[dataset]}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. In these the "
+            f"paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} of "
+            f"{len(classes)}. The highest mean, of a score that nobody fixed beforehand, is that of {best}: {means.max():.3f}."
         )
     return "\n".join(lines)
 
