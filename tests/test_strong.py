@@ -306,6 +306,7 @@ def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
     (line,) = beyond.verdict(alone).splitlines()
     above = sum(auc > paper_auc("cifar10", [held_out]) for held_out, auc in ((0, 0.75), (1, 0.715)))
     assert f"above its number in {above} of 2" in line and "0.732" in line and f"{paper_auc('cifar10', [0, 1]):.3f}" in line
+    assert f"classes is 0.018, that of the paper's numbers {abs(0.729 - 0.767) / 2:.3f}" in line
     assert beyond.verdict_added(alone) == "Not trained yet."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from ygan_core.study.plan.jobs import Job
@@ -77,7 +78,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(rows: pd.DataFrame) -> str:
-    """How far class labels alone go: the mean, the classes above the paper's number for them, the best score."""
+    """How far class labels alone go: the mean, the classes above the paper's number for them, their spread, the best score."""
     trainings, lines = cells(rows), []
     for dataset, own in trainings.groupby("dataset", sort=False):
         classes = own.groupby("held_out")["auc"].mean()
@@ -87,7 +88,9 @@ def verdict(rows: pd.DataFrame) -> str:
         lines.append(
             f"- {TITLES[dataset]}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. In these the "
             f"paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} of "
-            f"{len(classes)}. The highest mean, of a score that nobody fixed beforehand, is that of {best}: {means.max():.3f}."
+            f"{len(classes)}. Its standard deviation over these classes is {classes.std(ddof=0):.3f}, that of the paper's "
+            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. The highest mean, of a score that nobody fixed "
+            f"beforehand, is that of {best}: {means.max():.3f}."
         )
     return "\n".join(lines)
 
