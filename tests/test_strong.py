@@ -265,15 +265,15 @@ def test_a_baseline_is_shown_mirrored_images_too(config, images):
     assert 0 < same.sum() < 16
 
 
-def beside(configuration, epochs, operations, aucs):
-    """Rows of runs.csv of such trainings. aucs: by class held out, and seed."""
+def beside(configuration, epochs, operations, aucs, **others):
+    """Rows of runs.csv of such trainings. aucs: by class held out, and seed; others: metrics of all."""
     settings = dict.fromkeys(RUNS_COLUMNS, 0) | {"class": "", "precision": "float32", "dataset": "cifar10"}
     settings |= {"method": "ygan" if configuration == "whitened" else configuration, "headline": True}
     settings |= {"configuration": configuration, "epochs": epochs, "weights": "averaged", "epoch_rule": "last"}
     settings |= {"labels": "true", "pixels": "all", "variant": "full", "deviation": "none", "split_seed": 0}
     for (held_out, seed), auc in aucs.items():
         own = settings | {"held_out": held_out, "seed": seed, "job": f"{configuration}-{epochs}-{held_out}-{seed}"}
-        for metric, value in {"auc_s": auc, "auc": auc, "training_operations": operations}.items():
+        for metric, value in {"auc_s": auc, "auc": auc, "training_operations": operations, **others}.items():
             yield own | {"metric": metric, "value": value}
 
 
@@ -311,11 +311,27 @@ def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
 
 
 def test_which_accuracy_belongs_to_the_printed_auc():
-    settings = [(0.5, 0.60), (0.6, 0.64), (0.7, 0.72), (0.8, 0.76), (0.9, 0.83)]
-    rows = pd.DataFrame(beside("strong", 4, 1.0, {(place, 0): auc for place, (_, auc) in enumerate(settings)}))
-    accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[accuracy for accuracy, _ in settings])
+    """Two classes, one easier than the other: in each the AUC rises by half of the accuracy."""
+    settings = {(0, 0): (0.5, 0.70), (0, 1): (0.7, 0.80), (0, 2): (0.9, 0.90), (1, 0): (0.6, 0.60), (1, 1): (0.8, 0.70)}
+    rows = pd.DataFrame(beside("strong", 4, 1.0, {cell: auc for cell, (_, auc) in settings.items()}))
+    accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[a for a, _ in settings.values()])
+    printed = paper_auc("cifar10", [0, 1])
     said = accuracy_plot(pd.concat([rows, accuracy]))
-    slope, intercept = np.polyfit(*zip(*settings, strict=True), 1)
-    assert f"0.763, the paper's AUC, belongs to an accuracy of {(0.763 - intercept) / slope:.2f}" in said
-    falls = accuracy.assign(value=accuracy["value"].to_numpy()[::-1])
-    assert "none of these accuracies has 0.763" in accuracy_plot(pd.concat([rows, falls]))
+    assert "Within 2 classes of several networks the AUC rises by 0.050 with each 0.1" in said
+    assert (
+        f"{printed:.3f}, which the paper prints for these classes, belongs to an accuracy of {0.7 + (printed - 0.725) * 2:.2f}."
+        in said
+    )
+    worse = rows.assign(value=rows["value"] - 0.3)
+    assert "where no network lies (0.50 to 0.90)" in accuracy_plot(pd.concat([worse, accuracy]))
+    falls = accuracy.assign(value=1 - accuracy["value"])
+    assert "does not rise with the accuracy" in accuracy_plot(pd.concat([rows, falls]))
+
+
+def test_cells_that_a_choice_was_made_on_are_marked():
+    alone, whitened = (
+        pd.DataFrame(beside(name, 4, 1.0, {(1, 0): 0.7, (7, 0): 0.8}, normal_accuracy=0.9)) for name in ("strong", "whitened")
+    )
+    for table in (beyond.strong(alone), beyond.added(pd.concat([alone, whitened]))):
+        assert {column for _, column in table.attrs["marks"]} == {7, "mean"}
+    assert not beyond.strong(alone[alone["held_out"] == 1]).attrs.get("marks")

@@ -71,7 +71,7 @@ def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
 
 
 def L_con_detached(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
-    """Eq. 9 with z_s held: the hybrid has to move. So z_s is not drawn to where all latents are alike. Not the paper's."""
+    """Eq. 9 with its target z_s held: the gradient runs through the hybrid alone, by E_s and D. Not the paper's."""
     return L_con(z_s.detach(), z_s_hybrid)
 
 
@@ -80,7 +80,7 @@ def L_con_contrastive(z_s: Tensor, z_s_hybrid: Tensor, temperature: float = 0.1)
 
     Not the paper's. Latents that all point one way, which satisfy Eq. 9, are no answer here.
     """
-    cosines = F.normalize(z_s_hybrid, dim=1) @ F.normalize(z_s, dim=1).T
+    cosines = F.cosine_similarity(z_s_hybrid[:, None], z_s[None], dim=2)  # a matrix product would be taken in bfloat16
     return F.cross_entropy(cosines / temperature, torch.arange(len(z_s), device=z_s.device))
 
 

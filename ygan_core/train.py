@@ -76,7 +76,7 @@ def batch_input(config: Config, images: Tensor, number: int, flips: Tensor) -> T
 
 
 class Trainer:
-    """One training under way: networks, both optimisers, the random state and the place in the schedule.
+    """One training under way: networks, optimisers, the random state and the place in the schedule.
 
     images: uint8 (n, C, S, S), normal ones only, in memory or memory-mapped; labels: int64 (n,) in [0, N). precision: float32,
     or bfloat16 for the convolutions (weights, latents and losses stay float32). captured: whether a CUDA device replays the
@@ -200,7 +200,7 @@ class Trainer:
         return self.averaged
 
     def set_lr(self, lr: float) -> None:
-        """Give both optimisers this learning rate."""
+        """Give every optimiser this learning rate, each group of its parameters at its own factor."""
         for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             own = lr * group.get("factor", 1)
             if isinstance(group["lr"], Tensor):

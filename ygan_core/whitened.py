@@ -19,7 +19,7 @@ FORGET = 0.4  # momentum of the running statistics, as PyTorch counts it
 
 
 class WhitenedEncoder(nn.Module):
-    """E_s or E_r: x (B, channels, S, S) float32 in [-1, 1], S at least 32 -> z (B, d) float32.
+    """E_s: x (B, channels, S, S) float32 in [-1, 1], S at least 32 -> z (B, d) float32.
 
     width: filters of the first block. `whiten` has to be called once before it is trained.
     """

@@ -109,6 +109,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     ]
     names = p.deviation_names or tuple(DEVIATIONS)
     beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
+    as_long = {dataset: profile_config(name, dataset, "whitened", settings).epochs for dataset in beyond}
     background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
     return {
         "color_mnist": [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist],
@@ -116,7 +117,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
         "strong": cells("strong", p.strong),
         "whitened": cells("whitened", beyond),
-        "strong_short": [replace(c, epochs=p.epochs["whitened"][c.dataset]) for c in cells("strong", beyond)],
+        "strong_short": [replace(c, epochs=as_long[c.dataset]) for c in cells("strong", beyond)],
         "ladder": [classifier(config) if config.name == "control" else config for config in ladder],
         "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
         "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],

@@ -47,7 +47,7 @@ def _alike(*epochs: int) -> dict[str, dict[str, int]]:
     return dict.fromkeys(CONFIGURATIONS, _epochs(*epochs))
 
 
-# Of notebook 11. Four epochs of `whitened` are about as many operations as ten of the strong control.
+# Of notebook 11. On CIFAR10 four epochs of `whitened` cost 1.16 times as many operations as ten of the strong control.
 BEYOND = {"strong": _epochs(10, 10, 10, 10, 10), "whitened": _epochs(4, 4, 4, 4, 4)}
 TEN = tuple(range(10))
 LEAVES = (-1,)  # PlantVillage holds out no class: its diseased leaves are the anomalies

@@ -29,7 +29,7 @@ PAPERS = {
 }
 POST_HOC = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
 # Configurations that `accuracy_plot` gives a marker of their own, and what they are called there.
-NAMED = {"control": "Classifier", "strong": "Strong classifier", "whitened": "Y-GAN on its encoder"}
+NAMED = {"control": "Classifier", "strong": "Strong classifier", "whitened": "Y-GAN on the strong encoder"}
 MARKERS = dict(zip(("full", *ABLATIONS, *NAMED.values()), cycle("o^v<PXdDs*h>"), strict=False))
 NARROWEST = 0.1  # the range of accuracies that a panel of `accuracy_plot` shows at least; its caption says so too
 

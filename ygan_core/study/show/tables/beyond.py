@@ -12,7 +12,7 @@ from ygan_core.study.show.cells import TITLES, cells
 from ygan_core.study.show.printed import NUMBERS, class_names, paper_auc, printed
 from ygan_core.study.show.spread import CELL, DRAW, Difference, difference, level, said, shown, told
 from ygan_core.study.show.tables.benchmarks import BY
-from ygan_core.study.show.tables.blocks import summary
+from ygan_core.study.show.tables.blocks import CHOSEN, is_chosen, summary
 from ygan_core.study.show.view import View
 
 SHOWN = {"s": "s (Eq. 12)", "s_c": "s_c (Eq. 18)", "max-logit": "max-logit", "kNN": "kNN", "RMDS": "RMDS"}
@@ -41,7 +41,12 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
             found[TITLES[dataset], name] = row | {"normal accuracy": own["normal_accuracy"].mean()}
     table = pd.DataFrame(found).T.rename_axis(["dataset", "score"])
     table = table.reindex(columns=[*TEN, "mean", "n", "trainings", "normal accuracy"])
-    return table.astype({"n": "Int64", "trainings": "Int64"}).astype(object)
+    table = table.astype({"n": "Int64", "trainings": "Int64"}).astype(object)
+    chosen = trainings[is_chosen(trainings)]
+    for row in table.index:
+        if row[1] in SHOWN.values():
+            _mark(table, row, chosen[chosen["dataset"].map(TITLES) == row[0]])
+    return table
 
 
 def added(rows: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +79,15 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     index = pd.MultiIndex.from_tuples(found, names=["trained", "beside", "score"])
     table = pd.DataFrame(list(found.values()), index, [*TEN, "mean", "low", "high", "n", "pairs", "told"])
     table.attrs["signed"] = [*TEN, "mean", "low", "high"]
+    for row in table.index:
+        _mark(table, row, own[is_chosen(own)])
     return table
+
+
+def _mark(table: pd.DataFrame, row: tuple, chosen: pd.DataFrame) -> None:
+    """Mark the classes of a row, and its mean, whose AUC a setting was chosen by."""
+    columns = [*chosen["held_out"].unique(), *["mean"] * bool(len(chosen))]
+    table.attrs.setdefault("marks", {}).update({(row, column): CHOSEN for column in columns})
 
 
 def verdict(rows: pd.DataFrame) -> str:
@@ -85,12 +98,13 @@ def verdict(rows: pd.DataFrame) -> str:
         above = sum(auc > paper_auc(dataset, [held_out]) for held_out, auc in classes.items())
         means = own.groupby("held_out")[[f"auc_{score}" for score in SHOWN if f"auc_{score}" in own]].mean().mean()
         best = means.idxmax().removeprefix("auc_")
+        other = f"The highest mean, of a score that was not fixed beforehand, is that of {best}: {means.max():.3f}."
+        other = "None of its other scores has a higher mean." if best == "s" else other
         lines.append(
             f"- {TITLES[dataset]}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. In these the "
             f"paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} of "
             f"{len(classes)}. Its standard deviation over these classes is {classes.std(ddof=0):.3f}, that of the paper's "
-            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. The highest mean, of a score that nobody fixed "
-            f"beforehand, is that of {best}: {means.max():.3f}."
+            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. {other}"
         )
     return "\n".join(lines)
 
