@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from ygan_core import model
 from ygan_core.study.__main__ import main
 from ygan_core.study.run.folder import MissingWeights, read
-from ygan_core.study.run.records import _narrow, write_record
+from ygan_core.study.run.records import narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
 from ygan_core.study.show import tables
@@ -49,10 +49,16 @@ def test_an_auc_can_be_recomputed_from_a_record_alone(recorded):
             np.testing.assert_allclose(facts["s"], [s[index] for index in facts["index"]], rtol=1e-6)
 
 
-def test_scores_stay_double_where_rounding_would_make_ties():
-    near = np.array([0.5, 0.5 + 1e-12])
-    assert _narrow(near).dtype == np.float64 and _narrow(np.array([0.5, 0.25])).dtype == np.float32
-    assert _narrow(np.array([3, -4])).dtype == np.int8 and _narrow(np.array([70_000])).dtype == np.int32
+def test_scores_keep_their_order_where_rounding_would_make_ties():
+    random = np.random.RandomState(0)
+    scores = np.concatenate([0.5 + 1e-12 * np.arange(50), random.rand(500), random.rand(50) * 1e-30, [0.25, 0.25]])
+    scores = random.permutation(scores)
+    small = narrow(scores)
+    assert small.dtype == np.float32 and len(np.unique(scores.astype(np.float32))) < len(np.unique(scores))
+    assert np.array_equal(np.unique(scores, return_inverse=True)[1], np.unique(small, return_inverse=True)[1])
+    np.testing.assert_allclose(small, scores, rtol=1e-5)
+    assert narrow(small) is small
+    assert narrow(np.array([3, -4])).dtype == np.int8 and narrow(np.array([70_000])).dtype == np.int32
 
 
 def test_a_record_is_small(recorded):

@@ -10,6 +10,7 @@ all facts of those unseen images that the starter pack has too, SHOWN of a class
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -60,17 +61,25 @@ def small_facts(run: Run) -> Facts:
     rows = np.flatnonzero(test["in_test"])
     rows = rows[np.argsort(test["index"][rows])]
     kept = [*KEPT, *(name for name in test if name.startswith("clusters_")), run.score]
-    return {name: _narrow(test[name][rows] if len(test[name]) == n else test[name]) for name in kept if name in test}
+    return {name: narrow(test[name][rows] if len(test[name]) == n else test[name]) for name in kept if name in test}
 
 
-def _narrow(values: np.ndarray) -> np.ndarray:
-    """Numbers in as few bytes as they need: whole ones in the smallest type, scores in float32 where no two become a tie."""
+def narrow(values: np.ndarray) -> np.ndarray:
+    """Numbers in as few bytes as they need: whole ones in the smallest type, scores in float32.
+
+    Scores that rounding would make a tie are set one step apart: their order, and so every AUC, stays as it was.
+    """
     if values.dtype == np.int64:
         return values.astype(np.min_scalar_type(-max(int(abs(values).max(initial=0)), 1)))
-    if values.dtype == np.float64:
-        narrow = values.astype(np.float32)
-        return narrow if len(np.unique(narrow)) == len(np.unique(values)) else values
-    return values
+    if values.dtype != np.float64:
+        return values
+    found = values.astype(np.float32)
+    for before, here in itertools.pairwise(np.argsort(values, kind="stable")):
+        if values[here] == values[before]:
+            found[here] = found[before]
+        elif found[here] <= found[before]:
+            found[here] = np.nextafter(found[before], np.float32(np.inf))
+    return found
 
 
 def _save(path: Path, facts: Facts) -> None:
@@ -93,4 +102,4 @@ def _save_networks(run: Run, folder: Path) -> None:
     n, here = len(run.test["index"]), scores.encode(model, run.images(rows))
     facts = {name: fact[rows] for name, fact in run.test.items() if len(fact) == n}
     facts |= {name: getattr(here, name).numpy().astype(np.float16) for name in ("z_s", "z_r")}
-    _save(folder / PICTURED, {name: _narrow(fact) for name, fact in facts.items()})
+    _save(folder / PICTURED, {name: narrow(fact) for name, fact in facts.items()})

@@ -16,7 +16,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.executors import run_jobs
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.provenance import provenance
-from ygan_core.study.run.records import small_facts
+from ygan_core.study.run.records import narrow, small_facts
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.spread import METHOD, pooled
@@ -61,9 +61,9 @@ def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.Data
 
 
 def _same(record: Run, anew: Run) -> bool:
-    """Whether the scores with each weights are the same bytes."""
+    """Whether the scores with each weights are the same bytes, as a record keeps them; the first records kept more of them."""
     pairs = [(record.at(weights).test, small_facts(anew.at(weights))) for weights in record.kinds]
-    return all(a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a) for a, b in pairs)
+    return all(a.keys() == b.keys() and all(np.array_equal(narrow(a[name]), b[name]) for name in a) for a, b in pairs)
 
 
 def _spread(record: Run, context: pd.DataFrame) -> float:
