@@ -71,10 +71,8 @@ def aucs_with_residual(run: Run) -> dict[str, float]:
     auc_residual: of the distance r. auc_combined: of log s + log r, each brought to mean 0 and deviation 1 on the normal images
     that were left untrained.
     """
-    data, parts = prepare(run.config)
-    train, normal, test = (
-        scores.encode(run.model(), data.images[part]) for part in (parts.train, parts.calibration, parts.test)
-    )
+    data, parts, model = *prepare(run.config), run.model()
+    train, normal, test = (scores.encode(model, data.images[part]) for part in (parts.train, parts.calibration, parts.test))
     distances = knn(train.z_r, torch.cat([normal.z_r, test.z_r]))
     doubt = scores.s(torch.cat([normal.logits, test.logits]))
     combined = sum(_standard(values.log(), len(normal.z_r)) for values in (doubt, distances))

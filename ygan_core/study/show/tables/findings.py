@@ -64,15 +64,15 @@ def judged(trainings: pd.DataFrame) -> pd.DataFrame:
 
 def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
     for dataset, number in NUMBERS.items():
-        printed_auc = claimed_auc(dataset)
+        claimed = _claimed(dataset)
         own = trainings[trainings["dataset"] == dataset]
         of_ygan = own[(own["title"] == "Y-GAN") & (own["variant"] == "full")]
         texts = [f"{name} {shown(level(group, context=own), '')}" for name, group in of_ygan.groupby("own", sort=False)]
         those = judged(own)
-        gap = level(those, less=printed_auc, context=own) if len(those) else None
+        gap = level(those, less=claimed, context=own) if len(those) else None
         what = "over all leaves" if number == 4 else "over ten classes"
         yield (
-            f"Table {number}: the AUC on {TITLES[dataset]} is {printed_auc:.3f} {what}",
+            f"Table {number}: the AUC on {TITLES[dataset]} is {claimed:.3f} {what}",
             "; ".join(texts) or "not trained yet",
             _of_level(gap, those),
             _stands_on(those),
@@ -80,7 +80,7 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
         )
 
 
-def claimed_auc(dataset: str) -> float:
+def _claimed(dataset: str) -> float:
     """The AUC that the paper prints for Y-GAN: the mean over ten classes, or over all leaves."""
     table = printed(NUMBERS[dataset])
     return table[table["model"] == "Y-GAN"].iloc[0]["auc" if dataset == "plantvillage" else "mean"]
@@ -207,10 +207,10 @@ def _plain(trainings: pd.DataFrame, title: str, kind: str) -> Row:
     """trainings: with averaged weights. A judgement counts datasets of which all classes were trained, at the paper's size."""
     own, texts, words = trainings[trainings["title"] == title], [], []
     for dataset, group in own[own["dataset"].isin(REAL)].groupby("dataset", sort=False):
-        printed_auc = claimed_auc(dataset)
-        texts.append(f"{TITLES[dataset]} {shown(level(group, context=own), '')}, Y-GAN as printed {printed_auc:.3f}")
+        claimed = _claimed(dataset)
+        texts.append(f"{TITLES[dataset]} {shown(level(group, context=own), '')}, Y-GAN as printed {claimed:.3f}")
         if is_whole(group) and group["image_size"].iloc[0] == IMAGE_SIZE[dataset]:
-            words.append(told(level(group, less=printed_auc, context=own)))
+            words.append(told(level(group, less=claimed, context=own)))
     said = ", ".join(f"{word}: {words.count(word)}" for word in dict.fromkeys(words))
     claim = f"Not in the paper: does a {kind} classifier reach what the paper prints for Y-GAN?"
     return claim, "; ".join(texts) or "not trained yet", said or UNDECIDED, _stands_on(own), "table1 to table4"
