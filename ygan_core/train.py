@@ -20,6 +20,7 @@ from ygan_core.cuda_graph import CapturedStep
 from ygan_core.data.augment import alternating, augment, shifted
 from ygan_core.data.batches import batches, too_large
 from ygan_core.model import YGAN, running_statistics_untouched
+from ygan_core.precision import convolutions_in
 from ygan_core.scores import to_input
 from ygan_core.threads import one_thread
 
@@ -78,9 +79,9 @@ def batch_input(config: Config, images: Tensor, number: int, flips: Tensor) -> T
 class Trainer:
     """One training under way: networks, optimisers, the random state and the place in the schedule.
 
-    images: uint8 (n, C, S, S), normal ones only, in memory or memory-mapped; labels: int64 (n,) in [0, N). precision: float32,
-    or bfloat16 for the convolutions (weights, latents and losses stay float32). captured: whether a CUDA device replays the
-    step as one graph. Raises ConfigError where n is under one batch.
+    images: uint8 (n, C, S, S), normal ones only, in memory or memory-mapped; labels: int64 (n,) in [0, N). precision: of the
+    convolutions, an entry of `precision.PRECISIONS` (weights, latents and losses stay float32). captured: whether a CUDA device
+    replays the step as one graph. Raises ConfigError where n is under one batch.
     """
 
     def __init__(
@@ -174,12 +175,13 @@ class Trainer:
 
         self.model.train()
         averaged, run_step = self.averaged or self.start_average(), self.captured or self.step
-        for step, images in enumerate(batches(self.images, order, self.device, self.streamed)):
-            self.set_lr(cfg.lr * self.lr_factor((first + step) / total))
-            x = batch_input(cfg, images, first + step, flips[step]).contiguous(memory_format=torch.channels_last)
-            record[step] = run_step(x, labels[step], partners[step], lambdas_R[step])
-            averaged.update_parameters(self.model)
-            on_step()
+        with convolutions_in(self.precision):
+            for step, images in enumerate(batches(self.images, order, self.device, self.streamed)):
+                self.set_lr(cfg.lr * self.lr_factor((first + step) / total))
+                x = batch_input(cfg, images, first + step, flips[step]).contiguous(memory_format=torch.channels_last)
+                record[step] = run_step(x, labels[step], partners[step], lambdas_R[step])
+                averaged.update_parameters(self.model)
+                on_step()
 
         bad = (~record.isfinite()).nonzero()
         if len(bad):

@@ -63,11 +63,14 @@ def _study_verb(options: argparse.Namespace) -> int:
 
 def _benchmark(options: argparse.Namespace) -> int:
     from ygan_core.data.datasets import REPOSITORY
-    from ygan_core.study.benchmark import benchmark
+    from ygan_core.study.benchmark import TABLES, benchmark
 
+    if unknown := [name for name in options.only if name not in TABLES]:
+        raise ConfigError(f"--only: no table {', '.join(unknown)}: choose from {', '.join(TABLES)}")
     folder = Path(options.results or REPOSITORY / "results").expanduser().resolve() / "benchmark"
     _check_writable(folder)
-    benchmark(folder, options.device, Path(options.authors) if options.authors else None, options.quick)
+    authors = Path(options.authors) if options.authors else None
+    benchmark(folder, options.device, authors, options.quick, only=options.only or TABLES)
     return OK
 
 
@@ -140,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     here = options()
     here.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default auto")
     precision = "of the convolutions; default float32; fastest may differ between machines, and so do its numbers"
-    here.add_argument("--precision", choices=("float32", "bfloat16", "fastest"), default="float32", help=precision)
+    here.add_argument("--precision", choices=("float32", "tf32", "bfloat16", "fastest"), default="float32", help=precision)
     here.add_argument("--data", metavar="DIR", help="the full datasets; default $YGAN_DATA, or data/ of the repository")
     here.add_argument("--results", metavar="DIR", help="where results/ goes; default results/ of the repository")
     working = options()
@@ -175,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     b.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
     b.add_argument("--results", metavar="DIR", help="where results/ goes; default results/ of the repository")
     b.add_argument("--authors", metavar="DIR", help="a checkout of the authors' public code, to be timed too")
+    b.add_argument("--only", nargs="+", metavar="NAME", default=[], help="only these tables: training, inference, ...")
     b.add_argument("--quick", action="store_true", help="a few seconds, for a look")
     top.set_defaults(set=[])
     verbs.choices["search"].set_defaults(profile="search")

@@ -9,6 +9,6 @@ A ratio is formed within a turn, and the table gives the median of these ratios.
 `authors` is a command of its own: it compares `PublicCode` with the authors' public code.
 """
 
-from ygan_core.study.benchmark.report import benchmark
+from ygan_core.study.benchmark.report import TABLES, benchmark
 
-__all__ = ["benchmark"]
+__all__ = ["TABLES", "benchmark"]

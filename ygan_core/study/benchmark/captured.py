@@ -19,7 +19,7 @@ def captured_against_eager(device: str, steps: int = 20, width: int = 16) -> flo
     config = Config(width=width)
     captured, eager = (loop((OURS, "float32"), config, steps, device, captured=graph) for graph in (True, False))
     random, largest = torch.Generator().manual_seed(1), 0.0
-    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         for trainer in (captured, eager):
             trainer.model.train()
         for number in range(steps):

@@ -41,7 +41,7 @@ CPU = Extent(
     rounds=5,
     seconds=15,
 )
-CUDA = replace(CPU, base=Config(), inference=(*CPU.inference, (32, 1024)), steps=100, product=8192, seconds=10)
+CUDA = replace(CPU, base=Config(), inference=(*CPU.inference, (32, 1024)), steps=50, product=8192, rounds=3, seconds=3)
 QUICK = Extent(
     widths=(8,),
     base=Config(width=8),

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ygan_core import losses
 from ygan_core.config import Config
 from ygan_core.model import running_statistics_untouched
+from ygan_core.precision import convolutions_in
 from ygan_core.scores import to_input
 from ygan_core.study.benchmark.extent import PLAIN
 from ygan_core.study.measure.flops import counted
@@ -41,10 +42,11 @@ class Plain:
     def epoch(self) -> list[list[float]]:
         """Train once on every image, in a new random order. Returns the six loss terms of each step."""
         batches, found = torch.randperm(len(self.x)).split(self.config.batch_size), []
-        for step, batch in enumerate(batches):
-            partner, lambda_R = torch.randperm(len(batch)), losses.lambda_R(step / len(batches))
-            found.append(self.step(self.x[batch], self.y[batch], partner, lambda_R))
-            self.averaged.update_parameters(self.model)
+        with convolutions_in("float32"):
+            for step, batch in enumerate(batches):
+                partner, lambda_R = torch.randperm(len(batch)), losses.lambda_R(step / len(batches))
+                found.append(self.step(self.x[batch], self.y[batch], partner, lambda_R))
+                self.averaged.update_parameters(self.model)
         return found
 
     def step(self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: float) -> list[float]:

@@ -19,7 +19,7 @@ def machine(device: str, threads: int) -> dict:
 def matrix_product(side: int, precision: str, device: str) -> Callable[[], None]:
     """A function that multiplies two matrices of (side, side): 2 side^3 floating-point operations.
 
-    precision: float32, tf32 or bfloat16. tf32 is what CUDA uses by default for float32 convolutions.
+    precision: float32, tf32 or bfloat16.
     """
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16 if precision == "bfloat16" else torch.float32)
 

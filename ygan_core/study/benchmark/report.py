@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -27,15 +27,23 @@ from ygan_core.study.benchmark.tried import tried
 from ygan_core.study.run.device import resolve_device
 
 STYLE = "ygan_core.study.show.style"  # the study's style.mplstyle, as Matplotlib names it: importing the figures would be slow
+TABLES = ("training", "inference", "cost", "breakdown", "tried", "processes")
 Measure = Callable[[Extent, str], pd.DataFrame]  # of an extent and a device
 Draw = Callable[[pd.DataFrame], Figure]
 
 
-def benchmark(folder: Path, device: str = "auto", authors: Path | None = None, quick: bool = False, threads: int = 1) -> None:
-    """Measure everything, and print the tables. Write each table to `folder` as CSV, some with a picture, and machine.json.
+def benchmark(
+    folder: Path,
+    device: str = "auto",
+    authors: Path | None = None,
+    quick: bool = False,
+    threads: int = 1,
+    only: Collection[str] = TABLES,
+) -> None:
+    """Measure, and print the tables. Write each table to `folder` as CSV, some with a picture, and machine.json.
 
     device: auto, cpu or cuda; authors: a checkout of the authors' public code, which is timed too; quick: measure for a few
-    seconds only, for a first look; threads: the threads of a training on a CPU.
+    seconds only, for a first look; threads: the threads of a training on a CPU; only: these of TABLES.
     Raises ConfigError if the device is not there or `authors` holds no such code, and RuntimeError if the captured step of a
     GPU computes other losses than the eager one.
     """
@@ -52,6 +60,8 @@ def benchmark(folder: Path, device: str = "auto", authors: Path | None = None, q
             largest = captured_against_eager(device)
             print(f"captured step against eager, 20 steps: loss terms differ by {largest:.2e} at the most")
         for key, (title, measure, draw) in _tables(authors).items():
+            if key not in only:
+                continue
             table = measure(extent, device).assign(machine=name)
             _print(title, table)
             _write(folder, key, table, draw)

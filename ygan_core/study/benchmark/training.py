@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ygan_core.config import Config
+from ygan_core.precision import PRECISIONS as ALL_PRECISIONS
 from ygan_core.study.benchmark.authors_code import authors_step
 from ygan_core.study.benchmark.extent import LOOPS, OURS, PLAIN, PRECISIONS, PRODUCT, Extent
 from ygan_core.study.benchmark.loops import Plain, loop, operations
@@ -49,8 +50,7 @@ def _rows(width: int, extent: Extent, device: str, authors: Path | None) -> list
         row |= spread("times_plain", speed / (np.median(plain) if what == AUTHORS_DEFAULT else plain))
         if what in loops:
             GFLOP_per_s = operations(PLAIN if what == PLAIN else (OURS, what[1]), config) * speed / 1e9
-            like = "tf32" if device == "cuda" and what[1] == "float32" else what[1]
-            row |= {"GFLOP_per_s": np.median(GFLOP_per_s), "of_product": np.median(GFLOP_per_s / products[like])}
+            row |= {"GFLOP_per_s": np.median(GFLOP_per_s), "of_product": np.median(GFLOP_per_s / products[what[1]])}
         rows.append(row)
     return rows
 
@@ -58,7 +58,8 @@ def _rows(width: int, extent: Extent, device: str, authors: Path | None) -> list
 def _loops(config: Config, steps: int, device: str) -> dict[What, Plain | Trainer]:
     loops = {what: loop(what, config, steps, device) for what in LOOPS}
     if device == "cuda":
-        for precision in PRECISIONS:
+        for precision in ALL_PRECISIONS:
+            loops[OURS, precision] = loop((OURS, precision), config, steps, device)
             loops[EAGER, precision] = loop((OURS, precision), config, steps, device, captured=False)
     return loops
 
@@ -66,7 +67,7 @@ def _loops(config: Config, steps: int, device: str) -> dict[What, Plain | Traine
 def _seconds(loops: dict[What, Plain | Trainer], extent: Extent, device: str, authors: Path | None) -> dict[What, np.ndarray]:
     """The seconds of each run in each turn: (turns,), or (1,) for AUTHORS_DEFAULT."""
     runs = {what: trained.epoch for what, trained in loops.items()}
-    for precision in ("float32", "tf32", "bfloat16") if device == "cuda" else PRECISIONS:
+    for precision in ALL_PRECISIONS if device == "cuda" else PRECISIONS:
         runs[PRODUCT, precision] = matrix_product(extent.product, precision, device)
     if not authors:
         return take_turns(runs, extent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 
@@ -59,7 +60,7 @@ def evaluate(
     found = scores.all_scores(model, there.images, learned.z_s, y, clusters, here=here)
     untrained = scores.all_scores(model, data.images[parts.calibration], learned.z_s, y)
     if config.score == "s":  # an untrained C has no opinion
-        later = ood_scores(model.C, learned.z_s, y, here.z_s)
+        later = ood_scores(copy.deepcopy(model.C).cpu(), learned.z_s, y, here.z_s)
         found |= {name: torch.from_numpy(values) for name, values in later.items()}
     else:
         found = {name: values for name, values in found.items() if name in ("s_x", "s_z", "s_zs")}

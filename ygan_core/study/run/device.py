@@ -8,6 +8,7 @@ import time
 import torch
 
 from ygan_core.config import ConfigError
+from ygan_core.precision import PRECISIONS
 
 
 def resolve_device(device: str, profile: str) -> str:
@@ -31,8 +32,10 @@ def resolve_precision(precision: str, device: str) -> str:
     Two machines of one kind may differ twentyfold in bfloat16; so it is never chosen for results that are to be compared.
     Raises ConfigError.
     """
-    if precision not in ("float32", "bfloat16", "fastest"):
-        raise ConfigError(f"no precision {precision!r}: choose from float32, bfloat16, fastest")
+    if precision not in (*PRECISIONS, "fastest"):
+        raise ConfigError(f"no precision {precision!r}: choose from {', '.join(PRECISIONS)}, fastest")
+    if precision == "tf32" and device != "cuda":
+        raise ConfigError(f"{device} has no tf32: choose from float32, bfloat16, fastest")
     if precision != "fastest":
         return precision
     return "bfloat16" if device == "cuda" or (device == "cpu" and _bfloat16_pays()) else "float32"

@@ -31,8 +31,8 @@ class Study:
     """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
 
     profile: smoke, quick, laptop, paper, or search; results: the folder above, by default results/ of the repository; device:
-    auto, cpu, cuda or mps; precision: float32, bfloat16, or fastest; settings: overrides of Config, typed and checked. Where
-    there are settings, the results lie in a folder of their own, `folder`. Raises ConfigError.
+    auto, cpu, cuda or mps; precision: float32, tf32, bfloat16 or fastest; settings: overrides of Config, typed and checked.
+    Where there are settings, the results lie in a folder of their own, `folder`. Raises ConfigError.
     """
 
     profile: str = "quick"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 from torch import Tensor
@@ -19,6 +20,7 @@ from ygan_core.checksums import SUMS, is_unchanged, seal
 from ygan_core.config import Config, ConfigError, as_dict
 from ygan_core.data import DataError, Dataset, Split, sub_classes
 from ygan_core.data.prepare import prepare
+from ygan_core.precision import convolutions_in
 from ygan_core.study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline
 from ygan_core.study.measure.weak_labels import FORMS, WeakLabels
 from ygan_core.study.plan.deviations import DEVIATIONS
@@ -59,7 +61,7 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
             return done
         if (other := _holds(folder)) not in (None, job):
             raise JobFailed(f"{folder} holds another job, {other.id}: move it to its own place, or remove it")
-        with one_thread():
+        with one_thread(), convolutions_in("float32"):  # a Trainer sets its own
             done = _train(study, job, folder, callbacks)
     except (JobFailed, DataError, ConfigError):
         raise
@@ -100,6 +102,7 @@ def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) 
         "split": parts.hash,
         "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
         "device": study.device,
+        **({"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}),
     }
     how = _baseline if config.method in BASELINES else _ygan
     facts, found = how(study, job, folder, data, parts, callbacks)
@@ -128,9 +131,8 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
     config, images = job.config, data.images[parts.train]
     truth = sub_classes(data, *config.outside)[parts.train]
     scored_by_clusters = config.dataset != "color_mnist" and config.stand_in < 0 and config.method != "strong"
-    clusters = study.weak_labels(config) if scored_by_clusters or config.labels == "weak" else {}
-    trained_with = next(iter(clusters.values())).labels if clusters else None
-    y = trained_with if config.labels == "weak" else truth
+    clusters = study.weak_labels(config) if config.labels == "weak" else {}
+    y = next(iter(clusters.values())).labels if clusters else truth
     precision = _trained_in(folder, job)
     if not precision:  # else only what was measured is lost, and made again
         measure, kind = each_epoch(config, data, parts), DEVIATIONS.get(config.deviation, Trainer)
@@ -140,10 +142,13 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
         _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
         _save_weights(folder, LAST, trainer.model.state_dict())
         _save_losses(folder, trainer.history)
+    if scored_by_clusters:
+        clusters = study.weak_labels(config)
+    prototypes_of = next(iter(clusters.values())).labels if clusters else None
     facts, microseconds = {}, {}
     for weights in (LAST, AVERAGED):
         model = Run(job, folder, weights).model().to(study.device)
-        facts[weights], microseconds[weights] = evaluate(model, config, data, parts, y, trained_with)
+        facts[weights], microseconds[weights] = evaluate(model, config, data, parts, y, prototypes_of)
         if config.labels == "weak":
             made = {f"clusters_{form}": clusters[form].labels.numpy().astype(np.int16) for form in FORMS}
             facts[weights] |= made | {"train_class": truth.numpy().astype(np.int16)}

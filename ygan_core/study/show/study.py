@@ -26,8 +26,8 @@ class Study(store.Study):
     """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
 
     profile: smoke, quick, laptop or paper; results: the folder above, by default results/ of the repository; device: auto, cpu,
-    cuda or mps; precision: float32, bfloat16 or fastest; settings: overrides of Config. Where there are settings, what is drawn
-    lies in a folder of its own. Raises ConfigError.
+    cuda or mps; precision: float32, tf32, bfloat16 or fastest; settings: overrides of Config. Where there are settings, what is
+    drawn lies in a folder of its own. Raises ConfigError.
     """
 
     def __post_init__(self):
