@@ -108,7 +108,7 @@ def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
     assert record.job.id in said and "same bytes" in said
     assert study.find(record.job).folder == record.folder  # what was trained anew lies elsewhere
     row = verify(study, "3").loc[record.job.id]
-    assert row["difference"] == 0 and row["same versions and processor"] and row["verdict"] == "same bytes"
+    assert row["difference"] == 0 and row["same versions and device"] and row["verdict"] == "same bytes"
 
 
 def test_what_differs_is_held_against_the_spread_over_seeds():

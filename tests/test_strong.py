@@ -332,6 +332,7 @@ def test_cells_that_a_choice_was_made_on_are_marked():
     alone, whitened = (
         pd.DataFrame(beside(name, 4, 1.0, {(1, 0): 0.7, (7, 0): 0.8}, normal_accuracy=0.9)) for name in ("strong", "whitened")
     )
-    for table in (beyond.strong(alone), beyond.added(pd.concat([alone, whitened]))):
-        assert {column for _, column in table.attrs["marks"]} == {7, "mean"}
+    both = pd.concat([alone, whitened])
+    for table, marked in ((beyond.strong(alone), {7, "mean"}), (beyond.added(both), {1, 7, "mean"})):
+        assert {column for _, column in table.attrs["marks"]} == marked
     assert not beyond.strong(alone[alone["held_out"] == 1]).attrs.get("marks")

@@ -75,6 +75,8 @@ WHITENED = {
     "lambda_5 2": WHITENED_BASE | dict(lambda_5=2.0),
     "lambda_5 0": WHITENED_BASE | dict(lambda_5=0.0),
     "no ramp": WHITENED_BASE | dict(ramp_con=False),
+    # all that were above `base` with both stand-ins; they exclude one another nowhere
+    "together": WHITENED_BASE | dict(lambda_1=2.0, consistency="labels", ramp_con=False),
 }
 
 SPANS = {f"average {span:g}": dict(average=span) for span in (0.05, 0.2)}  # beside the default, 0.1

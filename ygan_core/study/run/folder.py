@@ -238,9 +238,9 @@ def tidy(run: Run) -> list[tuple]:
     label = "" if c.method in BASELINES else configuration(c)
     headline = run.weights == (c.headline if c.headline in run.kinds else LAST)
     shown = (*(getattr(c, key) for key in SHOWN), held_out, label, about["precision"], run.weights, headline)
-    found = {**run.metrics, "inference_us": about["inference_us"].get(run.weights, np.nan)}
-    found |= {"training_seconds": about["seconds"], "training_images": about["images"]["train"]}
-    found["training_operations"] = run.operations
+    found = {**run.metrics, "training_images": about["images"]["train"], "training_operations": run.operations}
+    if about["device"] == "cpu":  # of a core; what a GPU shared with others takes is no cost
+        found |= {"inference_us": about["inference_us"].get(run.weights, np.nan), "training_seconds": about["seconds"]}
     rows = [(*shown, "last", c.epochs, metric, value, run.job.id) for metric, value in found.items()]
     suffix = "" if run.weights == LAST else f"_{run.weights}"
     if f"auc{suffix}" in run.losses:

@@ -6,12 +6,14 @@ import html
 import inspect
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import jinja2
 import mistune
+import pandas as pd
 from PIL import Image
 
 from ygan_core.checkpoints import write_atomically
@@ -26,6 +28,7 @@ from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verdicts import VERDICTS, verdict
 from ygan_core.study.show.view import View
 
+DEVICES = {"cpu": "CPU core", "cuda": "GPU", "mps": "GPU"}
 SECTIONS = {  # the answer, then all in the order of the paper
     "Do the paper's claims hold?": ("findings",),
     "The method": ("fig1", "fig2", "fig3"),
@@ -87,7 +90,7 @@ def write_page(study: Study) -> Path:
         titles=TITLES,
         done=len(done),
         jobs=len(study.jobs),
-        minutes=sum(run.about["seconds"] for run in done.values()) / 60,
+        devices=_devices(done.values()),
         about=provenance(),
     )
     path = study.folder / "index.html"
@@ -157,3 +160,9 @@ def _formula(text: str) -> str:
 
 def _view(name: str) -> View:
     return TABLES[name] if name in TABLES else FIGURES[name]
+
+
+def _devices(runs: Iterable[Run]) -> dict[str, tuple[int, float]]:
+    """How many trainings each kind of device did, and in how many hours, all added up."""
+    took = pd.DataFrame([(DEVICES[run.about["device"]], run.about["seconds"] / 3600) for run in runs], columns=["on", "hours"])
+    return {name: (len(own), own["hours"].sum()) for name, own in took.groupby("on")}

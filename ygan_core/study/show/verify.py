@@ -15,7 +15,6 @@ from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.executors import run_jobs
 from ygan_core.study.run.folder import Run
-from ygan_core.study.run.provenance import provenance
 from ygan_core.study.run.records import narrow, small_facts
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells, rows_of
@@ -28,24 +27,27 @@ FAR = 3  # a difference of more than so many standard deviations between two see
 def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) -> pd.DataFrame:
     """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
 
-    which: how many, drawn at random by `seed`, or `cheapest`: the one that took the fewest seconds. recorded, anew: the AUC;
-    std over seeds: of the same method on the same dataset, where several draws were recorded; verdict: `same bytes`, `near`,
-    `far` (more than FAR standard deviations of a difference), `differs` where no spread is known; or why it failed. Raises
-    ConfigError where there is no record.
+    which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device the one of the fewest seconds.
+    recorded, anew: the AUC; std over seeds: of the same method on the same dataset, where several draws were recorded; verdict:
+    `same bytes`, `near`, `far` (more than FAR standard deviations of a difference), `differs` where no spread is known; or why
+    it failed. Raises ConfigError where there is no record.
     """
     records = {run.job: run for run in study.found() if run.folder.parent.name == "records"}
     if not records:
         raise ConfigError(f"--verify: no records in {study.root / 'records'}")
-    chosen = _chosen(records, which, seed)
+    chosen = _chosen(study, records, which, seed)
     again = Study(study.profile, study.root / "verified", study.device, study.precision)
     failed = run_jobs(again, chosen, workers)
     context = cells(rows_of(records.values()))
     return pd.DataFrame([_row(records[job], again.find(job), failed, context) for job in chosen]).set_index("job")
 
 
-def _chosen(records: dict[Job, Run], which: str, seed: int) -> list[Job]:
+def _chosen(study: Study, records: dict[Job, Run], which: str, seed: int) -> list[Job]:
     if which == CHEAPEST:
-        return [min(records, key=lambda job: records[job].about["seconds"])]
+        alike = [job for job in records if records[job].about["device"] == study.device]
+        if not alike:
+            raise ConfigError(f"--verify: no record of a training on {study.device}: give a number, or another --device")
+        return [min(alike, key=lambda job: records[job].about["seconds"])]
     return random.Random(seed).sample(sorted(records, key=lambda job: job.id), min(int(which), len(records)))
 
 
@@ -53,10 +55,9 @@ def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.Data
     row = {"job": record.job.id, "recorded": record.metrics["auc"]}
     if anew is None:
         return row | {"verdict": failed.get(record.job.id, "not trained")}
-    here = {key: provenance()[key] for key in ("versions", "processor")}
-    there = {key: record.about.get(key) for key in here}
+    here, there = ({key: run.about.get(key) for key in ("versions", "processor", "device", "gpu")} for run in (anew, record))
     row |= {"anew": anew.metrics["auc"], "difference": anew.metrics["auc"] - record.metrics["auc"]}
-    row |= {"std over seeds": _spread(record, context), "same versions and processor": here == there}
+    row |= {"std over seeds": _spread(record, context), "same versions and device": here == there}
     return row | {"verdict": "same bytes" if _same(record, anew) else _judged(row)}
 
 

@@ -36,8 +36,8 @@ def benchmark(number: int, rows: pd.DataFrame) -> pd.DataFrame:
     trained, of authors' schedule: how much of the training that a baseline's authors give it had here. A baseline that had
     less, or whose schedule is unknown, has no difference. knows: what a method sees beside normal images without labels.
     normal accuracy: of C on held-back normal images. What a training costs: images seen, epochs times images; PFLOP, 10^15
-    operations in convolutions and matrix products, forward and backward; minutes, of one core where nothing else is said.
-    scoring µs: of one image in a batch.
+    operations in convolutions and matrix products, forward and backward; minutes, of one core; scoring µs, of one image in a
+    batch on one core. Both are of the trainings that ran on a CPU.
     """
     classes = class_names(number)
     paper = printed(number).rename(columns=COLUMNS).drop(columns="type").assign(row="", configuration="")
@@ -110,7 +110,9 @@ def _described(trainings: pd.DataFrame, other_weights: pd.DataFrame) -> pd.DataF
     """How each row of Tables 1 to 4 was trained, what the other weights give, what it knows and what it costs."""
     same = {"weights": "weights", "width": "width", "epochs": "epochs", "image size": "size", "precision": "precision"}
     same |= {"trained, of authors' schedule": "schedule", "knows": "knows"}
-    told = blocks.gradient_only(trainings).assign(
+    told = blocks.gradient_only(trainings)
+    told = told.reindex(columns=list(dict.fromkeys([*told, "training_seconds", "inference_us"])))  # all may be of a GPU
+    told = told.assign(
         schedule=trainings.apply(extent, axis=1),
         knows=trainings.apply(knows, axis=1),
         size=trainings["image_size"].astype(str) + " px",
@@ -124,7 +126,7 @@ def _described(trainings: pd.DataFrame, other_weights: pd.DataFrame) -> pd.DataF
     found["images seen"] = seen.round().astype("Int64").astype(object)
     found["PFLOP"] = groups["training_operations"].mean() / 1e15
     found["minutes"] = groups["training_seconds"].mean() / 60
-    found["scoring µs"] = groups["inference_us"].mean().round().astype(int)
+    found["scoring µs"] = groups["inference_us"].mean().round().astype("Int64").astype(object)
     return pd.DataFrame(found)
 
 
