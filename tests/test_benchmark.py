@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ygan_core.config import Config, ConfigError
+from ygan_core.study.__main__ import main
 from ygan_core.study.benchmark import benchmark
 from ygan_core.study.benchmark.authors_code import authors_step
 from ygan_core.study.benchmark.captured import captured_against_eager
@@ -119,6 +120,13 @@ def test_what_was_tried_trains_as_ours_does(images, name):
     ours, other = Trainer(config, *images), TRIED[name](config, *images)
     expected, found = ours.epoch(), other.epoch()
     assert [found[term] for term in ours.terms] == pytest.approx([expected[term] for term in ours.terms], rel=1e-2)
+
+
+def test_tables_by_name(tmp_path, capsys):
+    assert main(["benchmark", "--quick", "--device", "cpu", "--only", "inference", "--results", str(tmp_path)]) == 0
+    assert {path.name for path in (tmp_path / "benchmark").iterdir()} == {"inference.csv", "machine.json"}
+    assert main(["benchmark", "--only", "fig8", "--results", str(tmp_path)]) == 2
+    assert "no table fig8: choose from training," in capsys.readouterr().err
 
 
 def test_trainings_side_by_side():

@@ -11,7 +11,7 @@ import ygan_core
 ROOT = Path(ygan_core.__file__).parent
 # The rooms, from the first to the last. A module imports from its own room and from rooms above it.
 ROOMS = (
-    *("threads", "config", "checkpoints", "checksums", "whitened", "model", "losses", "scores", "metrics", "data"),
+    *("threads", "precision", "config", "checkpoints", "checksums", "whitened", "model", "losses", "scores", "metrics", "data"),
     *(
         "imagenet",
         "weak_labels",

@@ -98,6 +98,7 @@ def test_the_page_shows_the_numbers_of_its_profile(written, smoke):
     _, text = written
     study, runs = smoke
     assert f"{runs['balanced'].metrics['auc']:.3f}" in text and "Profile <b>smoke</b>" in text
+    assert re.search(r"trainings are done: \d+ on a CPU core in\s+\d\.\d hours\.", text)
     assert "--only color_mnist_probes" in text and '<a href="#color_mnist_probes">' in text
     place = text.index('<article id="fig6a"')
     assert 'class="verdict"' in text[place : text.index("</article>", place)]

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from ygan_core import model
 from ygan_core.study.__main__ import main
-from ygan_core.study.run.folder import MissingWeights, read
+from ygan_core.study.run.folder import MissingWeights, Run, read
 from ygan_core.study.run.records import narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
@@ -109,6 +109,13 @@ def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
     assert study.find(record.job).folder == record.folder  # what was trained anew lies elsewhere
     row = verify(study, "3").loc[record.job.id]
     assert row["difference"] == 0 and row["same versions and device"] and row["verdict"] == "same bytes"
+
+
+def test_the_cheapest_record_is_one_of_a_device_like_this(recorded, monkeypatch, capsys):
+    study, _, record = recorded
+    line = ["all", "--profile", "smoke", "--results", str(study.root.parent), "--verify", "cheapest"]
+    monkeypatch.setattr(Run, "about", record.about | {"device": "cuda"})
+    assert main(line) == 2 and "no record of a training on cpu" in capsys.readouterr().err
 
 
 def test_what_differs_is_held_against_the_spread_over_seeds():

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ygan_core.model import YGAN
 
+BATCH = 128  # images at a time, the same scores with any number: more fall out of a CPU's cache
+
 
 def s(logits: Tensor) -> Tensor:
     """Eq. 12, the doubt of the latent classifier: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,) in [0, 1 - 1/N].
@@ -88,7 +90,7 @@ def to_image(x: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def encode(model: YGAN, images: Tensor, batch_size: int = 512) -> Encoding:
+def encode(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Encoding:
     """Latents and logits of images, uint8 (n, C, S, S), with running batch-norm statistics. Leaves the model in eval mode."""
     model.eval()
     device = next(model.parameters()).device
@@ -107,7 +109,7 @@ def all_scores(
     train_z_s: Tensor,
     train_labels: Tensor,
     weak_labels: Tensor | None = None,
-    batch_size: int = 512,
+    batch_size: int = BATCH,
     here: Encoding | None = None,
 ) -> dict[str, Tensor]:
     """The scores of Fig. 8 for images, uint8 (n, C, S, S): {s_x, s_z, s_zs, s_zp, s_zw, s_c, s}, each float64 (n,), on the CPU.
@@ -133,7 +135,7 @@ def all_scores(
 
 
 @torch.inference_mode()
-def classify(model: YGAN, images: Tensor, batch_size: int = 512) -> Tensor:
+def classify(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Tensor:
     """C(E_s(x)), all that Eq. 12 needs: images uint8 (n, C, S, S) -> logits (n, N) on the CPU.
 
     Leaves the model in eval mode.
@@ -144,7 +146,7 @@ def classify(model: YGAN, images: Tensor, batch_size: int = 512) -> Tensor:
 
 
 @torch.inference_mode()
-def decode(model: YGAN, z_s: Tensor, z_r: Tensor, batch_size: int = 512) -> Tensor:
+def decode(model: YGAN, z_s: Tensor, z_r: Tensor, batch_size: int = BATCH) -> Tensor:
     """D(z_s (+) z_r) (Eq. 2) as images: z_s, z_r (n, d) -> uint8 (n, C, S, S). Leaves the model in eval mode."""
     model.eval()
     device = next(model.parameters()).device
