@@ -12,6 +12,7 @@ from ygan_core.study.benchmark.authors_code import authors_step
 from ygan_core.study.benchmark.captured import captured_against_eager
 from ygan_core.study.benchmark.extent import EXTENTS, PLAIN
 from ygan_core.study.benchmark.loops import Plain, operations
+from ygan_core.study.benchmark.report import TABLES, _tables
 from ygan_core.study.benchmark.side_by_side import _train_together
 from ygan_core.study.benchmark.timing import take_turns
 from ygan_core.study.benchmark.tried import TRIED
@@ -123,6 +124,7 @@ def test_what_was_tried_trains_as_ours_does(images, name):
 
 
 def test_tables_by_name(tmp_path, capsys):
+    assert tuple(_tables(None)) == TABLES
     assert main(["benchmark", "--quick", "--device", "cpu", "--only", "inference", "--results", str(tmp_path)]) == 0
     assert {path.name for path in (tmp_path / "benchmark").iterdir()} == {"inference.csv", "machine.json"}
     assert main(["benchmark", "--only", "fig8", "--results", str(tmp_path)]) == 2

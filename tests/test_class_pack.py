@@ -223,6 +223,9 @@ def test_what_the_archive_packs_is_there_and_nothing_of_the_teachers():
     assert all((REPOSITORY / part).exists() for part in archive.PARTS)
     assert {"notebooks/00_tour.ipynb", "notebooks/exercises/ex1_gradient_reversal.ipynb", "data/starter/mnist.json"} <= names
     assert not [name for name in names if "solution" in name or "TEACHING" in name or "cache" in name]
+    cells = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in names if name.endswith(".ipynb"))
+    read = set(re.findall(r'REPOSITORY / \\"results\\" / \\"([\w.]+)\\"', cells))
+    assert read and {f"results/{name}" for name in read} <= names
 
 
 def test_the_container_copies_and_calls_what_is_there():

@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ygan_core.study.run.training import run_job
 from ygan_core.study.show import tables
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
-from ygan_core.study.show.verify import _judged, verify
+from ygan_core.study.show.verify import _chosen, _judged, verify
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +109,15 @@ def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
     assert record.job.id in said and "same bytes" in said
     assert study.find(record.job).folder == record.folder  # what was trained anew lies elsewhere
     row = verify(study, "3").loc[record.job.id]
-    assert row["difference"] == 0 and row["same versions and device"] and row["verdict"] == "same bytes"
+    assert row["difference"] == 0 and row["alike made"] and row["verdict"] == "same bytes"
 
 
 def test_the_cheapest_record_is_one_of_a_device_like_this(recorded, monkeypatch, capsys):
     study, _, record = recorded
     line = ["all", "--profile", "smoke", "--results", str(study.root.parent), "--verify", "cheapest"]
+    took = {"a GPU's": ("cuda", 1.0), "a core's": ("cpu", 3.0), "the cheapest": ("cpu", 2.0)}
+    those = {name: SimpleNamespace(about={"device": device, "seconds": s}) for name, (device, s) in took.items()}
+    assert _chosen(study, those, "cheapest", 0) == ["the cheapest"]
     monkeypatch.setattr(Run, "about", record.about | {"device": "cuda"})
     assert main(line) == 2 and "no record of a training on cpu" in capsys.readouterr().err
 

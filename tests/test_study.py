@@ -22,8 +22,7 @@ from ygan_core.study.measure.weak_labels import WeakLabels, weak_labels
 from ygan_core.study.plan.jobs import Job, settings_read
 from ygan_core.study.plan.profiles import PROFILES, profile_config
 from ygan_core.study.run import shipped, store, training
-from ygan_core.study.run.folder import RUNS_COLUMNS, tidy
-from ygan_core.study.run.records import write_record
+from ygan_core.study.run.folder import RUNS_COLUMNS
 from ygan_core.study.run.training import run_all, run_job
 from ygan_core.train import Trainer
 
@@ -306,21 +305,6 @@ def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys):
         status = stop.code
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert status == 2 and said in line and not list(tmp_path.rglob("*.*"))
-
-
-def test_tf32_is_of_a_cuda_device(tmp_path, capsys):
-    assert main(["run", "--device", "cpu", "--precision", "tf32", "--results", str(tmp_path)]) == 2
-    assert "cpu has no tf32" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_every_kind_of_training_runs_on_a_gpu(tmp_path):
-    study = store.Study("smoke", tmp_path, device="cuda")
-    jobs = {job.group: job for job in study.jobs if job.group in ("classifier", "balanced", "strong", "whitened", "deviations")}
-    for run in run_all(study, jobs.values()):
-        write_record(study, run)
-        assert run.about["device"] == "cuda" and run.about["gpu"]
-        assert "training_seconds" not in {row[-3] for row in tidy(run)}  # of a GPU that others may share
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -55,15 +55,6 @@ def tidy(*trainings) -> pd.DataFrame:
     return pd.DataFrame([row for rows in trainings for row in rows], columns=RUNS_COLUMNS)
 
 
-def test_minutes_are_those_of_a_core():
-    of_a_gpu = tidy(training(0.8, seed=1))
-    of_a_gpu = of_a_gpu[~of_a_gpu["metric"].isin(["training_seconds", "inference_us"])]  # as `folder.tidy` leaves them out
-    both = benchmark(1, pd.concat([tidy(training(0.9)), of_a_gpu])).loc["ours"]
-    assert both["minutes"].item() == 1 and both["scoring µs"].item() == 50 and both["seeds"].item() == "2"
-    alone = benchmark(1, of_a_gpu).loc["ours"]
-    assert pd.isna(alone["minutes"].item()) and pd.isna(alone["scoring µs"].item())
-
-
 def test_the_papers_rows_are_as_printed():
     table = benchmark(1, tidy(training(0.9)))
     as_printed = pd.read_csv(REPOSITORY / "data/paper_tables/table1_mnist.csv").set_index("model")

@@ -241,15 +241,6 @@ def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
     assert same(weights(plain), weights(trainer)) and trainer.captured.calls == trainer.steps * small.epochs
 
 
-def test_float32_is_no_tf32_while_a_training_computes(small, images, monkeypatch):
-    seen, step = [], Trainer.step
-    monkeypatch.setattr(Trainer, "step", lambda self, *x: seen.append(torch.backends.cudnn.allow_tf32) or step(self, *x))
-    before = torch.backends.cudnn.allow_tf32
-    for precision in ("float32", "tf32"):
-        Trainer(small, *images, precision=precision).epoch()
-    assert seen == [False] * 5 + [True] * 5 and torch.backends.cudnn.allow_tf32 == before
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="capturing needs a CUDA device")
 def test_captured_against_eager_on_a_gpu(images):
     config = Config(width=16, epochs=4, batch_size=16, lr=1e-3)  # 20 steps

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ygan_core.model import YGAN
 
-BATCH = 128  # images at a time, the same scores with any number: more fall out of a CPU's cache
+BATCH = 128  # images at a time: more fall out of a CPU's cache. Their number changes no score but by rounding
 
 
 def s(logits: Tensor) -> Tensor:

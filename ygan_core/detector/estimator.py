@@ -26,6 +26,7 @@ from ygan_core.detector.heat import BEST, MEANS, heat_maps
 from ygan_core.detector.pixels import DetectorError
 from ygan_core.detector.settings import check, device_of
 from ygan_core.detector.sources import Source, source
+from ygan_core.precision import convolutions_in
 from ygan_core.scores import classify, encode, s
 from ygan_core.threads import one_thread
 
@@ -156,7 +157,7 @@ class YGANDetector(BaseEstimator):
         with contextlib.nullcontext() if self.verbose else contextlib.redirect_stdout(io.StringIO()):
             train.fit(trainer, place.checkpoints, title="training")
         self.config_, self.model_, self.history_ = config, trainer.averaged.module.eval(), trainer.history
-        with one_thread():
+        with one_thread(), convolutions_in("float32"):
             self._look_back(pixels, labels, names)
         order = np.argsort(kept)
         self.decision_scores_, self.names_ = self.decision_scores_[order], names[order]
@@ -239,7 +240,7 @@ class YGANDetector(BaseEstimator):
         Of the layout of the authors' public code also truth: 1 for an anomaly. X as for `decision_function`, or from `open`.
         """
         images, found = X if isinstance(X, Source) else self.open(X), []
-        with one_thread():
+        with one_thread(), convolutions_in("float32"):
             title = "scoring" if self.verbose else ""
             for places, batch in images.batches(np.arange(len(images)), self.size_, self.channels_, title):
                 logits = classify(self.model_, torch.from_numpy(batch))

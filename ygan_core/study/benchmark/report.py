@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ygan_core.checkpoints import write_atomically
+from ygan_core.precision import convolutions_in
 from ygan_core.study.benchmark.authors_code import authors_step
 from ygan_core.study.benchmark.breakdown import breakdown
 from ygan_core.study.benchmark.captured import captured_against_eager
@@ -62,7 +63,8 @@ def benchmark(
         for key, (title, measure, draw) in _tables(authors).items():
             if key not in only:
                 continue
-            table = measure(extent, device).assign(machine=name)
+            with convolutions_in("float32"):  # a Trainer sets its own
+                table = measure(extent, device).assign(machine=name)
             _print(title, table)
             _write(folder, key, table, draw)
         write_atomically(folder / "machine.json", lambda path: path.write_text(json.dumps(about, indent=2) + "\n"))

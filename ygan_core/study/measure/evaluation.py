@@ -60,7 +60,7 @@ def evaluate(
     found = scores.all_scores(model, there.images, learned.z_s, y, clusters, here=here)
     untrained = scores.all_scores(model, data.images[parts.calibration], learned.z_s, y)
     if config.score == "s":  # an untrained C has no opinion
-        later = ood_scores(copy.deepcopy(model.C).cpu(), learned.z_s, y, here.z_s)
+        later = ood_scores(copy.deepcopy(model.C).cpu(), learned.z_s, y, here.z_s)  # where the latents are
         found |= {name: torch.from_numpy(values) for name, values in later.items()}
     else:
         found = {name: values for name, values in found.items() if name in ("s_x", "s_z", "s_zs")}

@@ -1,7 +1,8 @@
 """How `balanced`, the control's settings and the averaged weights were chosen: on validation, by rules written down beforehand.
 
 A cell that is reported holds out one class. Here a second class is held out of the normal ones and stands in for the anomaly
-(`Config.stand_in`). The reported class is in no part, and no image that any table tests with is seen (`protocol.validation`).
+(`Config.stand_in`). The reported class is in no part, and no image of its cell's test set is seen (`protocol.validation`). The
+other cells test with classes that were normal here, and those of the stand-ins are marked (`config.CHOSEN_ON`).
 Starter pack, width 16, the epochs of the profile `quick`, one seed, four datasets, two stand-ins. AUC: Eq. 12, averaged
 weights, in the mean over these eight cells.
 

@@ -21,6 +21,7 @@ from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.spread import METHOD, pooled
 
 CHEAPEST = "cheapest"
+MADE = ("versions", "processor", "device", "gpu", "precision")  # what decides the last bits of a number
 FAR = 3  # a difference of more than so many standard deviations between two seeds is no matter of chance
 
 
@@ -28,9 +29,9 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) 
     """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
 
     which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device the one of the fewest seconds.
-    recorded, anew: the AUC; std over seeds: of the same method on the same dataset, where several draws were recorded; verdict:
-    `same bytes`, `near`, `far` (more than FAR standard deviations of a difference), `differs` where no spread is known; or why
-    it failed. Raises ConfigError where there is no record.
+    recorded, anew: the AUC; alike made: by the same versions on the same device; std over seeds: of the same method on the same
+    dataset, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard deviations of a
+    difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such record.
     """
     records = {run.job: run for run in study.found() if run.folder.parent.name == "records"}
     if not records:
@@ -55,9 +56,11 @@ def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.Data
     row = {"job": record.job.id, "recorded": record.metrics["auc"]}
     if anew is None:
         return row | {"verdict": failed.get(record.job.id, "not trained")}
-    here, there = ({key: run.about.get(key) for key in ("versions", "processor", "device", "gpu")} for run in (anew, record))
+    here, there = (
+        {key: run.about.get(key) for key in ("versions", "processor", "device", "gpu", "precision")} for run in (anew, record)
+    )
     row |= {"anew": anew.metrics["auc"], "difference": anew.metrics["auc"] - record.metrics["auc"]}
-    row |= {"std over seeds": _spread(record, context), "same versions and device": here == there}
+    row |= {"std over seeds": _spread(record, context), "alike made": here == there}
     return row | {"verdict": "same bytes" if _same(record, anew) else _judged(row)}
 
 

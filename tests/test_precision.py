@@ -1,0 +1,57 @@
+"""float32 is float32 on every device; what a GPU took is no cost of a core."""
+
+import pandas as pd
+import pytest
+import torch
+from test_tables import tidy, training
+
+from ygan_core.study.__main__ import main
+from ygan_core.study.measure import evaluation
+from ygan_core.study.run import training as running
+from ygan_core.study.run.folder import tidy as rows_of
+from ygan_core.study.run.records import write_record
+from ygan_core.study.run.store import Study
+from ygan_core.study.run.training import run_all, run_job
+from ygan_core.study.show.tables.benchmarks import benchmark
+from ygan_core.train import Trainer
+
+
+def test_float32_is_no_tf32_while_a_training_computes(small, images, monkeypatch):
+    seen, step = [], Trainer.step
+    monkeypatch.setattr(Trainer, "step", lambda self, *x: seen.append(torch.backends.cudnn.allow_tf32) or step(self, *x))
+    before = torch.backends.cudnn.allow_tf32
+    for precision in ("float32", "tf32"):
+        Trainer(small, *images, precision=precision).epoch()
+    assert seen == [False] * 5 + [True] * 5 and torch.backends.cudnn.allow_tf32 == before
+
+
+def test_a_job_is_scored_in_float32(tmp_path, monkeypatch):
+    seen, study = [], Study("smoke", tmp_path)
+    evaluate = evaluation.evaluate
+    monkeypatch.setattr(running, "evaluate", lambda *x: seen.append(torch.backends.cudnn.allow_tf32) or evaluate(*x))
+    run_job(study, study.select(group="strong")[0])
+    assert seen == [False, False]
+
+
+def test_tf32_is_of_a_cuda_device(tmp_path, capsys):
+    assert main(["run", "--device", "cpu", "--precision", "tf32", "--results", str(tmp_path)]) == 2
+    assert "cpu has no tf32" in capsys.readouterr().err
+
+
+def test_minutes_are_those_of_a_core():
+    of_a_gpu = tidy(training(0.8, seed=1))
+    of_a_gpu = of_a_gpu[~of_a_gpu["metric"].isin(["training_seconds", "inference_us"])]  # as `folder.tidy` leaves them out
+    both = benchmark(1, pd.concat([tidy(training(0.9)), of_a_gpu])).loc["ours"]
+    assert both["minutes"].item() == 1 and both["scoring µs"].item() == 50 and both["seeds"].item() == "2"
+    alone = benchmark(1, of_a_gpu).loc["ours"]
+    assert pd.isna(alone["minutes"].item()) and pd.isna(alone["scoring µs"].item())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_every_kind_of_training_runs_on_a_gpu(tmp_path):
+    study = Study("smoke", tmp_path, device="cuda")
+    jobs = {job.group: job for job in study.jobs if job.group in ("classifier", "balanced", "strong", "whitened", "deviations")}
+    for run in run_all(study, jobs.values()):
+        write_record(study, run)
+        assert run.about["device"] == "cuda" and run.about["gpu"]
+        assert "training_seconds" not in {row[-3] for row in rows_of(run)}  # of a GPU that others may share
