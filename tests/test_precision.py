@@ -44,7 +44,7 @@ def test_minutes_are_those_of_a_core():
     both = benchmark(1, pd.concat([tidy(training(0.9)), of_a_gpu])).loc["ours"]
     assert both["minutes"].item() == 1 and both["scoring µs"].item() == 50 and both["seeds"].item() == "2"
     alone = benchmark(1, of_a_gpu).loc["ours"]
-    assert pd.isna(alone["minutes"].item()) and pd.isna(alone["scoring µs"].item())
+    assert not {"minutes", "scoring µs"} & set(alone)  # a column of nothing is left out
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -241,7 +241,7 @@ def test_cells_that_a_configuration_was_picked_on_are_marked(monkeypatch):
     text = render.markdown(table)
     assert text.count("0.800†") == 2 and text.endswith(f"\n† {blocks.CHOSEN}") and "0.700†" not in text and "0.900†" not in text
     assert "†" not in table.to_csv()
-    assert "<p>† " in render.html(table) and "† The configuration" in render.latex(table)
+    assert "<p>† " in render.html(table) and "† A setting" in render.latex(table)
     colour = tidy(training(0.9, dataset="color_mnist", held_out=0), training(0.8, dataset="color_mnist", held_out=1))
     assert set(color_mnist_probes(colour).attrs["marks"]) == {("balanced", "AUC (Eq. 12)")}
     ablation = table5(
