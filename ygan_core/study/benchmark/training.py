@@ -10,7 +10,7 @@ import pandas as pd
 from ygan_core.config import Config
 from ygan_core.precision import PRECISIONS as ALL_PRECISIONS
 from ygan_core.study.benchmark.authors_code import authors_step
-from ygan_core.study.benchmark.extent import LOOPS, OURS, PLAIN, PRECISIONS, PRODUCT, Extent
+from ygan_core.study.benchmark.extent import OURS, PLAIN, PRECISIONS, PRODUCT, Extent
 from ygan_core.study.benchmark.loops import Plain, loop, operations
 from ygan_core.study.benchmark.machine import matrix_product
 from ygan_core.study.benchmark.timing import seconds, spread, take_turns
@@ -55,11 +55,15 @@ def _rows(width: int, extent: Extent, device: str, authors: Path | None) -> list
     return rows
 
 
+def _precisions(device: str) -> tuple[str, ...]:
+    return ALL_PRECISIONS if device == "cuda" else PRECISIONS
+
+
 def _loops(config: Config, steps: int, device: str) -> dict[What, Plain | Trainer]:
-    loops = {what: loop(what, config, steps, device) for what in LOOPS}
+    precisions = _precisions(device)
+    loops = {what: loop(what, config, steps, device) for what in (PLAIN, *((OURS, precision) for precision in precisions))}
     if device == "cuda":
-        for precision in ALL_PRECISIONS:
-            loops[OURS, precision] = loop((OURS, precision), config, steps, device)
+        for precision in precisions:
             loops[EAGER, precision] = loop((OURS, precision), config, steps, device, captured=False)
     return loops
 
@@ -67,7 +71,7 @@ def _loops(config: Config, steps: int, device: str) -> dict[What, Plain | Traine
 def _seconds(loops: dict[What, Plain | Trainer], extent: Extent, device: str, authors: Path | None) -> dict[What, np.ndarray]:
     """The seconds of each run in each turn: (turns,), or (1,) for AUTHORS_DEFAULT."""
     runs = {what: trained.epoch for what, trained in loops.items()}
-    for precision in ALL_PRECISIONS if device == "cuda" else PRECISIONS:
+    for precision in _precisions(device):
         runs[PRODUCT, precision] = matrix_product(extent.product, precision, device)
     if not authors:
         return take_turns(runs, extent)

@@ -142,7 +142,7 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
         _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
         _save_weights(folder, LAST, trainer.model.state_dict())
         _save_losses(folder, trainer.history)
-    if scored_by_clusters:  # after the training: they take minutes, in which a GPU would wait
+    if scored_by_clusters and not clusters:  # after the training: they take minutes, in which a GPU would wait
         clusters = study.weak_labels(config)
     prototypes_of = next(iter(clusters.values())).labels if clusters else None
     facts, microseconds = {}, {}

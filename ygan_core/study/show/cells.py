@@ -20,10 +20,11 @@ def rows_of(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RUNS_COLUMNS)
 
 
-def cells(rows: pd.DataFrame, weights: str = "headline", epoch_rule: str = "last") -> pd.DataFrame:
+def cells(rows: pd.DataFrame, weights: str = "headline", epoch_rule: str = "last", metrics: Iterable[str] = ()) -> pd.DataFrame:
     """A row a training: its settings, what a table calls its method (`title`), a column a metric. rows: of runs.csv.
 
     weights: last, averaged, or headline, which is what each configuration prints. A metric that was not measured is nan.
+    metrics: those that have a column even where no training measured them.
     """
     wanted = rows["headline"] if weights == "headline" else rows["weights"] == weights
     few = rows[wanted.astype(bool) & (rows["epoch_rule"] == epoch_rule)]
@@ -34,7 +35,7 @@ def cells(rows: pd.DataFrame, weights: str = "headline", epoch_rule: str = "last
     order = {job: place for place, job in enumerate(dict.fromkeys(rows["job"]))}
     table = table.sort_values("job", key=lambda column: column.map(order), kind="stable", ignore_index=True)
     table.insert(0, "title", [method_title(*row) for row in table[["method", "labels", "pixels"]].itertuples(index=False)])
-    return table
+    return table.reindex(columns=list(dict.fromkeys([*table, *metrics])))
 
 
 def method_title(method: str, labels: str = "true", pixels: str = "all") -> str:

@@ -56,9 +56,7 @@ def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.Data
     row = {"job": record.job.id, "recorded": record.metrics["auc"]}
     if anew is None:
         return row | {"verdict": failed.get(record.job.id, "not trained")}
-    here, there = (
-        {key: run.about.get(key) for key in ("versions", "processor", "device", "gpu", "precision")} for run in (anew, record)
-    )
+    here, there = ({key: run.about.get(key) for key in MADE} for run in (anew, record))
     row |= {"anew": anew.metrics["auc"], "difference": anew.metrics["auc"] - record.metrics["auc"]}
     row |= {"std over seeds": _spread(record, context), "alike made": here == there}
     return row | {"verdict": "same bytes" if _same(record, anew) else _judged(row)}

@@ -23,6 +23,8 @@ BY = ["title", "configuration"]
 COLUMNS = {"title": "method", "model": "method", "std": "std over classes"}
 RATES = {"TNR at EER": "tnr_eer", "TPR at EER": "tpr_eer", "TNR at threshold": "tnr", "TPR at threshold": "tpr"}
 
+OF_A_CORE = ("training_seconds", "inference_us")  # of trainings on a CPU alone, and there may be none
+
 
 def benchmark(number: int, rows: pd.DataFrame) -> pd.DataFrame:
     """AUC by the class held out: what the paper prints, what was measured here, and the difference.
@@ -41,7 +43,7 @@ def benchmark(number: int, rows: pd.DataFrame) -> pd.DataFrame:
     """
     classes = class_names(number)
     paper = printed(number).rename(columns=COLUMNS).drop(columns="type").assign(row="", configuration="")
-    trainings = cells(rows)
+    trainings = cells(rows, metrics=OF_A_CORE)
     auc = trainings.pivot_table(index=BY, columns="held_out", values="auc", sort=False).reindex(columns=range(len(classes)))
     auc.columns = classes
     ours = auc.join(blocks.summary(trainings, BY)).join(_described(trainings, blocks.other_weights(rows, BY)))
@@ -75,7 +77,7 @@ def table4(rows: pd.DataFrame) -> pd.DataFrame:
     species = class_names(4)
     paper = printed(4).rename(columns={**COLUMNS, "metric": "row"}).drop(columns="type")
     paper = paper.assign(row=paper["row"] + " at EER", configuration="", **{"image size": f"{IMAGE_SIZE['plantvillage']} px"})
-    trainings = cells(rows)
+    trainings = cells(rows, metrics=OF_A_CORE)
     by_species = trainings.reindex(columns=[f"auc:{name}" for name in species])
     trainings["mean over species"] = by_species.mean(axis=1)
     trainings["std over species"] = by_species.std(axis=1, ddof=0)
@@ -110,9 +112,7 @@ def _described(trainings: pd.DataFrame, other_weights: pd.DataFrame) -> pd.DataF
     """How each row of Tables 1 to 4 was trained, what the other weights give, what it knows and what it costs."""
     same = {"weights": "weights", "width": "width", "epochs": "epochs", "image size": "size", "precision": "precision"}
     same |= {"trained, of authors' schedule": "schedule", "knows": "knows"}
-    told = blocks.gradient_only(trainings)
-    told = told.reindex(columns=list(dict.fromkeys([*told, "training_seconds", "inference_us"])))  # all may be of a GPU
-    told = told.assign(
+    told = blocks.gradient_only(trainings).assign(
         schedule=trainings.apply(extent, axis=1),
         knows=trainings.apply(knows, axis=1),
         size=trainings["image_size"].astype(str) + " px",

@@ -16,6 +16,7 @@ from ygan_core.study.show.tables.blocks import CHOSEN, is_chosen, summary
 from ygan_core.study.show.view import View
 
 SHOWN = {"s": "s (Eq. 12)", "s_c": "s_c (Eq. 18)", "max-logit": "max-logit", "kNN": "kNN", "RMDS": "RMDS"}
+AUCS = [f"auc_{score}" for score in SHOWN]
 
 
 def strong(rows: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +26,7 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     over the classes, each of which is a mean over its seeds; n: how many classes; trainings: how many in all. normal accuracy:
     of C on held-back normal images.
     """
-    trainings, found = _cells(rows), {}
+    trainings, found = cells(rows, metrics=AUCS), {}
     for dataset, own in trainings.groupby("dataset", sort=False):
         paper = printed(NUMBERS[dataset]).set_index("model").loc["Y-GAN"]
         there = dict(zip(TEN, paper[class_names(NUMBERS[dataset])], strict=True))
@@ -54,7 +55,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     By the length of the classifier's training: in as many epochs both see as many images; in more epochs it may cost as many
     operations as Y-GAN. Paired: the same classes, seeds and splits. low, high: the 95 % interval of the mean over the seeds.
     """
-    trainings, found = _cells(rows), {}
+    trainings, found = cells(rows, metrics=AUCS), {}
     first = trainings["configuration"].str.split(",").str[0]  # settings that were changed follow
     own, alone = (trainings[first == name] for name in ("whitened", "strong"))
     for length, those in alone.groupby("epochs") if len(own) else ():
@@ -80,12 +81,6 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     for row in table.index:
         _mark(table, row, own[is_chosen(own)])
     return table
-
-
-def _cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """`cells`, with a column for the AUC of each score in SHOWN, measured or not."""
-    trainings = cells(rows)
-    return trainings.reindex(columns=list(dict.fromkeys([*trainings, *(f"auc_{score}" for score in SHOWN)])))
 
 
 def _mark(table: pd.DataFrame, row: tuple, chosen: pd.DataFrame) -> None:

@@ -39,8 +39,7 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
     how often the reader of the hybrids is right on real images, which is the most that a swap can reach. weights: those of the
     last epoch, or their average over the end of the training; the AUC with the other ones stands beside it.
     """
-    trainings = cells(rows)
-    trainings = trainings.reindex(columns=list(dict.fromkeys([*trainings, *COLUMNS])))  # a record may lack its probes
+    trainings = cells(rows, metrics=COLUMNS)  # a record may lack its probes
     groups = trainings.groupby("configuration", sort=False)
     table = groups[["weights", "width", "epochs"]].agg(agreed)
     table.insert(1, "draws", groups.size())
