@@ -7,5 +7,5 @@ set -euo pipefail
 
 need_environment dev
 cd "$ROOT"
-[ $# -gt 0 ] || set -- tests
+[ $# -gt 0 ] || set -- tests --numprocesses=2 --dist=loadfile # a file in one process: what its tests share is made once
 exec "$PYTHON" -m pytest "$@"

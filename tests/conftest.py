@@ -13,9 +13,9 @@ PARAMETERS = "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'f
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads():
-    """A laptop's worth of threads, so that the suite takes as long wherever it runs."""
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+def one_thread():
+    """run_tests.sh runs two processes side by side; more threads would wait for each other."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -146,9 +146,11 @@ def test_public_code_is_all_of_them():
     assert set(PublicCode.__bases__) == set(others) and DEVIATIONS["public_code"] is PublicCode
 
 
-def test_more_permutations_cost_more(small):
-    table = step_seconds(replace(small, width=8), (1, 16))
-    assert list(table.index) == [1, 16] and table.loc[16, "seconds a step"] > table.loc[1, "seconds a step"]
+def test_a_step_is_timed_over_each_number_of_permutations(small, monkeypatch):
+    once, calls = Trainer.consistency, []
+    monkeypatch.setattr(Trainer, "consistency", lambda *a: calls.append(a) or once(*a))
+    table = step_seconds(small, (1, 4))
+    assert list(table.index) == [1, 4] and len(calls) == 3 * (1 + 4) and (table > 0).all(axis=None)
 
 
 def test_a_deviation_is_built_anew_as_it_was_trained(smoke):
