@@ -115,7 +115,9 @@ def test_the_control_is_compared_with_averaged_weights_of_both():
     ours = [training(auc=0.5, averaged=0.8 + s / 100, seed=s, **PAPER) for s in range(2)]
     control = [training(auc=0.7 + s / 100, seed=s, **CLASSIFIER) for s in range(2)]
     row = judgement(findings(rows_of(*ours, *control)), "Not in the paper: is")
-    assert "paper less it, averaged weights of both: MNIST +0.100" in row["found here"] and row["judgement"] == "higher: 1"
+    assert (
+        "paper less it, averaged weights of both: MNIST +0.100" in row["found here"] and row["judgement"] == "higher on MNIST"
+    )
 
 
 def test_nothing_trained_is_nothing_judged():
@@ -127,7 +129,7 @@ def test_a_plain_classifier_is_held_against_what_the_paper_prints_for_y_gan():
     claim = "Not in the paper: does a plain classifier"
     below = ten(around(PRINTED - 0.1), seeds=2, **CLASSIFIER)
     row = judgement(findings(rows_of(*below)), claim)
-    assert row["judgement"] == "lower: 1" and row["found here"].startswith(f"MNIST {PRINTED - 0.1:.3f} [")
+    assert row["judgement"] == "lower on MNIST" and row["found here"].startswith(f"MNIST {PRINTED - 0.1:.3f} [")
     row = judgement(findings(rows_of(*below[:6])), claim)  # some classes are missing: the level is shown, nothing is judged
     assert row["judgement"] == "undecided" and "MNIST" in row["found here"]
 

@@ -317,13 +317,15 @@ def test_which_accuracy_belongs_to_the_printed_auc():
     accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[a for a, _ in settings.values()])
     printed = paper_auc("cifar10", [0, 1])
     said = accuracy_plot(pd.concat([rows, accuracy]))
-    assert "Within 2 classes of several networks the AUC rises by 0.050 with each 0.1" in said
+    assert "Within each of 2 classes with several networks the AUC rises by 0.050 with each 0.1" in said
     assert (
         f"{printed:.3f}, which the paper prints for these classes, belongs to an accuracy of {0.7 + (printed - 0.725) * 2:.2f}."
         in said
     )
-    worse = rows.assign(value=rows["value"] - 0.3)
+    worse = rows.assign(value=rows["value"] - 0.1)
     assert "where no network lies (0.50 to 0.90)" in accuracy_plot(pd.concat([worse, accuracy]))
+    far = rows.assign(value=rows["value"] - 0.6)
+    assert "no accuracy reaches along this line" in accuracy_plot(pd.concat([far, accuracy]))
     falls = accuracy.assign(value=1 - accuracy["value"])
     assert "does not rise with the accuracy" in accuracy_plot(pd.concat([rows, falls]))
 

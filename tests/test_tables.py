@@ -241,7 +241,7 @@ def test_cells_that_a_configuration_was_picked_on_are_marked(monkeypatch):
     text = render.markdown(table)
     assert text.count("0.800†") == 2 and text.endswith(f"\n† {blocks.CHOSEN}") and "0.700†" not in text and "0.900†" not in text
     assert "†" not in table.to_csv()
-    assert "<p>† " in render.html(table) and "† A setting" in render.latex(table)
+    assert "<p>† " in render.html(table) and "† In a choice" in render.latex(table)
     colour = tidy(training(0.9, dataset="color_mnist", held_out=0), training(0.8, dataset="color_mnist", held_out=1))
     assert set(color_mnist_probes(colour).attrs["marks"]) == {("balanced", "AUC (Eq. 12)")}
     ablation = table5(
@@ -277,6 +277,7 @@ def test_the_best_of_each_block_is_bold():
     assert not bold.loc[YGAN, "7"]  # alone
     assert not bold.loc["ours - paper"].any(axis=None)
     assert "\\textbf{0.950}" in render.latex(table) and "**0.950**" in render.markdown(table)
+    assert not bold.loc[[CONTROL, YGAN], "mean"].any()  # of one class, of two: not alike
     assert "<b>0.950</b>" in render.html(table) and "<b>0.500</b>" not in render.html(table)
 
 

@@ -144,7 +144,7 @@ TRIES = {
     ],
     "10_your_images": [
         Try("`rate = 0.5`", "rate = 0.05", "rate = 0.5", OWN + ("rate =",)),
-        Try('`kind = "scratch"`', '"cut_paste"', '"scratch"', OWN + ("DEFECTS, damage", "kind ="), "masks.tolist()"),
+        Try('`kind = "cut_paste"`', '"scratch"', '"cut_paste"', OWN + ("DEFECTS, damage", "kind ="), "masks.tolist()"),
     ],
     "11_beyond": [
         settings('"augmentation": "none"', changes=STRONG),

@@ -18,8 +18,8 @@ def disentanglement(model: YGAN, config: Config) -> dict[str, float]:
     probe_<what>_<latent>: the accuracy of a linear classifier that is fitted on standardised latents of the training images;
     unit_<what>_<latent>: the same on latents of unit length. swap_digit, swap_colour: the share of hybrids D(z_s, z_r') that
     show the digit of z_s's image, and the ground of z_r's. The digit is read off the ink by the 5 nearest training images, so
-    the network does not judge itself. read_digit: the share of the real images that this reader reads right, the most that
-    swap_digit can be expected to reach. Raises DataError.
+    the network does not judge itself. read_digit: the share of the real images that this reader reads right; swap_digit can
+    hardly be above it by much. Raises DataError.
     """
     data, parts = prepare(config)
     seen, there = data.take(parts.train), data.take(parts.held_back)

@@ -4,6 +4,7 @@ A table's `attrs` name what is special about its cells:
 
 best            columns whose highest value is bold: among the paper's rows, and among ours
 best_within     index levels within which it is looked for, beside the source
+not_best        {(row, column)}: cells that are never bold, as they are not like those beside them
 best_in_row     columns of which the highest value in each row is bold
 signed          columns of differences
 marks           {(row, column): note}: cells with a dagger, and the note below the table
@@ -73,6 +74,8 @@ def best(table: pd.DataFrame) -> np.ndarray:
 def _highest(table: pd.DataFrame, rows: list[int], columns: list[Hashable], axis: int, found: np.ndarray) -> None:
     """Set `found` where a value is the highest of several, along columns (axis 0) or rows (axis 1)."""
     values = table.iloc[rows][list(columns)].to_numpy(float)
+    apart = table.attrs.get("not_best", ())
+    values[[[(table.index[row], column) in apart for column in columns] for row in rows]] = np.nan
     several = np.isfinite(values).sum(axis=axis, keepdims=True) > 1
     highest = np.max(values, axis=axis, keepdims=True, where=np.isfinite(values), initial=-np.inf)
     found[np.ix_(rows, table.columns.get_indexer(list(columns)))] |= (values == highest) & several

@@ -16,6 +16,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run import store, training
 from ygan_core.study.run.folder import Run
 from ygan_core.study.show import figures, render, tables, verdicts
+from ygan_core.study.show.page import caption, markdown
 
 
 class NotTrained(RuntimeError):
@@ -59,7 +60,7 @@ class Study(store.Study):
         return tables.tabulate(self, name, self.runs(view.jobs(self)) if runs is None else runs, suffix)
 
     def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
-        """Display a figure or a table, and what it says about the paper. Always draws anew; trains what is missing."""
+        """Display a figure or a table, its caption, and its verdict. Always draws anew; trains what is missing."""
         views = {**figures.FIGURES, **tables.TABLES}
         if name not in views:
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
@@ -67,8 +68,12 @@ class Study(store.Study):
         runs = self.runs(jobs) if runs is None else runs
         if runs and name in figures.FIGURES:
             display(self.figure(name, runs, suffix))
+            display(HTML(f"<small>{markdown(caption(views[name]))}</small>"))
         elif runs:
             display(HTML(render.html(self.table(name, runs, suffix))))
+            display(
+                HTML(f"<details><summary>What is in it?</summary><small>{markdown(caption(views[name]))}</small></details>")
+            )
         if not self.trains and len(runs) < len(jobs):
             display(Markdown(f"*{len(runs)} of its {len(jobs)} trainings are done.*"))
         if runs and name in verdicts.VERDICTS:

@@ -137,9 +137,9 @@ def table4(rows: pd.DataFrame) -> str:
     def stands(own: pd.DataFrame) -> str:
         m, found = own.mean(numeric_only=True), agreement(level(own, less=claimed), f"the printed {claimed:.3f}")
         return (
-            f" over all leaves. **{judged(found, own)}**. At the threshold from {m['calibration']:.0f} training images TNR is "
-            f"{m['tnr']:.2f} and TPR {m['tpr']:.2f}; at the test set's own EER they are {m['tnr_eer']:.2f} and "
-            f"{m['tpr_eer']:.2f}."
+            f" over all leaves. **{judged(found, own)}**. At the threshold from {m['calibration']:.0f} healthy leaves left "
+            f"untrained, TNR is {m['tnr']:.2f} and TPR {m['tpr']:.2f}; at the test set's own EER they are {m['tnr_eer']:.2f} "
+            f"and {m['tpr_eer']:.2f}."
         )
 
     lines = [
@@ -155,7 +155,7 @@ def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]
     trainings = cells(rows)
     of_ygan = trainings["title"] == "Y-GAN"
     for label, own in trainings[of_ygan].groupby("configuration", sort=False):
-        blind = " The configuration was picked by the AUC of such a cell." if is_chosen(own).any() else ""
+        blind = " In a choice of its settings one of these classes was the anomaly." if is_chosen(own).any() else ""
         yield f"- `{label}` ({extent(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{blind}"
         for (title, other), those in trainings[~of_ygan].groupby(["title", "configuration"], sort=False):
             name = f"{title} (`{other}`, {those['weights'].iloc[0]} weights)" if other else title
@@ -279,14 +279,15 @@ def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
         return ""
     means = several.groupby("held_out")[["normal_accuracy", "auc"]].mean()
     slope, printed_auc = (x * y).sum() / (x**2).sum(), paper_auc(dataset, means.index)
-    start = " Within one class" if len(means) == 1 else f" Within {len(means)} classes"
+    start = " In one class" if len(means) == 1 else f" Within each of {len(means)} classes"
     if slope <= 0:
-        return f"{start} of several networks the AUC does not rise with the accuracy."
+        return f"{start} with several networks the AUC does not rise with the accuracy."
     at, found = means["normal_accuracy"].mean() + (printed_auc - means["auc"].mean()) / slope, several["normal_accuracy"]
     there = "" if found.min() <= at <= found.max() else f", where no network lies ({found.min():.2f} to {found.max():.2f})"
+    where = f"belongs to an accuracy of {at:.2f}{there}" if 0 <= at <= 1 else "no accuracy reaches along this line"
     return (
-        f"{start} of several networks the AUC rises by {slope / 10:.3f} with each 0.1 of accuracy. In their mean "
-        f"{printed_auc:.3f}, which the paper prints for these classes, belongs to an accuracy of {at:.2f}{there}."
+        f"{start} with several networks the AUC rises by {slope / 10:.3f} with each 0.1 of accuracy. In their mean "
+        f"{printed_auc:.3f}, which the paper prints for these classes, {where}."
     )
 
 
@@ -338,9 +339,13 @@ VERDICTS: dict[str, Callable[..., str]] = {
 
 
 def verdict(study: Study, name: str, runs: list[Run] | None = None) -> str:
-    """The verdict on a table or figure, as Markdown, below the profile's name. runs: by default those of its jobs, as found."""
+    """The verdict on a table or figure, as Markdown, below the profile's name. runs: by default those of its jobs, as found.
+
+    Runs that are no part of the study, such as networks that come with the repository, have no profile.
+    """
     view = {**FIGURES, **TABLES}[name]
     runs = study.found(view.jobs(study)) if runs is None else runs
     of_runs = name in TABLES and TABLES[name].of == "runs"
     text = VERDICTS[name](runs if of_runs else rows_of(runs))
-    return f"**Profile `{study.profile}`** ({PROFILES[study.profile].purpose}).\n\n{text}"
+    foreign = {run.job.id for run in runs} - {job.id for job in study.jobs}
+    return text if foreign else f"**Profile `{study.profile}`** ({PROFILES[study.profile].purpose}).\n\n{text}"

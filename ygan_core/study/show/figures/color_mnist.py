@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from ygan_core.config import TERMS
 from ygan_core.data import COLOURS
@@ -96,7 +97,7 @@ def color_mnist_scores(runs: list[Run]) -> Figure:
     for ax, run in zip(axes.flat, runs, strict=True):
         score_histogram(ax, run.scores[run.test["in_test"]], run.test["anomalous"][run.test["in_test"]])
         ax.set(title=f"{title(run)}\nAUC {run.metrics['auc']:.3f}", xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)", ylabel="images")
-        ax.legend()
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
@@ -113,7 +114,8 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
         ax.set_title(f"$L_{{{term[2:]}}}$")
         if term in ("L_s", "L_r"):
             ax.axhline(np.log(9), color="grey", lw=0.6)
-            ax.annotate("chance, ln 9", (1, np.log(9)), fontsize=7, ha="right", va="bottom", color="grey")
+            name = ax.annotate("chance, ln 9", (1, np.log(9)), fontsize=7, ha="right", va="bottom", color="dimgrey")
+            name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # a loss may run through it
     for ax in axes[1]:
         ax.set_xlabel("fraction of the training done")
     axes[0, 0].legend()

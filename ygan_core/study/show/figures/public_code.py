@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -30,8 +31,9 @@ def one_image_in_batches(runs: list[Run]) -> Figure:
     """One image, one network, three ways to normalise: by the running statistics of training, which is by itself; by a batch of
     64 shuffled images; by a batch of 64 anomalies. Of the 63 neighbours in a batch 14 are shown.
 
-    Right: the scores of the whole test set, normalised in the same way. The red line is the image. The scale of the images is
-    logarithmic above ten. The image is an anomaly whose score moves by the median amount.
+    Right: the scores of the test images at hand, normalised in the same way; a record brings those that the starter pack has
+    too. AUC: of the whole test set. The red line is the image. The scale of the images is logarithmic above ten. The image is
+    an anomaly whose score moves by the median amount.
     """
     run = pictured(runs)[0]
     rows = np.flatnonzero(run.test["in_test"])
@@ -97,10 +99,11 @@ def batch_statistics(runs: list[Run]) -> Figure:
         ax.axhline(printed, color="black", lw=1, ls=":", zorder=0)
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         ax.set_xticks(places, ["–", *map(str, SIZES * 3)])
-        ax.set(title=heading(own), xlabel="images in a batch")
+        ax.set(title="\n".join([heading(own), *_numbers(own)]), xlabel="images in a batch")
         for middle, statistics in zip((0, 3.3, 7.9, 12.5), STATISTICS, strict=True):
             ax.text(middle, 1.0, statistics, ha="center", va="top", fontsize=7.5, transform=ax.get_xaxis_transform())
         ax.margins(y=0.12)
+        ax.set_xlim(-1.8, 14.8)  # room for the first word
     axes[0].set_ylabel("AUC (Eq. 12)")
     _legend(fig)
     return fig
@@ -109,7 +112,8 @@ def batch_statistics(runs: list[Run]) -> Figure:
 def best_epoch(runs: list[Run]) -> Figure:
     """AUC on the test set after each epoch, of the last weights, as the public code has them. Each line is a training. Filled:
     the last epoch. Hollow: the best epoch, which only someone with the labels of the test set can choose. gain: the AUC of the
-    best epoch less that of the last one, in the mean. The dotted line is the mean of the same trainings with averaged weights.
+    best epoch less that of the last one, in the mean over the classes. The dotted line is the mean of the same trainings with
+    averaged weights.
     """
     there, fig, axes = _a_panel_each([run for run in runs if "auc" in run.losses], height=3.4)
     for ax, own in zip(axes, there, strict=True):
@@ -123,7 +127,8 @@ def best_epoch(runs: list[Run]) -> Figure:
                 ax.plot(auc.idxmax(), auc.max(), ls="", marker="o", ms=8, mfc="none", mec=colour)
             if those:
                 ax.plot(sum(run.losses["auc_averaged"] for run in those) / len(those), color=colour, lw=1.3, ls=":")
-                gain = np.mean([run.losses["auc"].max() - run.losses["auc"].iloc[-1] for run in those])
+                gains = pd.Series([run.losses["auc"].max() - run.losses["auc"].iloc[-1] for run in those])
+                gain = gains.groupby([run.config.held_out for run in those]).mean().mean()
                 lines.append(f"{method_title(method)}: gain {gain:+.3f}")
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         ax.set(title="\n".join(lines), xlabel="epoch")
@@ -151,6 +156,17 @@ def _a_panel_each(runs: list[Run], height: float) -> tuple[list[list[Run]], Figu
 def _label(run: Run, weights: str) -> str:
     c = run.config
     return f"{method_title(c.method)}: {configuration(c)}, {weights} weights, width {c.width}"
+
+
+def _numbers(runs: list[Run]) -> list[str]:
+    """How many classes and trainings each method has, where they differ."""
+    by_method = {method: [run for run in runs if run.config.method == method] for method in METHOD_COLOURS}
+    lines = [
+        f"{method_title(method)}: {len({run.config.held_out for run in own})} classes, {len(own)} trainings"
+        for method, own in by_method.items()
+        if own
+    ]
+    return lines if len({line.split(": ")[1] for line in lines}) > 1 else []
 
 
 def _legend(fig: Figure) -> None:

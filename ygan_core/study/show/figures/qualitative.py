@@ -63,7 +63,8 @@ def fig10(runs: list[Run]) -> Figure:
     the anomalies with the lowest scores (black outline). The worst stand first. After the arrow stands the class that C takes
     an image for.
 
-    Where several classes are held out, the worst of each are shown in turn.
+    The title says how many test images are at hand: a record brings those that the starter pack has too. Where networks of
+    several held-out classes are there, the worst of each are shown in turn.
     """
     return _edge_figure(runs, columns=10, lines=1, width=12)
 
@@ -71,7 +72,7 @@ def fig10(runs: list[Run]) -> Figure:
 def fig11(runs: list[Run]) -> Figure:
     """Fig. 11, edge cases of PlantVillage. False alarms are the healthy leaves with the highest scores s (Eq. 12). Missed are
     the diseased leaves with the lowest scores (black outline). The worst stand first. After the arrow stands the species that
-    C takes a leaf for.
+    C takes a leaf for. The title says how many test images are at hand: a record brings those that the starter pack has too.
     """
     return _edge_figure(runs, columns=8, lines=2, width=15)
 
@@ -158,7 +159,9 @@ def _edge_figure(runs: list[Run], columns: int, lines: int, width: int) -> Figur
                 _sheet(ax, tiles, np.full(len(here), anomalous), [caption for _, caption in here])
                 ax.set_ylabel(kind)
                 ax.set_yticks([])
-        block.suptitle(f"{heading(own)}; {title(own[0])}", fontsize=9)
+        there, all_of_it = int(own[0].test["in_test"].sum()), own[0].about["images"]["test"]
+        few = f"; the worst of {there:,} of {all_of_it:,} test images" if there < all_of_it else ""
+        block.suptitle(f"{heading(own)}; {title(own[0])}{few}", fontsize=9)
     return fig
 
 

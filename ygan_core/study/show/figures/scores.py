@@ -121,7 +121,7 @@ def accuracy_plot(runs: list[Run]) -> Figure:
         ax.margins(0.1)
         low, high = ax.get_xlim()
         wider = max(0, NARROWEST - (high - low)) / 2
-        ax.set_xlim(low - wider, high + wider)
+        ax.set_xlim(low - wider, min(high + wider, 1.01))
         rho = rank_correlation(own)
         name = DATASETS[dataset].title if dataset in DATASETS else "Color-MNIST"
         ax.set_title(f"{name}, n = {len(own)}" + ("" if math.isnan(rho) else f", $\\rho$ = {rho:.2f}"))

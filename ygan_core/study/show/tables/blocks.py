@@ -21,7 +21,7 @@ from ygan_core.study.show.tables.schedules import is_short, is_trained
 
 KEYS = ["method", "row", "configuration"]  # what a row is named by; a level that names nothing is not shown
 MAIN = ("classifier", "strong", "balanced", "paper", "baselines")  # the groups of jobs that Tables 1 to 4 are made of
-CHOSEN = "A setting was chosen by the AUC of this class, or of a class in this mean: this number is not blind."
+CHOSEN = "In a choice of settings this class, or a class in this mean, was the anomaly: this number is not blind."
 
 
 def three_blocks(paper: pd.DataFrame, ours: pd.DataFrame, values: list[str], like: np.ndarray) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def is_like(trainings: pd.DataFrame) -> bool:
 
 
 def is_chosen(trainings: pd.DataFrame) -> pd.Series:
-    """Whether the configuration of each training was picked by the AUC of its cell."""
+    """Whether the class of each training was the anomaly in a choice of its configuration (`config.CHOSEN_ON`)."""
     chosen_on = getattr(config, "CHOSEN_ON", {})
     names = trainings["configuration"].str.split(",").str[0]
     cell = zip(trainings["dataset"], trainings["held_out"], strict=True)

@@ -256,8 +256,8 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
     """The paper's sentences on its numbers (sections 6.1 to 6.3, 7), recomputed from its own printed tables, Tables 1 to 6.
 
     holds there: whether the sentence follows from them. ours: the same from what was measured here, a column a configuration of
-    Y-GAN; a dash where a class, a method or the full schedule of a baseline is missing. These have no interval: a verdict on
-    each table has them.
+    Y-GAN; a dash where a class, a method or the full schedule of a baseline is missing, and no column where nothing is there.
+    These have no interval: a verdict on each table has them.
     """
     trainings, paper = cells(rows), of_paper()
     names = list(dict.fromkeys(trainings.loc[trainings["method"] == "ygan", "configuration"]))
@@ -267,7 +267,7 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
         text, holds = recompute(paper)
         row = {"the paper says": sentence, "in": place, "from its tables": text, "holds there": "yes" if holds else "no"}
         table.append(row | {name: _where_measured(recompute, numbers) for name, numbers in measured.items()})
-    return pd.DataFrame(table).set_index("the paper says")
+    return pd.DataFrame(table).set_index("the paper says").dropna(axis=1, how="all")
 
 
 def _where_measured(recompute: Callable[[Numbers], Recomputed], numbers: Numbers) -> str | float:

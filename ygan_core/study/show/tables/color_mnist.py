@@ -36,8 +36,9 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
     from z_r, the colour from z_r and not from z_s. The row chance says what a guess reaches.
 
     swap: of hybrids D(z_s, z_r'), how many show the digit of z_s's image, and the colour of z_r's. digit read off real images:
-    how often the reader of the hybrids is right on real images, which is the most that a swap can reach. weights: those of the
-    last epoch, or their average over the end of the training; the AUC with the other ones stands beside it.
+    how often the reader of the hybrids is right on real images. A swap can hardly be judged better than that; it can be a
+    little above, where decoded digits are cleaner. weights: those of the last epoch, or their average over the end of the
+    training; the AUC with the other ones stands beside it.
     """
     trainings = cells(rows, metrics=COLUMNS)  # a record may lack its probes
     groups = trainings.groupby("configuration", sort=False)

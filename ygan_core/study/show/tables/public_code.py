@@ -58,7 +58,8 @@ def batch_statistics(runs: list[Run]) -> pd.DataFrame:
 def best_epochs(runs: list[Run]) -> pd.DataFrame:
     """The last epoch, which is this study's headline, and the best one on the test set, which the public code reports.
 
-    Means over the classes held out. gain: the AUC of the best epoch less that of the last one; it cannot be negative. epoch:
+    Means over the classes held out. gain: the AUC of the best epoch less that of the last one; no training has a negative
+    one. epoch:
     the best one, in the mean, out of `epochs`.
     """
     rows = []
@@ -190,7 +191,7 @@ def _on_best_epochs(runs: list[Run]) -> str:
         texts.append(f"{shown(gain)} to {method} (`{label}`, {gain.cells} cells, {gain.draws} trainings)")
     return (
         "**The best epoch.** The public code has no validation set: it keeps the epoch with the best AUC on the test set. "
-        f"With the last weights this adds {', '.join(texts)}. It cannot add less than 0."
+        f"With the last weights this adds {', '.join(texts)}. No training has less than 0; a symmetric interval can have."
         if texts
         else f"**The best epoch.** {NOT_TRAINED}"
     )
@@ -206,8 +207,8 @@ def _on_0763(ways: pd.DataFrame) -> str:
     nearest = rows.loc[key]
     classes, found = "ten classes" if len(all_ten) else "classes", shown(_difference(nearest, "AUC"), "")
     lines = [
-        f"In the same {classes} the paper prints {nearest['paper']:.3f}. Of {len(rows)} ways measured here the nearest is: "
-        f"{key[0]} (`{key[1]}`, {key[2]} weights), {key[3]}: {found}."
+        f"In the same {classes} the paper prints {nearest['paper']:.3f}. Of {len(rows)} ways measured here over {classes} the "
+        f"nearest is: {key[0]} (`{key[1]}`, {key[2]} weights), {key[3]}: {found}."
     ]
     if not len(all_ten):
         return f"{start}{lines[0]} With {nearest['n']} of ten classes: too few classes for a verdict."
@@ -219,7 +220,7 @@ def _on_0763(ways: pd.DataFrame) -> str:
         f"{alike} of these ways cannot be told apart from the printed mean at this scale. A way that can come to it need not "
         "be the one that was taken."
         if alike
-        else "None that has an interval comes to it, and the question stays open."
+        else "None that has an interval comes to it, and the question stays open. Notebook 11 has another classifier."
     )
     return start + " ".join(lines + [f"{unknown} ways rest on one draw a class."] * bool(unknown))
 
