@@ -1,10 +1,12 @@
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from ygan_core import model
@@ -17,6 +19,8 @@ from ygan_core.study.show import tables
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
 from ygan_core.study.show.verify import _chosen, _judged, verify
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +164,16 @@ def test_a_study_with_records_trains_nothing_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr("ygan_core.study.show.study.display", lambda what: said.append(what.data))
     study.show("table1")
     assert said == [f"*0 of its {len(tables.TABLES['table1'].jobs(study))} trainings are done.*"]
+
+
+def test_what_is_shown_has_its_caption(tmp_path, monkeypatch):
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "laptop" / "records").symlink_to(ROOT / "results" / "laptop" / "records")
+    said = []
+    monkeypatch.setattr("ygan_core.study.show.study.display", lambda what: said.append(getattr(what, "data", what)))
+    study = ShownStudy("laptop", tmp_path)
+    study.show("table4")
+    assert "<table" in said[0] and "calibration images: how many these are" in said[1] and "Y-GAN 0.962" in said[-1]
+    said.clear()
+    study.show("ladder")
+    assert isinstance(said[0], Figure) and "every length is a training of its own" in said[1]
