@@ -1,16 +1,20 @@
 """The notebooks: how they lie in git, how they are executed, and when an executed one is up to date."""
 
 import ast
+import re
 
 import nbformat
+import pandas as pd
 import pytest
+from nbformat import v4
 
 from ygan_core.checksums import SUMS
 from ygan_core.study import Study, fresh
 from ygan_core.study.__main__ import main
-from ygan_core.study.show import commands
+from ygan_core.study.show import commands, render
 from ygan_core.study.show import notebooks as nb
 from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.notebook_page import html_of
 from ygan_core.study.show.notebooks import SOURCES, NotebookError, execute, fingerprint, is_done, needs, notebooks, output
 from ygan_core.study.show.tables import TABLES
 
@@ -163,3 +167,48 @@ def test_an_executed_notebook_is_light_and_has_a_page_beside_it(smoke, notebook,
     kinds = {kind for cell in nbformat.read(executed, 4).cells for o in cell.get("outputs", []) for kind in o.get("data", {})}
     assert "image/jpeg" in kinds and "image/png" not in kinds  # noise is a photograph's like
     assert "input_path" not in nbformat.read(executed, 4).metadata.papermill  # a folder of this machine
+
+
+def page_of(text, html):
+    """The page of a notebook with this prose and this output."""
+    shown = v4.new_output("display_data", {"text/html": html})
+    return html_of(
+        v4.new_notebook(cells=[v4.new_markdown_cell(text), v4.new_code_cell("x", outputs=[shown])]), "01_made", "smoke"
+    )
+
+
+def test_pages_lead_to_pages():
+    page = page_of(
+        "[a](05_b.ipynb), [a](05_b.ipynb#c), [a](https://example.org/d.ipynb)", '<a class="x" href="06_e.ipynb">a</a>'
+    )
+    links = ["../index.html", "01_made.ipynb", "05_b.html", "05_b.html#c", "https://example.org/d.ipynb", "06_e.html"]
+    assert re.findall('href="(.*?)"', page) == links  # the second is the notebook itself, to take away
+
+
+def test_a_table_scrolls_alone_and_what_names_its_rows_stays():
+    rows = [("paper", "GANomaly", ""), ("paper", "Y-GAN", ""), ("ours", "Classifier", "control")]
+    index = pd.MultiIndex.from_tuples(rows, names=["source", "method", "configuration"])
+    table = pd.DataFrame({"mean": [0.5, 0.6, 0.7], "knows": ["–", "–", "the labels of the normal images"]}, index)
+    table.attrs["marks"] = {(rows[0], "mean"): "not blind"}
+    page = page_of("A table.", render.html(table))
+    (box,) = re.findall(r'<div class="wide".*?</div>', page, re.DOTALL)
+    assert "0.500†" in box and "<p>† not blind</p>" in page and "not blind" not in box
+    assert re.findall(r'<th class="key">(.*?)</th>', box) == ["\xa0", "method", "GANomaly", "Y-GAN", "Classifier"]
+    assert re.findall(r'<td class="text">(.*?)</td>', box) == ["–", "–", "the labels of the normal images"]
+    assert re.findall(r"\s(\S+) {[^}]*overflow-x: auto", page) == [".wide"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({("AUC", "a"): [0.1], ("AUC", "b"): [0.2]}, pd.Index(["base"], name="candidate")).to_html(),
+        pd.DataFrame({"a": [1]}).to_html(index=False),
+        pd.DataFrame({"a": []}).to_html(),
+        "<table><tr><td>1</td></tr></table>",
+    ],
+    ids=["columns in groups", "no names", "no rows", "no body"],
+)
+def test_a_table_of_another_shape_keeps_its_cells(table):
+    (box,) = re.findall(r'<div class="wide".*?</div>', page_of("A table.", table), re.DOTALL)
+    words, shown = (re.findall(r"<(/?t\w+)|>\s*([^<\s]+)\s*<", text) for text in (table, box[: box.index('<p class="hint"')]))
+    assert shown == words

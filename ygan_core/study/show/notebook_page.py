@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 
 import jinja2
@@ -15,6 +16,7 @@ from pygments.formatters import HtmlFormatter
 from ygan_core.study.show.page import markdown
 
 TEMPLATE = Path(__file__).with_name("notebook.html")
+HINT = "← This table is wider than the page: scroll it sideways. →"
 WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
 
 
@@ -23,6 +25,8 @@ def html_of(executed: NotebookNode, name: str, profile: str) -> str:
     exporter = HTMLExporter(template_name="basic", filters={"markdown2html": markdown}, exclude_input_prompt=True)
     exporter.exclude_output_prompt = True
     body, _ = exporter.from_notebook_node(_lean(executed))
+    body = re.sub(r'(<a [^>]*href="[^":/]+)\.ipynb(?=["#])', r"\1.html", body)  # a browser shows a notebook's file as JSON
+    body = re.sub(r"<table.*?</table>", _boxed, body, flags=re.DOTALL)
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text("utf-8"))
     colours = HtmlFormatter(style="friendly").get_style_defs(".highlight")
     return page.render(name=name, profile=profile, body=body, colours=colours)
@@ -45,6 +49,30 @@ def lighten(executed: NotebookNode) -> None:
             if len(kinds[kind]) < len(base64.b64decode(png)):
                 del output.data["image/png"]
                 output.data[kind] = base64.b64encode(kinds[kind]).decode() + "\n"
+
+
+def _boxed(found: re.Match) -> str:
+    """A table in a box of its own, so that what stands below does not scroll with it.
+
+    Of the columns that name its rows one stays in sight, that which tells most rows apart: all of them would fill a phone.
+    """
+    head, middle, body = found[0].partition("<tbody>")
+    heads, rows = ([re.split(r"(?=<t[hd]\b)", row) for row in part.split("<tr")] for part in (head, body))
+    full = max(rows, key=len)
+    missing = [len(full) - len(row) for row in rows]  # a name that spans rows is missing in the later ones
+    columns = [{_text(row[i - gone]) for row, gone in zip(rows, missing, strict=True) if i > gone} for i in range(1, len(full))]
+    names = range(">source<" in head, sum(cell.startswith("<th") for cell in full))  # paper or ours: not which row it is
+    key = max(names, key=lambda i: len(columns[i]), default=None)
+    kinds = ["key " * (i == key) + "text" * (max(map(len, column)) > 24) for i, column in enumerate(columns)]
+    for row, gone in [*((row, 0) for row in heads), *zip(rows, missing, strict=True)]:
+        for i, kind in enumerate(kinds[gone : gone + len(row) - 1], 1):
+            row[i] = f'{row[i][:3]} class="{kind.strip()}"{row[i][3:]}' if kind else row[i]
+    table = middle.join("<tr".join(map("".join, part)) for part in (heads, rows))
+    return f'<div class="wide" tabindex="0"><div>{table}<p class="hint">{HINT}</p></div></div>'
+
+
+def _text(cell: str) -> str:
+    return re.sub("<.*?>", "", cell).strip()
 
 
 def _lean(executed: NotebookNode) -> NotebookNode:
