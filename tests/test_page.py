@@ -1,10 +1,11 @@
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.show import page
+from ygan_core.study.show import page, render
 from ygan_core.study.show.figures import FIGURES, draw
 from ygan_core.study.show.page import SECTIONS, caption, item, markdown, write_page
 from ygan_core.study.show.tables import TABLES
@@ -144,3 +145,9 @@ def test_latents_and_scores_are_formulas_outside_of_code():
 
 def test_html_in_a_text_is_text():
     assert markdown("a <b>name</b>, $a < b$") == "<p>a &lt;b&gt;name&lt;/b&gt;, <i>a &lt; b</i></p>\n"
+
+
+def test_the_best_of_a_row_is_bold_in_a_table_of_numbers_alone():
+    table = pd.DataFrame({"s": [0.9, 0.5], "kNN": [0.8, 0.6]})
+    table.attrs["best_in_row"] = ["s", "kNN"]
+    assert render.best(table).tolist() == [[True, False], [False, True]]

@@ -100,7 +100,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     found["cells"] = grouped.size()
     method, candidate = (found.index.get_level_values(key) for key in keys)
     swaps = (found[list(SWAPPED)] >= SWAPS).all(axis=1) | method.isin(SHOW_NO_SWAPS)
-    eligible = swaps & ~candidate.str.contains("average")
+    eligible = swaps & ~candidate.str.contains("average") & ~candidate.isin(search.NO_CHOICE)
     for name in names:
         best = set(found[eligible].dropna(subset=[name]).groupby("method")[name].idxmax())
         found[f"chosen by {name}"] = ["yes" if key in best else "" for key in found.index]

@@ -73,9 +73,9 @@ def best(table: pd.DataFrame) -> np.ndarray:
 
 def _highest(table: pd.DataFrame, rows: list[int], columns: list[Hashable], axis: int, found: np.ndarray) -> None:
     """Set `found` where a value is the highest of several, along columns (axis 0) or rows (axis 1)."""
-    values = table.iloc[rows][list(columns)].to_numpy(float)
     apart = table.attrs.get("not_best", ())
-    values[[[(table.index[row], column) in apart for column in columns] for row in rows]] = np.nan
+    unlike = [[(table.index[row], column) in apart for column in columns] for row in rows]
+    values = np.where(unlike, np.nan, table.iloc[rows][list(columns)].to_numpy(float))
     several = np.isfinite(values).sum(axis=axis, keepdims=True) > 1
     highest = np.max(values, axis=axis, keepdims=True, where=np.isfinite(values), initial=-np.inf)
     found[np.ix_(rows, table.columns.get_indexer(list(columns)))] |= (values == highest) & several
