@@ -84,9 +84,8 @@ WHITENED = {
     # all of the first nine that were above `base` with both stand-ins; they exclude one another nowhere
     "together": WHITENED_BASE | TOGETHER,
     "together, lambda_4 0.01": WHITENED_BASE | TOGETHER | dict(lambda_4=0.01),
-    "together, lambda_4 0": WHITENED_BASE | TOGETHER | dict(lambda_4=0.0),
 }
-NO_CHOICE = ("lambda_4 0", "together, lambda_4 0")
+NO_CHOICE = ("lambda_4 0",)
 
 SPANS = {f"average {span:g}": dict(average=span) for span in (0.05, 0.2)}  # beside the default, 0.1
 YGAN |= {f"base, {name}": BASE | span for name, span in SPANS.items()}
