@@ -148,7 +148,17 @@ def markdown(text: str) -> str:
 
 
 MARKDOWN = mistune.create_markdown(escape=True, plugins=["table"])
-SYMBOLS = {r"\max": "max", r"\oplus": "⊕", r"\bar": "", r"\hat": "", r"\,": " ", r"\ln": "ln", r"\lambda": "λ", r"\times": "×"}
+SYMBOLS = {
+    r"\max": "max",
+    r"\log": "log",
+    r"\oplus": "⊕",
+    r"\bar": "",
+    r"\hat": "",
+    r"\,": " ",
+    r"\ln": "ln",
+    r"\lambda": "λ",
+    r"\times": "×",
+}
 
 
 def _formula(text: str) -> str:
