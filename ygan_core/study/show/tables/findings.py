@@ -41,7 +41,7 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     found here: with the 95 % interval over the trainings, where there are several. stands on: how many cells (a
     dataset and the class held out in it), and how many trainings or pairs of them. The judgement *reproduced* needs all that
     the claim is over, at the paper's image size. *Undecided* says what is missing. Fig. 6a is reproduced where 0.9 of the
-    hybrids take the ground, and their digit is read 0.9 times as often as that of real images. So is Fig. 6b where neither latent
+    hybrids take the ground, and their digit is read 0.9 times as often as that of real images. So is Fig. 6b where no latent
     tells what is the other's at more than twice chance, and Fig. 7 where more than half of the neighbours by z_s are of the
     image's class, and by z_r no more than twice chance. The last rows are not in the paper. A plain classifier is C(E_s(x))
     alone, trained on the same labels; a stronger one has another encoder (notebook 11).
