@@ -13,10 +13,9 @@ from nbformat import NotebookNode
 from PIL import Image
 from pygments.formatters import HtmlFormatter
 
-from ygan_core.study.show.page import markdown
+from ygan_core.study.show.page import HINT, markdown
 
 TEMPLATE = Path(__file__).with_name("notebook.html")
-HINT = "← This table is wider than the page: scroll it sideways. →"
 WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
 
 

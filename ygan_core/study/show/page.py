@@ -47,6 +47,7 @@ SECTIONS = {  # the answer, then all in the order of the paper
     ),
 }
 TEMPLATE = Path(__file__).with_name("page.html")
+HINT = "← This table is wider than the page: scroll it sideways. →"
 
 
 @dataclass
@@ -92,6 +93,7 @@ def write_page(study: Study) -> Path:
         jobs=len(study.jobs),
         devices=_devices(done.values()),
         about=provenance(),
+        hint=HINT,
     )
     path = study.folder / "index.html"
     write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))

@@ -66,14 +66,13 @@ class Study(store.Study):
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
         jobs = views[name].jobs(self)
         runs = self.runs(jobs) if runs is None else runs
+        said = f"<small>{markdown(caption(views[name]))}</small>"
         if runs and name in figures.FIGURES:
             display(self.figure(name, runs, suffix))
-            display(HTML(f"<small>{markdown(caption(views[name]))}</small>"))
+            display(HTML(said))
         elif runs:
             display(HTML(render.html(self.table(name, runs, suffix))))
-            display(
-                HTML(f"<details><summary>What is in it?</summary><small>{markdown(caption(views[name]))}</small></details>")
-            )
+            display(HTML(f"<details><summary>What is in it?</summary>{said}</details>"))
         if not self.trains and len(runs) < len(jobs):
             display(Markdown(f"*{len(runs)} of its {len(jobs)} trainings are done.*"))
         if runs and name in verdicts.VERDICTS:

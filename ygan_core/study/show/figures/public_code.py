@@ -160,13 +160,11 @@ def _label(run: Run, weights: str) -> str:
 
 def _numbers(runs: list[Run]) -> list[str]:
     """How many classes and trainings each method has, where they differ."""
-    by_method = {method: [run for run in runs if run.config.method == method] for method in METHOD_COLOURS}
-    lines = [
-        f"{method_title(method)}: {len({run.config.held_out for run in own})} classes, {len(own)} trainings"
-        for method, own in by_method.items()
-        if own
-    ]
-    return lines if len({line.split(": ")[1] for line in lines}) > 1 else []
+    by_method = {method: [run.config.held_out for run in runs if run.config.method == method] for method in METHOD_COLOURS}
+    counts = {method: (len(set(own)), len(own)) for method, own in by_method.items() if own}
+    if len(set(counts.values())) < 2:
+        return []
+    return [f"{method_title(method)}: {n} classes, {trainings} trainings" for method, (n, trainings) in counts.items()]
 
 
 def _legend(fig: Figure) -> None:

@@ -59,8 +59,7 @@ def best_epochs(runs: list[Run]) -> pd.DataFrame:
     """The last epoch, which is this study's headline, and the best one on the test set, which the public code reports.
 
     Means over the classes held out. gain: the AUC of the best epoch less that of the last one; no training has a negative
-    one. epoch:
-    the best one, in the mean, out of `epochs`.
+    one. epoch: the best one, in the mean, out of `epochs`.
     """
     rows = []
     both = [run.at(weights) for run in runs for weights in run.kinds]
