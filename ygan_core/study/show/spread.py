@@ -9,7 +9,7 @@ data, so no interval and no test here takes them as independent. Each interval s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ METHOD = [
     "weights",
 ]  # what trainings of one method share
 LEVEL = 0.95
+NEAR = 0.01  # of AUC: a number of the paper is met where the whole interval lies so near
 HIGHER, LOWER, UNTOLD, ONE_DRAW = "higher", "lower", "cannot be told apart at this scale", "cannot be told: one draw"
 
 
@@ -47,6 +48,20 @@ class Difference:
     def holds(self, value: float) -> bool:
         """Whether a value lies in the interval; it lies in none that is unknown."""
         return bool(self.low <= value <= self.high)
+
+    def less(self, value: float) -> Difference:
+        """The same less a number that has no draws."""
+        return replace(self, mean=self.mean - value, low=self.low - value, high=self.high - value)
+
+    @property
+    def is_nothing(self) -> bool | None:
+        """Whether it is as good as 0: the interval lies within NEAR of it. No: it leaves out 0. None: neither can be told.
+
+        That an interval holds 0 says little by itself: a wide one holds much else.
+        """
+        if -NEAR <= self.low and self.high <= NEAR:
+            return True
+        return None if self.holds(0) or not self.seeds_known else False
 
 
 def pooled(frame: pd.DataFrame, metric: str = "auc") -> tuple[float, int]:

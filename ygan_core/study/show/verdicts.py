@@ -21,16 +21,15 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, class_names, paper_auc, printed
-from ygan_core.study.show.spread import HIGHER, LOWER, ONE_DRAW, UNTOLD, Difference, difference, level, said, shown, told
+from ygan_core.study.show.spread import HIGHER, LOWER, NEAR, ONE_DRAW, UNTOLD, Difference, difference, level, said, shown, told
 from ygan_core.study.show.tables import TABLES, beyond, public_code
 from ygan_core.study.show.tables.blocks import is_chosen, is_whole
-from ygan_core.study.show.tables.findings import LEAK, MOST, SEVEN
+from ygan_core.study.show.tables.findings import IN_FIG8, LEAK, MOST, SEVEN
 from ygan_core.study.show.tables.schedules import extent as schedule
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
 POST_HOC = tuple(name for name in SCORES[7:] if name != OWN)
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
-IN_FIG8 = ("cifar10", "plantvillage")
 FEWEST = 5  # networks that a rank correlation is given of
 
 
@@ -38,7 +37,8 @@ def agreement(d: Difference, printed: str) -> str:
     """A verdict on a number of the paper. d: ours less it; printed: what it is."""
     if not d.seeds_known:
         return ONE_DRAW
-    return f"agrees: {UNTOLD} from {printed}" if d.holds(0) else f"does not agree: {told(d)} than {printed}"
+    words = {True: f"agrees with {printed} to {NEAR}", None: f"undecided: {UNTOLD} from {printed}"}
+    return words.get(d.is_nothing, f"does not agree: {told(d)} than {printed}")
 
 
 def judged(verdict: str, trainings: pd.DataFrame) -> str:
@@ -298,8 +298,7 @@ def _cost(cost: Difference) -> str:
 
 
 def _judged_cost(cost: Difference, claimed: float, trainings: pd.DataFrame) -> str:
-    at = Difference(cost.mean - claimed, cost.low - claimed, cost.high - claimed, cost.cells, cost.draws)
-    return judged(agreement(at, "that"), trainings)
+    return judged(agreement(cost.less(claimed), "that"), trainings)
 
 
 def _between(group: pd.DataFrame, score: str, less: str) -> Difference:
