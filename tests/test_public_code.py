@@ -90,6 +90,14 @@ def test_as_the_public_code_is_said_of_the_papers_weights_alone():
     assert "as the public code" not in set(changed["what"])  # the paper's name, not its weights
 
 
+def test_means_over_a_class_that_a_choice_was_made_on_are_marked():
+    runs = [fake(0.6, held_out, name=name) for held_out in (1, 4) for name in ("paper", "balanced")]
+    for table, columns in ((public_code.ways_to_0763(runs), 1), (public_code.best_epochs(runs), 2)):
+        marks = table.attrs["marks"]
+        assert marks and all("balanced" in row for row, _ in marks) and len({column for _, column in marks}) == columns
+    assert not public_code.ways_to_0763(runs[2:]).attrs["marks"]  # class 4 had no part in a choice
+
+
 def test_ways_keep_the_two_kinds_of_weights_apart():
     runs = [fake(0.5, averaged=0.8, name="balanced"), fake(0.5, averaged=0.8, name="balanced", deviation="public_code")]
     runs += [fake(0.4, averaged=0.7, name="control", control=True)]

@@ -286,6 +286,7 @@ def test_what_the_y_adds_is_paired_by_class_and_seed_and_by_length():
     first, second = (table.xs("s (Eq. 12)", level="score").iloc[i] for i in (0, 1))
     assert first[0] == pytest.approx(0.05) and first[1] == pytest.approx(0.005) and np.isnan(first[2])
     assert first["mean"] == pytest.approx(0.0275) and first["n"] == 2 and first["pairs"] == 3
+    assert first["df"] == 1 and (first["below"], second["below"]) == (0, 1)
     half = stats.t.ppf(0.975, 1) * np.std([-0.01, 0.02], ddof=1) * np.sqrt(1 + 1 / 2) / 2
     assert (first["low"], first["high"]) == pytest.approx((0.0275 - half, 0.0275 + half)) and first["told"] == UNTOLD
     assert second[0] == pytest.approx(-0.05) and second["n"] == 1 and second["told"] == ONE_DRAW
@@ -302,7 +303,7 @@ def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
     rows = pd.concat([alone, pd.DataFrame(whitened)])
     (line,) = beyond.verdict_added(rows).splitlines()
     assert "Y-GAN in 4 epochs, less the classifier in 4 epochs" in line and "+0.028" in line and f"({UNTOLD})" in line
-    assert "over 2 of ten classes, 3 pairs" in line
+    assert "over 2 of ten classes, 3 pairs" in line and "below in 0 of 2. Degrees of freedom of the interval: 1." in line
     (line,) = beyond.verdict(alone).splitlines()
     above = sum(auc > paper_auc("cifar10", [held_out]) for held_out, auc in ((0, 0.75), (1, 0.715)))
     assert f"above its number in {above} of 2" in line and "0.732" in line and f"{paper_auc('cifar10', [0, 1]):.3f}" in line
@@ -317,7 +318,7 @@ def test_which_accuracy_belongs_to_the_printed_auc():
     accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[a for a, _ in settings.values()])
     printed = paper_auc("cifar10", [0, 1])
     said = accuracy_plot(pd.concat([rows, accuracy]))
-    assert "Within each of 2 classes with several networks the AUC rises by 0.050 with each 0.1" in said
+    assert "rises in 2 of the 2 that have several networks" in said and "it rises by 0.050 with each 0.1" in said
     assert (
         f"{printed:.3f}, which the paper prints for these classes, belongs to an accuracy of {0.7 + (printed - 0.725) * 2:.2f}."
         in said
@@ -327,7 +328,8 @@ def test_which_accuracy_belongs_to_the_printed_auc():
     far = rows.assign(value=rows["value"] - 0.6)
     assert "no accuracy reaches along this line" in accuracy_plot(pd.concat([far, accuracy]))
     falls = accuracy.assign(value=1 - accuracy["value"])
-    assert "does not rise with the accuracy" in accuracy_plot(pd.concat([rows, falls]))
+    said = accuracy_plot(pd.concat([rows, falls]))
+    assert "rises in 0 of the 2" in said and "it falls by 0.050" in said and "which the paper prints" not in said
 
 
 def test_cells_that_a_choice_was_made_on_are_marked():

@@ -3,8 +3,9 @@
 The frames are those of `cells.cells`: a row a training. A cell is a dataset and the class held out in it. A draw is one
 training of a cell, with its seed and its split_seed. An interval speaks of draws only: where the mean over these very cells
 would lie, had it been taken over many draws. It says nothing of other classes. The classes held out of one dataset share their
-data, so no interval and no test here takes them as independent. Each interval stands by itself: of twenty differences that are
-0, about one is called a difference.
+data, so no interval and no test here takes them as independent. The classes that have one draw are taken to vary from draw to
+draw as much as those that have several: where these are few, or unlike each other, the interval is rough. Each interval stands
+by itself: of twenty differences that are 0, about one is called a difference.
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ HIGHER, LOWER, UNTOLD, ONE_DRAW = "higher", "lower", "cannot be told apart at th
 
 @dataclass(frozen=True)
 class Difference:
-    """mean: over `cells` cells, of `draws` trainings or pairs of them; low, high: its 95 % interval, nan if it is unknown."""
+    """mean: over `cells` cells, of `draws` trainings or pairs of them; low, high: its 95 % interval, nan if it is unknown.
+
+    freedom: the degrees of freedom of the standard deviation that the interval is made of.
+    """
 
     mean: float
     low: float
     high: float
     cells: int
     draws: int
+    freedom: float = np.nan
 
     @property
     def seeds_known(self) -> bool:
@@ -127,7 +132,7 @@ def _estimate(frame: pd.DataFrame, own: list[tuple[float, int]]) -> Difference:
         std = np.sqrt(variances.sum())
         freedom = std**4 / (variances**2 / freedoms).sum() if std > 0 else np.nan  # Welch and Satterthwaite
     half = stats.t.ppf((1 + LEVEL) / 2, freedom) * std * np.sqrt((1 / draws).sum()) / len(draws)
-    return Difference(mean, float(mean - half), float(mean + half), len(draws), int(draws.sum()))
+    return Difference(mean, float(mean - half), float(mean + half), len(draws), int(draws.sum()), float(freedom))
 
 
 def _own(frame: pd.DataFrame, metric: str, context: pd.DataFrame | None) -> tuple[float, int]:

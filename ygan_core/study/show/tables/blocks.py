@@ -100,11 +100,14 @@ def is_like(trainings: pd.DataFrame) -> bool:
 
 
 def is_chosen(trainings: pd.DataFrame) -> pd.Series:
-    """Whether the class of each training was the anomaly in a choice of its configuration (`config.CHOSEN_ON`)."""
-    chosen_on = getattr(config, "CHOSEN_ON", {})
-    names = trainings["configuration"].str.split(",").str[0]
-    cell = zip(trainings["dataset"], trainings["held_out"], strict=True)
-    return pd.Series([own in chosen_on.get(name, ()) for name, own in zip(names, cell, strict=True)], trainings.index, bool)
+    """Whether the class of each training was the anomaly in a choice of its configuration."""
+    own = trainings[["configuration", "dataset", "held_out"]].itertuples(index=False)
+    return pd.Series([chosen_on(*each) for each in own], trainings.index, bool)
+
+
+def chosen_on(configuration: str, dataset: str, held_out: int) -> bool:
+    """Whether this class was the anomaly in a choice of this configuration (`config.CHOSEN_ON`)."""
+    return (dataset, held_out) in config.CHOSEN_ON.get(configuration.partition(",")[0], ())
 
 
 def whole_in_the_cells_of(study: Study, jobs: list[Job]) -> list[Job]:

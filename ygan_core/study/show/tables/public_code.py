@@ -24,7 +24,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES, method_title
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.spread import CELL, DRAW, Difference, difference, level, pooled, said, shown, told
-from ygan_core.study.show.tables.blocks import whole_in_the_cells_of
+from ygan_core.study.show.tables.blocks import CHOSEN, chosen_on, whole_in_the_cells_of
 from ygan_core.study.show.view import View
 
 TENS = ("mnist", "fmnist", "cifar10")  # Tables 1 to 3: ten classes each
@@ -51,7 +51,8 @@ def batch_statistics(runs: list[Run]) -> pd.DataFrame:
             values = {name: summary(frame) for name, frame in frames.items()}
             if any(value > 0 for value in values.values()):  # one class has no std over classes, one draw none over seeds
                 about = {"dataset": TITLES[data], "method": method, "configuration": label, "weights": weights, "over": row}
-                rows.append({**about, **values, "n": len(_classes(own)), "draws": len(own), "paper": paper.get(row, np.nan)})
+                about |= {**values, "n": len(_classes(own)), "draws": len(own), "paper": paper.get(row, np.nan)}
+                rows.append(about | {CHOSEN: [*values] if row == "mean" and _is_chosen(own) else []})
     return _table(rows, ["dataset", "method", "configuration", "weights", "over"])
 
 
@@ -68,7 +69,7 @@ def best_epochs(runs: list[Run]) -> pd.DataFrame:
         row = {"dataset": TITLES[data], "method": method, "configuration": label, "weights": weights}
         row |= {"last epoch": level(last).mean, "best on test": level(best).mean, **_gap(difference(best, last), "gain")}
         row |= {"epoch": f"{np.mean([_curve(run).idxmax() for run in own]):.1f}", "epochs": own[0].config.epochs}
-        rows.append(row)
+        rows.append(row | {CHOSEN: ["last epoch", "best on test"] if _is_chosen(own) else []})
     return _table(rows, ["dataset", "method", "configuration", "weights"], signed=["gain", "low", "high"])
 
 
@@ -118,9 +119,9 @@ def ways_to_0763(runs: list[Run]) -> pd.DataFrame:
     """
     rows = []
     cifar10 = [_as_scored(run) for run in runs if run.config.dataset == "cifar10"]
-    for (_, trained, label, weights), own in _grouped(cifar10).items():
+    for (_, trained, label, weights), those in _grouped(cifar10).items():
         for way, auc in WAYS.items():
-            frame = _frame(own, auc).dropna()
+            frame = _frame(those, auc).dropna()
             if len(frame):
                 found, by_class = level(frame), _by_class(frame)
                 paper, std = (paper_auc("cifar10", by_class.index, summary) for summary in (np.mean, np.std))
@@ -128,7 +129,7 @@ def ways_to_0763(runs: list[Run]) -> pd.DataFrame:
                 row = {"trained": trained, "configuration": label, "weights": weights, "way": way, **_gap(found, "AUC")}
                 row |= {"std": by_class.std(ddof=0) if several else np.nan, "paper": paper}
                 row |= {PRINTED_STD: std if several else np.nan, "missing": paper - found.mean}
-                rows.append(row | {"told": told(level(frame, less=paper))})
+                rows.append(row | {"told": told(level(frame, less=paper)), CHOSEN: ["AUC"] if _is_chosen(those) else []})
     return _table(rows, ["trained", "configuration", "weights", "way"], signed=["missing"])
 
 
@@ -311,9 +312,16 @@ def _paper_like(runs: list[Run]) -> list[Run]:
     return [run for run, label in zip(runs, labels, strict=True) if label == wanted]
 
 
+def _is_chosen(runs: list[Run]) -> bool:
+    return any(chosen_on(configuration(run.config), run.config.dataset, run.config.held_out) for run in runs)
+
+
 def _table(rows: list[dict], index: list[str], signed: list[str] | None = None) -> pd.DataFrame:
+    """rows: of a row whose key CHOSEN names columns, these are marked: they are not blind."""
+    marked = [row.pop(CHOSEN, []) for row in rows]
     table = pd.DataFrame(rows).set_index(index) if rows else pd.DataFrame()
     table.attrs["signed"] = signed or []
+    table.attrs["marks"] = {(row, name): CHOSEN for row, names in zip(table.index, marked, strict=True) for name in names}
     return table
 
 

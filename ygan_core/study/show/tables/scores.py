@@ -32,9 +32,9 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     table.insert(2, "draws", groups.size())
     table = table.rename(index=TITLES, level="dataset")
     table.attrs["best_in_row"] = list(columns.values())
-    table.attrs["marks"] = {
-        ((TITLES[own["dataset"]], own["configuration"]), "s"): CHOSEN for _, own in trainings[is_chosen(trainings)].iterrows()
-    }
+    chosen = {(TITLES[own["dataset"]], own["configuration"]) for _, own in trainings[is_chosen(trainings)].iterrows()}
+    there = [(row, name) for row in chosen for name in columns.values() if pd.notna(table.at[row, name])]
+    table.attrs["marks"] = dict.fromkeys(there, CHOSEN)
     return table
 
 
