@@ -182,6 +182,14 @@ def test_a_reader_that_leaves_does_not_stop_the_work(quickest):
         stream.detach()
 
 
+def test_a_line_is_in_the_file_as_soon_as_it_is_printed(tmp_path):
+    """`./run_all.sh > log` tells how far it is."""
+    with open(tmp_path / "log", "w") as file:
+        print("1 of 2", file=(stream := _patient(file)))
+        assert (tmp_path / "log").read_text() == "1 of 2\n"
+        stream.detach()
+
+
 @posix
 def test_closed_outputs_are_no_reason_to_fail(copied):
     study, jobs = copied

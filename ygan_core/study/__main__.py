@@ -68,7 +68,7 @@ def _patient(stream: io.TextIOWrapper | None) -> io.TextIOWrapper:
     if stream is None:  # closed by who started this
         return open(os.devnull, "w")
     buffer = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
+    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=True)  # also where it goes to a file
 
 
 if __name__ == "__main__":
