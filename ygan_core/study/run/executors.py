@@ -37,6 +37,11 @@ class ClusterGone(RuntimeError):
     """The Dask cluster ended before the jobs did; the message is one line that says what to do."""
 
 
+def processes(study: Study) -> int:
+    """How many processes work side by side: one a core, eight at the most; one on a GPU."""
+    return min(cpu_count(), 8) if study.device == "cpu" else 1
+
+
 def run_jobs(
     study: Study,
     jobs: list[Job],
@@ -48,14 +53,14 @@ def run_jobs(
 ) -> dict[str, str]:
     """Run what is not done, on `workers` processes or on the Dask cluster at `scheduler`. Returns {id: why} of what failed.
 
-    workers: by default a process a core, eight at the most; one on a GPU. anew: a record without weights is not done. Raises
+    workers: by default as many as `processes` says. anew: a record without weights is not done. Raises
     ConfigError where no scheduler answers, and ClusterGone, also where the cluster has no worker for `patience` seconds.
     """
     todo = [job for job in jobs if not (run := study.find(job)) or (anew and run.folder != study.path(job))]
     if not todo:
         study.write_runs()
         return {}
-    workers = workers or (min(cpu_count(), 8) if study.device == "cpu" else 1)
+    workers = workers or processes(study)
     cost = costs(study, todo)
     for job in todo if retry else []:
         study.forget_failure(job)

@@ -6,13 +6,14 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.run.executors import processes, run_jobs
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.made import is_made
 from ygan_core.study.show.notebooks import execute, is_done, needs, notebooks, output
@@ -21,6 +22,8 @@ from ygan_core.study.show.study import NotTrained, Study
 from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verify import verify
 
+LONGEST = "10_your_images"  # it fits a detector
+KERNELS = 4  # at the most, side by side: each takes more than a gigabyte
 KINDS = {"figure": (FIGURES, "png"), "table": (TABLES, "csv")}
 
 
@@ -74,21 +77,17 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
     needed = {job.id: job for part in todo for job in part.jobs} if study.trains else {}
     missing = [job_id for job_id, job in needed.items() if not study.find(job)]
     broken = run_jobs(study, list(needed.values()), options.workers, retry=options.retry)
-    waiting = []
     done, failed = [job_id for job_id in missing if job_id not in broken], [*broken.values()]
     skipped = [part.name for part in chosen if part not in todo] + [job_id for job_id in needed if job_id not in missing]
-    for number, part in enumerate(todo, 1):
-        print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
-        try:
-            error = _attempt(partial(part.make, study))
-        except NotTrained as missing_training:
-            waiting.append(f"{part.name}: {missing_training}")
-            continue
-        if error:
+    waiting, errors = [], _make(study, todo, options.workers or processes(study))
+    for part, error in zip(todo, errors, strict=True):
+        if isinstance(error, NotTrained):
+            waiting.append(f"{part.name}: {error}")
+        elif error:
             failed.append(f"{part.name}: {error}")
         else:
             done.append(f"{part.name}: {part.where}")
-    if error := _attempt(lambda: write_page(study)):
+    if error := _attempt("page", lambda: write_page(study)):
         failed.append(f"page: {error}")
     else:
         done.append(f"page: {study.folder / 'index.html'}")
@@ -99,6 +98,26 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
             print(f"{title}: {len(lines)}")
             print("\n".join(f"  {line}" for line in lines))
     return 1 if failed else 0
+
+
+def _make(study: Study, todo: list[Part], workers: int) -> list[str | NotTrained]:
+    """Make each of some parts: "" where it went well, else why not. Notebooks, whose kernels are processes, side by side.
+
+    LONGEST is begun first, so that nothing waits for it alone.
+    """
+
+    def make(number: int, part: Part) -> str | NotTrained:
+        print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
+        try:
+            return _attempt(part.name, partial(part.make, study))
+        except NotTrained as missing_training:
+            return missing_training
+
+    with ThreadPoolExecutor(min(workers, KERNELS)) as several, ThreadPoolExecutor(1) as one:
+        made = {}
+        for number, part in enumerate(sorted(todo, key=lambda part: part.name != LONGEST), 1):
+            made[part.name] = (several if part.kind == "notebook" else one).submit(make, number, part)
+        return [made[part.name].result() for part in todo]
 
 
 def _verify(study: Study, options: argparse.Namespace) -> int:
@@ -120,18 +139,20 @@ def draw_all(study: Study, options: argparse.Namespace) -> int:
             print(
                 f"{name}: not drawn, none of its trainings is done" if jobs else f"{name}: this profile has no training for it"
             )
-        elif error := _attempt(lambda name=name, runs=runs: (study.figure if name in FIGURES else study.table)(name, runs)):
+        elif error := _attempt(
+            name, lambda name=name, runs=runs: (study.figure if name in FIGURES else study.table)(name, runs)
+        ):
             failed.append(f"{name}: {error}")
         else:
             print(f"{name}: made of {len(runs)} of {len(jobs)} trainings", flush=True)
-    if error := _attempt(lambda: print(f"page: {write_page(study)}")):
+    if error := _attempt("page", lambda: print(f"page: {write_page(study)}")):
         failed.append(f"page: {error}")
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
 
 
-def _attempt(make: Callable[[], object]) -> str:
+def _attempt(name: str, make: Callable[[], object]) -> str:
     """Run `make`: "" where it went well, else what went wrong in one line. Raises NotTrained."""
     try:
         make()
@@ -139,7 +160,7 @@ def _attempt(make: Callable[[], object]) -> str:
         raise
     except Exception as error:
         line = (str(error).splitlines() or [""])[0]
-        print(f"  failed: {type(error).__name__}: {line}", file=sys.stderr, flush=True)
+        print(f"{name} failed: {type(error).__name__}: {line}", file=sys.stderr, flush=True)
         return f"{type(error).__name__}: {line}"
     return ""
 

@@ -84,8 +84,8 @@ def execute(study: Study, name: str) -> Path:
     source, target, parameters = SOURCES / f"{name}.ipynb", output(study, name), _parameters(study)
     if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
         raise NotebookError(f"{source.name} has no parameter {', '.join(sorted(unknown))} in its parameters cell")
-    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # the kernel finds this package, installed or not
+    paths = [str(REPOSITORY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))  # the kernel finds this package, installed or not
     failed = target.with_name(f"{name}.partial.ipynb")
     failed.unlink(missing_ok=True)
     stamp, started = fingerprint(study, name), time.time() - 1  # file systems round
@@ -93,7 +93,7 @@ def execute(study: Study, name: str) -> Path:
         ipc = {"KernelManager": {"transport": "ipc", "ip": f"{place}/kernel"}} if os.name == "posix" else {}
         quiet = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=40"]}}  # of a parent that was stopped, say
         config = TraitletsConfig(ipc | quiet)
-        options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=config)
+        options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=config, progress_bar=False)
         execution = partial(papermill.execute_notebook, str(source), f"{place}/{name}.ipynb", parameters, **options)
         try:
             with ThreadPoolExecutor(1) as thread:  # in the main thread nbclient would take Ctrl-C for itself, and go on
@@ -106,7 +106,13 @@ def execute(study: Study, name: str) -> Path:
                 raise NotTrained(error.evalue) from None
             reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
             raise NotebookError(f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {failed})") from None
-    made = [p for folder in ("figures", "tables") for p in (study.folder / folder).glob("[!.]*") if p.stat().st_mtime > started]
+    own = [
+        path
+        for folder in ("figures", "tables")
+        for view in _views(name)
+        for path in (study.folder / folder).glob(f"{view}[._]*")
+    ]
+    made = [path for path in own if path.stat().st_mtime > started]
     files = {str(path.relative_to(study.folder)): sha256(path) for path in sorted(made)}
     executed.metadata["ygan"] = {"fingerprint": stamp, "files": files}
     for key in ("input_path", "output_path"):  # folders of this machine

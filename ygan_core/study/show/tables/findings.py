@@ -230,8 +230,8 @@ def _figures(trainings: pd.DataFrame) -> Iterator[Row]:
     own = judged(trainings[trainings["dataset"] == "cifar10"])
     if len(own) and "neighbours_z_r" in own:
         z_s, z_r = own["neighbours_z_s"].mean(), own["neighbours_z_r"].mean()
-        text = f"{own['own'].iloc[0]}: an image's nearest neighbour has its class at {z_s:.2f} by z_s, at {z_r:.2f} by z_r "
-        text += f"(chance {1 / NINE:.2f}; a measure of this project, the paper shows swaps)"
+        text = f"{own['own'].iloc[0]}: the nearest neighbour of an image has its class at {z_s:.2f} by z_s, at {z_r:.2f} by "
+        text += f"z_r (chance {1 / NINE:.2f}; a measure of this project, the paper shows swaps)"
         holds = pd.Series(z_s > HALF and z_r <= LEAK / NINE, own.index)
         claim = "Fig. 7: on CIFAR10 z_s holds what tells classes apart, z_r does not"
         yield claim, text, _of_pictures(own, holds), _stands_on(own), "fig7"
