@@ -139,9 +139,7 @@ def draw_all(study: Study, options: argparse.Namespace) -> int:
             print(
                 f"{name}: not drawn, none of its trainings is done" if jobs else f"{name}: this profile has no training for it"
             )
-        elif error := _attempt(
-            name, lambda name=name, runs=runs: (study.figure if name in FIGURES else study.table)(name, runs)
-        ):
+        elif error := _attempt(name, partial(study.figure if name in FIGURES else study.table, name, runs)):
             failed.append(f"{name}: {error}")
         else:
             print(f"{name}: made of {len(runs)} of {len(jobs)} trainings", flush=True)
