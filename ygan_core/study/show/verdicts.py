@@ -276,11 +276,10 @@ def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
         return ""
     means = several.groupby("held_out")[["normal_accuracy", "auc"]].mean()
     slope, printed_auc = (x * y).sum() / (x**2).sum(), paper_auc(dataset, means.index)
-    own = [(x * y)[group.index].sum() / (x**2)[group.index].sum() for _, group in several.groupby("held_out")]
-    rises = sum(each > 0 for each in own)
+    rises = (x * y).groupby(several["held_out"]).sum() > 0
     start = (
-        f" Within a class it rises in {rises} of the {len(own)} that have several networks. With one slope for all of them, by "
-        f"least squares, it {'rises' if slope > 0 else 'falls'} by {abs(slope) / 10:.3f} with each 0.1 of accuracy."
+        f" Within a class it rises in {rises.sum()} of the {len(rises)} that have several networks. With one slope for all of "
+        f"them, by least squares, it {'rises' if slope > 0 else 'falls'} by {abs(slope) / 10:.3f} with each 0.1 of accuracy."
     )
     if slope <= 0:
         return start
