@@ -318,7 +318,9 @@ def test_which_accuracy_belongs_to_the_printed_auc():
     accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[a for a, _ in settings.values()])
     printed = paper_auc("cifar10", [0, 1])
     said = accuracy_plot(pd.concat([rows, accuracy]))
-    assert "rises in 2 of the 2 that have several networks" in said and "it rises by 0.050 with each 0.1" in said
+    assert (
+        "rises with the accuracy in 2 of the 2 that have several networks" in said and "it rises by 0.050 with each 0.1" in said
+    )
     assert (
         f"{printed:.3f}, which the paper prints for these classes, belongs to an accuracy of {0.7 + (printed - 0.725) * 2:.2f}."
         in said
@@ -329,7 +331,7 @@ def test_which_accuracy_belongs_to_the_printed_auc():
     assert "no accuracy reaches along this line" in accuracy_plot(pd.concat([far, accuracy]))
     falls = accuracy.assign(value=1 - accuracy["value"])
     said = accuracy_plot(pd.concat([rows, falls]))
-    assert "rises in 0 of the 2" in said and "it falls by 0.050" in said and "which the paper prints" not in said
+    assert "accuracy in 0 of the 2" in said and "it falls by 0.050" in said and "which the paper prints" not in said
 
 
 def test_cells_that_a_choice_was_made_on_are_marked():

@@ -113,11 +113,12 @@ def _make(study: Study, todo: list[Part], workers: int) -> list[str | NotTrained
         except NotTrained as missing_training:
             return missing_training
 
-    with ThreadPoolExecutor(min(workers, KERNELS)) as several, ThreadPoolExecutor(1) as one:
+    with ThreadPoolExecutor(min(workers, KERNELS)) as several:
         made = {}
         for number, part in enumerate(sorted(todo, key=lambda part: part.name != LONGEST), 1):
-            made[part.name] = (several if part.kind == "notebook" else one).submit(make, number, part)
-        return [made[part.name].result() for part in todo]
+            do = partial(make, number, part)  # figures in the main thread, as some of matplotlib's backends need it
+            made[part.name] = several.submit(do).result if part.kind == "notebook" else do
+        return [made[part.name]() for part in todo]
 
 
 def _verify(study: Study, options: argparse.Namespace) -> int:

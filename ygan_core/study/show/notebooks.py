@@ -93,7 +93,8 @@ def execute(study: Study, name: str) -> Path:
         ipc = {"KernelManager": {"transport": "ipc", "ip": f"{place}/kernel"}} if os.name == "posix" else {}
         quiet = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=40"]}}  # of a parent that was stopped, say
         config = TraitletsConfig(ipc | quiet)
-        options = dict(kernel_name="python3", cwd=str(SOURCES), start_timeout=120, config=config, progress_bar=False)
+        options = dict(kernel_name="python3", start_timeout=120, config=config, progress_bar=False)
+        options["resources"] = {"metadata": {"path": str(SOURCES)}}  # papermill's own `cwd` moves this whole process
         execution = partial(papermill.execute_notebook, str(source), f"{place}/{name}.ipynb", parameters, **options)
         try:
             with ThreadPoolExecutor(1) as thread:  # in the main thread nbclient would take Ctrl-C for itself, and go on

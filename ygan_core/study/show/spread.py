@@ -27,7 +27,7 @@ METHOD = [
     "weights",
 ]  # what trainings of one method share
 LEVEL = 0.95
-NEAR = 0.01  # of AUC: a number of the paper is met where the whole interval lies so near
+NEAR = 0.01  # of an AUC or a purity: a number of the paper is met where the whole interval lies so near
 HIGHER, LOWER, UNTOLD, ONE_DRAW = "higher", "lower", "cannot be told apart at this scale", "cannot be told: one draw"
 
 
@@ -60,7 +60,7 @@ class Difference:
 
     @property
     def is_nothing(self) -> bool | None:
-        """Whether it is as good as 0: the interval lies within NEAR of it. No: it leaves out 0. None: neither can be told.
+        """Whether it is as good as 0: the interval lies within NEAR of it. Else no, if it leaves out 0. None: nobody can tell.
 
         That an interval holds 0 says little by itself: a wide one holds much else.
         """

@@ -270,16 +270,17 @@ def accuracy_plot(rows: pd.DataFrame) -> str:
 
 def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
     """Does the AUC rise with the accuracy within a class? Which accuracy belongs to the AUC that the paper prints?"""
-    several = measured[measured.groupby("held_out")["auc"].transform("count") > 1]
-    x, y = (several[name] - several.groupby("held_out")[name].transform("mean") for name in ("normal_accuracy", "auc"))
-    if not (x**2).sum():
+    several = measured[measured.groupby("held_out")["normal_accuracy"].transform("nunique") > 1]
+    if several.empty:
         return ""
+    x, y = (several[name] - several.groupby("held_out")[name].transform("mean") for name in ("normal_accuracy", "auc"))
     means = several.groupby("held_out")[["normal_accuracy", "auc"]].mean()
     slope, printed_auc = (x * y).sum() / (x**2).sum(), paper_auc(dataset, means.index)
     rises = (x * y).groupby(several["held_out"]).sum() > 0
+    moves = "rises" if slope > 0 else "falls"
     start = (
-        f" Within a class it rises in {rises.sum()} of the {len(rises)} that have several networks. With one slope for all of "
-        f"them, by least squares, it {'rises' if slope > 0 else 'falls'} by {abs(slope) / 10:.3f} with each 0.1 of accuracy."
+        f" Within a class the AUC rises with the accuracy in {rises.sum()} of the {len(rises)} that have several networks. "
+        f"With one slope for all of them, by least squares, it {moves} by {abs(slope) / 10:.3f} with each 0.1 of accuracy."
     )
     if slope <= 0:
         return start

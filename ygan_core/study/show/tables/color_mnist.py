@@ -51,24 +51,26 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
     table = table.join(other_weights(rows, ["title", "configuration"], AUC).droplevel("title").dropna(axis=1, how="all"))
     guess = {name: CHANCE[BY_CHANCE.get(metric) or metric.split("_")[1]] for metric, name in COLUMNS.items()}
     table.loc["chance"] = pd.Series(guess)
-    marks = {AUC: CHOSEN, "swap keeps digit": ASKED, "swap takes colour": ASKED}
+    marks = {"swap keeps digit": ASKED, "swap takes colour": ASKED}
+    marks |= {column: CHOSEN for column in table if column.startswith(AUC)}
     chosen = trainings[is_chosen(trainings)]["configuration"]
-    table.attrs["marks"] = {(row, column): why for row in chosen for column, why in marks.items()}
+    there = ((row, column) for row in chosen for column in marks if pd.notna(table.at[row, column]))
+    table.attrs["marks"] = {(row, column): marks[column] for row, column in there}
     return table
 
 
-def swaps(trainings: pd.DataFrame) -> pd.Series:
-    """Fig. 6a: whether a hybrid has the ground of z_r's image, and its digit is read as well as that of real images, nearly."""
+def swaps(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
+    """Fig. 6a, of each training, or of one: whether hybrids have the ground of z_r's image, and show nearly every digit."""
     return (trainings["swap_digit"] >= MOST * trainings["read_digit"]) & (trainings["swap_colour"] >= MOST)
 
 
-def separates(trainings: pd.DataFrame) -> pd.Series:
-    """Fig. 6b: whether z_s tells the digits apart, and z_r the grounds."""
+def separates(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
+    """Fig. 6b, of each training, or of one: whether z_s tells the digits apart, and z_r the grounds."""
     return (trainings["probe_digit_z_s"] >= MOST) & (trainings["probe_colour_z_r"] >= MOST)
 
 
-def leaks(trainings: pd.DataFrame) -> pd.Series:
-    """Section 3.1: whether a latent tells what is the other's."""
+def leaks(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
+    """Section 3.1, of each training, or of one: whether a latent tells what is the other's."""
     colour = trainings["probe_colour_z_s"] > LEAK * CHANCE["colour"]
     return colour | (trainings["probe_digit_z_r"] > LEAK * CHANCE["digit"])
 
