@@ -8,7 +8,7 @@
 #   --only NAME...     only these notebooks, tables or figures
 #   --list             say what there is and what is done, and stop
 #   --force            make them again, finished or not; trained networks are kept
-#   --workers N        train in N processes side by side; default: one a core, eight at the most
+#   --workers N        train in N processes side by side; default: one a core, eight at the most; notebooks: four at the most
 #   --retry            try again what failed before
 #   --device NAME      auto (default), cpu, cuda or mps
 #   --precision NAME   auto (default), float32 or bfloat16

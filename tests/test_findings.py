@@ -120,15 +120,23 @@ def test_weak_labels_need_all_four_datasets():
     assert row["judgement"] == "undecided: some classes are missing"
 
 
-def color(swap, leak):
-    probes = dict(probe_digit_z_s=swap, probe_digit_z_r=leak, probe_colour_z_s=leak, probe_colour_z_r=1.0)
+def color(swap, leak, read):
+    probes = dict(probe_digit_z_s=read, probe_digit_z_r=leak, probe_colour_z_s=leak, probe_colour_z_r=1.0)
     return training("color_mnist", 0, metrics=dict(swap_digit=swap, swap_colour=swap, read_digit=0.93, **probes))
 
 
-@pytest.mark.parametrize("swap, leak, said", [(0.95, 0.6, "yes yes no"), (0.3, 0.12, "no no yes")])
-def test_a_clean_swap_is_not_a_clean_latent(swap, leak, said):
+@pytest.mark.parametrize(
+    "swap, leak, read, said",
+    [
+        (0.95, 0.6, 0.97, "yes yes no"),
+        (0.3, 0.12, 0.5, "no no yes"),
+        (0.95, 0.12, 0.5, "yes no yes"),
+        (0.3, 0.6, 0.97, "no yes no"),
+    ],
+)
+def test_a_clean_swap_is_not_a_clean_latent(swap, leak, read, said):
     words = {"yes": "reproduced, in one draw", "no": "not reproduced, in one draw"}
-    table = findings(rows_of(color(swap, leak)))
+    table = findings(rows_of(color(swap, leak, read)))
     for claim, word in zip(("Fig. 6a", "Fig. 6b", "Section 3.1"), said.split(), strict=True):
         assert judgement(table, claim)["judgement"] == words[word]
     row = judgement(table, "Section 3.1")

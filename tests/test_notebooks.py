@@ -2,6 +2,7 @@
 
 import ast
 import re
+import threading
 
 import nbformat
 import pandas as pd
@@ -16,6 +17,7 @@ from ygan_core.study.show import notebooks as nb
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.notebook_page import html_of
 from ygan_core.study.show.notebooks import SOURCES, NotebookError, execute, fingerprint, is_done, needs, notebooks, output
+from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.tables import TABLES
 
 
@@ -132,6 +134,26 @@ def test_an_executed_notebook_follows_its_cells_settings_and_facts(copied, tmp_p
     assert moved.find(jobs["ganomaly"]) and fingerprint(moved, "01_made") != before
     notebook('"table1"', "1 + 1")
     assert fingerprint(moved, "01_made") != before
+
+
+def test_notebooks_run_side_by_side_and_each_says_how_it_ended(tmp_path, monkeypatch, capsys):
+    both = threading.Barrier(2, timeout=30)
+
+    def executed(study, name):
+        if name != "c":
+            both.wait()  # of one after the other the first would wait in vain
+        if name == "b":
+            raise NotTrained("train it")
+        if name == "c":
+            raise ValueError("broken")
+
+    monkeypatch.setattr(commands, "notebooks", lambda: ["a", "b", "c"])
+    monkeypatch.setattr(commands, "needs", lambda study, name: [])
+    monkeypatch.setattr(commands, "execute", executed)
+    assert main(["all", "--profile", "smoke", "--results", str(tmp_path), "--workers", "2", "--only", "a", "b", "c"]) == 1
+    out, err = capsys.readouterr()
+    ends = re.findall(r"^(done|not made yet|failed): \d+\n  (\w)\b", out, re.MULTILINE)
+    assert ends == [("done", "a"), ("not made yet", "b"), ("failed", "c")] and "c failed: ValueError: broken" in err
 
 
 def test_an_unknown_parameter_is_refused(smoke, notebook, monkeypatch):

@@ -119,6 +119,11 @@ def said(d: Difference) -> str:
     return shown(d) + f" ({told(d)})" * d.seeds_known
 
 
+def count(number: int, what: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _estimate(frame: pd.DataFrame, own: list[tuple[float, int]]) -> Difference:
     """The mean of the column `value`. own: std and degrees of freedom of what it is a difference of, where it has no own."""
     frame = frame.dropna(subset=["value"])

@@ -21,7 +21,20 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, class_names, paper_auc, printed
-from ygan_core.study.show.spread import HIGHER, LOWER, NEAR, ONE_DRAW, UNTOLD, Difference, difference, level, said, shown, told
+from ygan_core.study.show.spread import (
+    HIGHER,
+    LOWER,
+    NEAR,
+    ONE_DRAW,
+    UNTOLD,
+    Difference,
+    count,
+    difference,
+    level,
+    said,
+    shown,
+    told,
+)
 from ygan_core.study.show.tables import TABLES, beyond, public_code
 from ygan_core.study.show.tables.blocks import is_chosen, is_whole
 from ygan_core.study.show.tables.color_mnist import LEAK, leaks, separates, swaps
@@ -315,11 +328,6 @@ def _list(numbers: dict[str, float], form: str) -> str:
 
 def _values(column: pd.Series) -> str:
     return ", ".join(f"{value:.0f}" for value in sorted(set(column)))
-
-
-def count(number: int, what: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 VERDICTS: dict[str, Callable[..., str]] = {

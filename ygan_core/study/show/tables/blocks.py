@@ -110,6 +110,11 @@ def chosen_on(configuration: str, dataset: str, held_out: int) -> bool:
     return (dataset, held_out) in config.CHOSEN_ON.get(configuration.partition(",")[0], ())
 
 
+def of_numbers(table: pd.DataFrame, notes: dict[tuple, str]) -> dict[tuple, str]:
+    """Of notes by (row, column) those on a number that is there."""
+    return {cell: note for cell, note in notes.items() if pd.notna(table.at[cell])}
+
+
 def whole_in_the_cells_of(study: Study, jobs: list[Job]) -> list[Job]:
     """Y-GAN whole, in the cells, the draws and the configuration that `jobs` have."""
 

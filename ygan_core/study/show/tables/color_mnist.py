@@ -8,7 +8,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.printed import CHANCE
-from ygan_core.study.show.tables.blocks import CHOSEN, agreed, is_chosen, other_weights
+from ygan_core.study.show.tables.blocks import CHOSEN, agreed, is_chosen, of_numbers, other_weights
 from ygan_core.study.show.view import View
 
 AUC = "AUC (Eq. 12)"
@@ -54,8 +54,7 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
     marks = {"swap keeps digit": ASKED, "swap takes colour": ASKED}
     marks |= {column: CHOSEN for column in table if column.startswith(AUC)}
     chosen = trainings[is_chosen(trainings)]["configuration"]
-    there = ((row, column) for row in chosen for column in marks if pd.notna(table.at[row, column]))
-    table.attrs["marks"] = {(row, column): marks[column] for row, column in there}
+    table.attrs["marks"] = of_numbers(table, {(row, column): note for row in chosen for column, note in marks.items()})
     return table
 
 

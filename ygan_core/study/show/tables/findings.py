@@ -18,7 +18,20 @@ from ygan_core.study.run.folder import AVERAGED
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
 from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, paper_auc, printed
-from ygan_core.study.show.spread import HIGHER, LOWER, NEAR, ONE_DRAW, UNTOLD, Difference, difference, level, shown, told
+from ygan_core.study.show.spread import (
+    CELL,
+    HIGHER,
+    LOWER,
+    NEAR,
+    ONE_DRAW,
+    UNTOLD,
+    Difference,
+    count,
+    difference,
+    level,
+    shown,
+    told,
+)
 from ygan_core.study.show.tables.blocks import MAIN, is_chosen, is_whole
 from ygan_core.study.show.tables.color_mnist import LEAK, leaks, separates, swaps
 from ygan_core.study.show.tables.schedules import is_short
@@ -92,7 +105,7 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
 def _beside_printed(group: pd.DataFrame, context: pd.DataFrame) -> str:
     """Its level, and in how many classes it is below what the paper prints for each."""
     text = f"{group['own'].iloc[0]} {shown(level(group, context=context), '')}"
-    classes = group.groupby(["dataset", "held_out"])["auc"].mean()
+    classes = group.groupby(CELL)["auc"].mean()
     if len(classes) == 1:
         return text
     below = sum(auc < paper_auc(dataset, [held_out]) for (dataset, held_out), auc in classes.items())
@@ -304,11 +317,9 @@ def _where(words: list[tuple[str, str]]) -> str:
 def _stands_on(trainings: pd.DataFrame) -> str:
     if trainings.empty:
         return ""
-    cell = ["dataset", "held_out"]
-    many = {"cell": len(trainings[cell].drop_duplicates()), "training": len(trainings)}
-    cells_, count = (f"{n} {what}{'s' * (n > 1)}" for what, n in many.items())
-    chosen = len(trainings.loc[is_chosen(trainings), cell].drop_duplicates())
-    return f"{cells_}{f' ({chosen} not blind)' * bool(chosen)}, {count}"
+    there, chosen = (len(own[CELL].drop_duplicates()) for own in (trainings, trainings[is_chosen(trainings)]))
+    blind = f" ({chosen} not blind)" * bool(chosen)
+    return f"{count(there, 'cell')}{blind}, {count(len(trainings), 'training')}"
 
 
 def _jobs(study: Study) -> list[Job]:

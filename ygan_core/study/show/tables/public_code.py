@@ -23,7 +23,7 @@ from ygan_core.study.run.folder import LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES, method_title
 from ygan_core.study.show.printed import paper_auc
-from ygan_core.study.show.spread import CELL, DRAW, Difference, difference, level, pooled, said, shown, told
+from ygan_core.study.show.spread import CELL, DRAW, Difference, count, difference, level, pooled, said, shown, told
 from ygan_core.study.show.tables.blocks import CHOSEN, chosen_on, whole_in_the_cells_of
 from ygan_core.study.show.view import View
 
@@ -119,9 +119,9 @@ def ways_to_0763(runs: list[Run]) -> pd.DataFrame:
     """
     rows = []
     cifar10 = [_as_scored(run) for run in runs if run.config.dataset == "cifar10"]
-    for (_, trained, label, weights), those in _grouped(cifar10).items():
+    for (_, trained, label, weights), own in _grouped(cifar10).items():
         for way, auc in WAYS.items():
-            frame = _frame(those, auc).dropna()
+            frame = _frame(own, auc).dropna()
             if len(frame):
                 found, by_class = level(frame), _by_class(frame)
                 paper, std = (paper_auc("cifar10", by_class.index, summary) for summary in (np.mean, np.std))
@@ -129,7 +129,7 @@ def ways_to_0763(runs: list[Run]) -> pd.DataFrame:
                 row = {"trained": trained, "configuration": label, "weights": weights, "way": way, **_gap(found, "AUC")}
                 row |= {"std": by_class.std(ddof=0) if several else np.nan, "paper": paper}
                 row |= {PRINTED_STD: std if several else np.nan, "missing": paper - found.mean}
-                rows.append(row | {"told": told(level(frame, less=paper)), CHOSEN: ["AUC"] if _is_chosen(those) else []})
+                rows.append(row | {"told": told(level(frame, less=paper)), CHOSEN: ["AUC"] if _is_chosen(own) else []})
     return _table(rows, ["trained", "configuration", "weights", "way"], signed=["missing"])
 
 
@@ -249,8 +249,7 @@ def _difference(row: pd.Series, name: str) -> Difference:
 
 
 def _over(frame: pd.DataFrame) -> str:
-    n = frame["held_out"].nunique()
-    return f"{n} of 10 classes, {len(frame)} training{'s' * (len(frame) > 1)}"
+    return f"{frame['held_out'].nunique()} of 10 classes, {count(len(frame), 'training')}"
 
 
 def _auc(run: Run) -> float:

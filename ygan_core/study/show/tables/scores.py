@@ -9,7 +9,7 @@ from ygan_core.study.measure.numbers import SCORES
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
-from ygan_core.study.show.tables.blocks import CHOSEN, agreed, is_chosen
+from ygan_core.study.show.tables.blocks import CHOSEN, agreed, is_chosen, of_numbers
 from ygan_core.study.show.view import View
 
 INDEX = ["dataset", "configuration"]
@@ -33,8 +33,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     table = table.rename(index=TITLES, level="dataset")
     table.attrs["best_in_row"] = list(columns.values())
     chosen = {(TITLES[own["dataset"]], own["configuration"]) for _, own in trainings[is_chosen(trainings)].iterrows()}
-    there = [(row, name) for row in chosen for name in columns.values() if pd.notna(table.at[row, name])]
-    table.attrs["marks"] = dict.fromkeys(there, CHOSEN)
+    table.attrs["marks"] = of_numbers(table, {(row, name): CHOSEN for row in chosen for name in columns.values()})
     return table
 
 
