@@ -147,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     here.add_argument("--data", metavar="DIR", help="the full datasets; default $YGAN_DATA, or data/ of the repository")
     here.add_argument("--results", metavar="DIR", help="where results/ goes; default results/ of the repository")
     working = options()
-    several = "train in N processes side by side, a thread each; default a process a core, eight at the most, and one on a GPU; "
+    several = "train in N processes side by side, a thread each; default a process a core, eight at the most, one on a GPU; "
     several += "notebooks are executed in as many, four at the most"
     working.add_argument("--workers", type=_count, metavar="N", help=several)
     working.add_argument("--retry", action="store_true", help="try again what failed before, from its start")
