@@ -145,9 +145,9 @@ def test_a_mean_over_ten_classes_is_judged_by_its_interval():
     assert "**does not agree: lower than the printed 0.987**" in text
     assert f"**{ONE_DRAW}**" in verdicts.benchmark(1, rows_of(*ten(0.9)))
     few = verdicts.benchmark(1, rows_of(*ten(lambda h, s: 0.9 + wave[(h + s) % 3], seeds=3)[:15]))
-    assert "over 5 of 10 classes (0, 1, 2, 3, 4)" in few and "**too few classes for a verdict**" in few
+    assert "over 5 of 10 classes (0, 1, 2, 3, 4)" in few and "**no verdict: some classes are missing**" in few
     assert f"mean of these is {paper_auc('mnist', range(5)):.3f}" in few and "agree" not in few
-    assert "**no verdict: 64 px, the paper has 32**" in verdicts.benchmark(1, rows_of(*ten(0.9, image_size=64)))
+    assert "**no verdict: at 64 px, the paper has 32**" in verdicts.benchmark(1, rows_of(*ten(0.9, image_size=64)))
 
 
 def test_other_methods_are_compared_in_the_same_cells_and_draws():
@@ -189,9 +189,9 @@ def test_leaves_are_judged_at_the_papers_size_and_over_all_species():
     )
     assert "does not agree: lower than the printed 0.962" in verdicts.table4(rows_of(*leaves(0.8)))
     small = verdicts.table4(rows_of(*leaves(0.96, size=64)))
-    assert "**no verdict: 64 px, the paper has 256**" in small and "agree" not in small
+    assert "**no verdict: at 64 px, the paper has 256**" in small and "agree" not in small
     few = verdicts.table4(rows_of(*leaves(0.96, species=11)))
-    assert "**too few species for a verdict**" in few and "11 of the paper's 14 species" in few
+    assert "**no verdict: some species are missing**" in few and "11 of the paper's 14 species" in few
     background = dict(CLASSIFIER, pixels="background", variant="background_only")
     text = verdicts.table4(rows_of(*leaves(0.96), *leaves(0.7, **background)))
     assert "Classifier, background only (`control`, averaged weights): Y-GAN less it +0.260 [+0.260, +0.260] (higher)" in text
@@ -204,7 +204,7 @@ def test_what_a_part_costs():
     text = verdicts.table5(rows_of(*draws))
     half = 4.302653 * np.std([0.10, 0.11, 0.09], ddof=1) / math.sqrt(3)
     assert f"A1 (without L_con): costs +0.100 [{0.1 - half:+.3f}, {0.1 + half:+.3f}] over 1 cell, 3 pairs" in text
-    assert "the paper's cost is +0.000: **too few classes for a verdict**" in text
+    assert "the paper's cost is +0.000: **no verdict: some classes are missing**" in text
     assert re.search(r"A2 \(without L_r\): costs \+0\.000 \[.*\], cannot be told apart at this scale from 0 over", text)
     assert "A1 (without L_con) costs least, 0.024; without Ds it is 0.030. B3 costs most, 0.292" in text  # Table 5 itself
     wave = [0.01, -0.01, 0.0]
@@ -219,8 +219,10 @@ def test_what_weak_labels_cost_and_are_worth():
     draws = [training(auc=auc, seed=s) for s, auc in enumerate((0.90, 0.91))]
     draws += [training(auc=auc, seed=s, labels="weak", metrics=clusters) for s, auc in enumerate((0.80, 0.80))]
     text = verdicts.table6(rows_of(*draws))
-    assert "costs +0.105 [" in text and "the paper's cost is +0.023: **too few classes for a verdict**" in text
-    assert "11 clusters of purity 0.700 (one draw), 0.95 in the paper: **too few classes" in text  # two seeds, one split
+    assert "costs +0.105 [" in text and "the paper's cost is +0.023: **no verdict: some classes are missing**" in text
+    assert (
+        "11 clusters of purity 0.700 (one draw), 0.95 in the paper: **no verdict: some classes" in text
+    )  # two seeds, one split
     assert "k is 2 and the purity 0.23" in text
 
 
@@ -247,7 +249,7 @@ def test_both_claims_of_fig_8_are_judged_alike():
     assert found == ["agrees", "agrees"] and "Post-hoc scores above $s$ here: energy +0.100 [+0.100, +0.100] (higher)" in text
     assert judge(best | {"s_c": 0.85})[0] == ["does not agree", "agrees"]
     assert judge(best | {"s_x": 0.75})[0] == ["agrees", "does not agree"]
-    assert judge(best, classes=9)[0] == ["too few classes for a verdict"] * 2
+    assert judge(best, classes=9)[0] == ["no verdict: some classes are missing"] * 2
 
     def noisy(name, h, s):
         return best.get(name, 0.7) + (name == "s_zp") * (0.1 + 0.2 * (s - 1) * (-1) ** h)

@@ -20,7 +20,7 @@ from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
-from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, PURITY, class_names, paper_auc, printed
+from ygan_core.study.show.printed import CHANCE, NUMBERS, PURITY, class_names, paper_auc, printed
 from ygan_core.study.show.spread import (
     HIGHER,
     LOWER,
@@ -36,7 +36,7 @@ from ygan_core.study.show.spread import (
     told,
 )
 from ygan_core.study.show.tables import TABLES, beyond, public_code
-from ygan_core.study.show.tables.blocks import is_chosen, is_whole
+from ygan_core.study.show.tables.blocks import is_chosen, is_whole, lacks
 from ygan_core.study.show.tables.color_mnist import LEAK, leaks, separates, swaps
 from ygan_core.study.show.tables.findings import IN_FIG8, SEVEN
 from ygan_core.study.show.tables.schedules import extent as schedule
@@ -57,10 +57,8 @@ def agreement(d: Difference, printed: str) -> str:
 
 def judged(verdict: str, trainings: pd.DataFrame) -> str:
     """A verdict on a mean of the paper's, where these trainings, of one dataset, are over all that it is over, at its size."""
-    dataset, size = trainings[["dataset", "image_size"]].iloc[0]
-    if size != IMAGE_SIZE[dataset]:
-        return f"no verdict: {size} px, the paper has {IMAGE_SIZE[dataset]}"
-    return verdict if is_whole(trainings) else f"too few {'species' if dataset == 'plantvillage' else 'classes'} for a verdict"
+    lack = lacks(trainings)
+    return f"no verdict: {lack}" if lack else verdict
 
 
 def all_higher(gaps: list[Difference]) -> str:

@@ -93,6 +93,14 @@ def is_whole(trainings: pd.DataFrame) -> bool:
     return trainings["held_out"].nunique() == 10
 
 
+def lacks(trainings: pd.DataFrame) -> str:
+    """What keeps these trainings, of one dataset, from being held against the paper's mean; "" is nothing."""
+    dataset, size = trainings[["dataset", "image_size"]].iloc[0]
+    if not is_whole(trainings):
+        return f"some {'species' if dataset == 'plantvillage' else 'classes'} are missing"
+    return "" if size == IMAGE_SIZE[dataset] else f"at {size} px, the paper has {IMAGE_SIZE[dataset]}"
+
+
 def is_like(trainings: pd.DataFrame) -> bool:
     """Whether these trainings can be held against the paper's: its image size, and no baseline that was trained too short."""
     same_size = trainings["image_size"] == trainings["dataset"].map(IMAGE_SIZE)

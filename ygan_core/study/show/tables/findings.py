@@ -1,7 +1,8 @@
 """Do the paper's claims hold? One row a claim: what it says, what was found here, the judgement, and on what it stands.
 
-A judgement speaks of the size that was trained here. Y-GAN is judged as printed, in the configuration `paper`, where it was
-trained, else in the study's other one. Every number stands with its interval over the draws measured here (`spread`).
+A judgement speaks of the size that was trained here. The level of Y-GAN is judged in each configuration. Where Y-GAN is held
+against another method or score it stands in one: as printed, `paper`, where that was trained over all classes, else in the
+study's other one. Every number stands with its interval over the draws measured here (`spread`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import AVERAGED
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
-from ygan_core.study.show.printed import CHANCE, IMAGE_SIZE, NUMBERS, paper_auc, printed
+from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, printed
 from ygan_core.study.show.spread import (
     CELL,
+    DRAW,
     HIGHER,
     LOWER,
     NEAR,
@@ -32,7 +34,7 @@ from ygan_core.study.show.spread import (
     shown,
     told,
 )
-from ygan_core.study.show.tables.blocks import MAIN, is_chosen, is_whole
+from ygan_core.study.show.tables.blocks import MAIN, is_chosen, is_whole, lacks
 from ygan_core.study.show.tables.color_mnist import LEAK, leaks, separates, swaps
 from ygan_core.study.show.tables.schedules import is_short
 from ygan_core.study.show.view import View
@@ -77,27 +79,34 @@ def _named(trainings: pd.DataFrame) -> pd.DataFrame:
     return trainings.assign(own=trainings["configuration"].str.split(",").str[0])
 
 
+def _full(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Y-GAN with all its parts and the true labels."""
+    return trainings[(trainings["title"] == "Y-GAN") & (trainings["variant"] == "full")]
+
+
 def judged(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Y-GAN whole, in the configuration that is judged, of `cells`."""
-    own = trainings[(trainings["title"] == "Y-GAN") & (trainings["variant"] == "full")]
-    names = [name for name in ("paper", *own["own"]) if (own["own"] == name).any()]
-    return own[own["own"] == names[0]] if names else own
+    """Y-GAN of `cells`, on each dataset in the one configuration that is judged: over all classes before some, then `paper`."""
+    own = _full(trainings)
+    found = []
+    for _, here in own.groupby("dataset", sort=False):
+        each = [group for _, group in here.groupby("own", sort=False)]
+        found.append(min(each, key=lambda group: (not is_whole(group), group["own"].iloc[0] != "paper")))
+    return pd.concat(found) if found else own
 
 
 def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
     for dataset, number in NUMBERS.items():
         claimed = _claimed(dataset)
         own = trainings[trainings["dataset"] == dataset]
-        of_ygan = own[(own["title"] == "Y-GAN") & (own["variant"] == "full")]
-        texts = [_beside_printed(group, own) for _, group in of_ygan.groupby("own", sort=False)]
-        those = judged(own)
-        gap = level(those, less=claimed, context=own) if len(those) else None
+        each = dict(iter(_full(own).groupby("own", sort=False)))
+        texts = [_beside_printed(group, own) for group in each.values()]
+        words = {name: _of_level(level(group, less=claimed, context=own), group) for name, group in each.items()}
         what = "over all leaves" if number == 4 else "over ten classes"
         yield (
             f"Table {number}: the AUC on {TITLES[dataset]} is {claimed:.3f} {what}",
             "; ".join(texts) or "not trained yet",
-            _of_level(gap, those),
-            _stands_on(those),
+            _of_each(words) or UNDECIDED,
+            _stands_on(_full(own)),
             f"table{number}",
         )
 
@@ -118,10 +127,13 @@ def _claimed(dataset: str) -> float:
     return table[table["model"] == "Y-GAN"].iloc[0]["auc" if dataset == "plantvillage" else "mean"]
 
 
-def _of_level(gap: Difference | None, own: pd.DataFrame) -> str:
-    if gap is None:
-        return UNDECIDED
-    if lack := _lacks(own):
+def _of_each(words: dict[str, str]) -> str:
+    """The judgement of each configuration; of one alone without its name."""
+    return "; ".join(words.values() if len(words) == 1 else (f"{name}: {word}" for name, word in words.items()))
+
+
+def _of_level(gap: Difference, own: pd.DataFrame) -> str:
+    if lack := lacks(own):
         return f"{UNDECIDED}: {lack}"
     if not gap.seeds_known:
         return f"{UNDECIDED}: one draw"
@@ -130,12 +142,9 @@ def _of_level(gap: Difference | None, own: pd.DataFrame) -> str:
     return FAILS if gap.high < 0 else f"{UNDECIDED}: {UNTOLD}"
 
 
-def _lacks(trainings: pd.DataFrame) -> str:
-    """What keeps these trainings, of one dataset, from being held against the paper's mean; "" is nothing."""
-    dataset, size = trainings[["dataset", "image_size"]].iloc[0]
-    if not is_whole(trainings):
-        return f"some {'species' if dataset == 'plantvillage' else 'classes'} are missing"
-    return "" if size == IMAGE_SIZE[dataset] else f"at {size} px, the paper has {IMAGE_SIZE[dataset]}"
+def _paired(own: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """The trainings of `own` whose cell and draw are among `others`: a difference is of these."""
+    return own.merge(others[[*CELL, *DRAW]].drop_duplicates())
 
 
 def _of_gaps(gaps: list[tuple[str, str]], claimed: int) -> str:
@@ -164,7 +173,7 @@ def _best_of_all(trainings: pd.DataFrame) -> Row:
                 short += 1
             elif (gap := difference(own, group, context=trainings)).cells:
                 words.append(told(gap))
-                gaps.append((words[-1], _lacks(own[own["dataset"] == dataset]) or _lacks(group)))
+                gaps.append((words[-1], lacks(_paired(own, group))))
         if words:
             texts.append(f"{TITLES[dataset]}: above {_counted(words)}")
     text = "; ".join(texts) or "no baseline is trained yet"
@@ -181,12 +190,13 @@ def _counted(words: list[str]) -> str:
 
 def _ablations(trainings: pd.DataFrame) -> Row:
     claim, texts, gaps = "Table 5: every part of Y-GAN contributes", [], []
-    whole = trainings[(trainings["title"] == "Y-GAN") & (trainings["variant"] == "full")]
+    whole = _full(trainings)
     parts = trainings[trainings["variant"].isin(ABLATIONS)]
     for _, own in parts.groupby(["variant", "dataset"], sort=False):
-        cost = difference(whole[whole["own"] == own["own"].iloc[0]], own, context=trainings)
+        full = whole[whole["own"] == own["own"].iloc[0]]
+        cost = difference(full, own, context=trainings)
         if cost.cells:
-            gaps.append((told(cost), _lacks(own)))
+            gaps.append((told(cost), lacks(_paired(full, own))))
     if gaps:
         n, words = len(gaps), [word for word, _ in gaps]
         texts.append(f"of {n} cuts {words.count(HIGHER)} cost AUC, {words.count(LOWER)} gain it, the others cannot be told")
@@ -195,16 +205,18 @@ def _ablations(trainings: pd.DataFrame) -> Row:
 
 
 def _weak(trainings: pd.DataFrame) -> Row:
-    paper, texts, holds, lacks = printed(6).set_index("model"), [], [], []
-    weak = trainings[trainings["labels"] == "weak"]
+    paper, texts, holds, missing = printed(6).set_index("model"), [], [], []
+    whole, weak = _full(trainings), trainings[trainings["labels"] == "weak"]
     claims = {data: paper.loc["Y-GAN", TITLES[data]] - paper.loc["Y-GAN*", TITLES[data]] for data in REAL}
     for dataset, own in weak.groupby("dataset", sort=False):
-        true = trainings[(trainings["title"] == "Y-GAN") & (trainings["variant"] == "full")]
-        cost = difference(true[true["own"] == own["own"].iloc[0]], own, context=trainings)
+        true = whole[whole["own"] == own["own"].iloc[0]]
+        cost = difference(true, own, context=trainings)
+        if not cost.cells:
+            continue
         texts.append(f"{TITLES[dataset]} {shown(cost)}")
-        lacks.append(_lacks(own))
-        holds.append(cost.less(claims[dataset]).is_nothing if not lacks[-1] else None)
-    judgement = FAILS if False in holds else HOLDS if holds.count(True) == len(REAL) else _undecided(lacks)
+        missing.append(lacks(_paired(true, own)))
+        holds.append(cost.less(claims[dataset]).is_nothing if not missing[-1] else None)
+    judgement = FAILS if False in holds else HOLDS if holds.count(True) == len(REAL) else _undecided(missing)
     costs = ", ".join(f"{cost:.3f} on {TITLES[data]}" for data, cost in claims.items())
     return (
         f"Table 6: clusters in place of classes cost {costs}",
@@ -260,10 +272,9 @@ def _of_length(training: pd.Series) -> str:
 def _of_pictures(trainings: pd.DataFrame, holds: pd.Series) -> str:
     """A judgement for each configuration, which holds where all its trainings do, and whether there is one draw of a cell."""
     each = {name: HOLDS if all_hold else FAILS for name, all_hold in holds.groupby(trainings["own"], sort=False).all().items()}
-    words = list(each.values()) if len(each) == 1 else [f"{name}: {word}" for name, word in each.items()]
     draws = trainings.groupby(["own", "held_out"]).size()
     one = "" if draws.max() > 1 else ", in one draw" if len(draws) == 1 else ", in one draw each"
-    return "; ".join(words) + one
+    return _of_each(each) + one
 
 
 def _best_score(trainings: pd.DataFrame) -> Row:
@@ -271,7 +282,7 @@ def _best_score(trainings: pd.DataFrame) -> Row:
     for dataset, group in own.groupby("dataset", sort=False) if "auc_s" in own else ():
         others = [name for name in SEVEN if name != "s" and f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
         gaps = {name: told(difference(group, group.assign(auc=group[f"auc_{name}"]))) for name in others}
-        judgements += [(word, _lacks(group)) for word in gaps.values()]
+        judgements += [(word, lacks(group)) for word in gaps.values()]
         best = max((*others, "s"), key=lambda name: group[f"auc_{name}"].mean())
         texts.append(f"{TITLES[dataset]}: s is above {_counted(list(gaps.values()))}; the best is {best}")
     judgement = _of_gaps(judgements, len(IN_FIG8) * (len(SEVEN) - 1))
@@ -285,7 +296,7 @@ def _plain(trainings: pd.DataFrame, title: str, kind: str) -> Row:
     for dataset, group in own[own["dataset"].isin(REAL)].groupby("dataset", sort=False):
         claimed = _claimed(dataset)
         texts.append(f"{TITLES[dataset]} {shown(level(group, context=own), '')}, Y-GAN as printed {claimed:.3f}")
-        if is_whole(group) and group["image_size"].iloc[0] == IMAGE_SIZE[dataset]:
+        if not lacks(group):
             words.append((TITLES[dataset], told(level(group, less=claimed, context=own))))
     claim = f"Not in the paper: does a {kind} classifier reach what the paper prints for Y-GAN?"
     return claim, "; ".join(texts) or "not trained yet", _where(words) or UNDECIDED, _stands_on(own), "table1 to table4"
@@ -293,7 +304,7 @@ def _plain(trainings: pd.DataFrame, title: str, kind: str) -> Row:
 
 def _control(trainings: pd.DataFrame) -> Row:
     """trainings: with averaged weights, the steadier ones, of both."""
-    own = trainings[(trainings["title"] == "Y-GAN") & (trainings["variant"] == "full") & trainings["dataset"].isin(REAL)]
+    own = _full(trainings[trainings["dataset"].isin(REAL)])
     control, texts, words = trainings[trainings["title"] == "Classifier"], [], []
     for name, group in own.groupby("own", sort=False):
         gaps = {data: difference(of, control, context=trainings) for data, of in group.groupby("dataset", sort=False)}
