@@ -77,7 +77,9 @@ def test_a_class_becomes_one_table(tmp_path, capsys):
         table.loc["Ada L.", "ex1 1"] == "it learns nothing yet" and table.loc["Ada L.", "ex3 prediction"] == "{'AUC': 'down'}"
     )
     assert table.loc["Bo", "ex1 1"].startswith("'=") and table.loc["Bo", "ex1 2"] == "-0.5"  # a text, and no formula
+    hand_in("ex1", "=1+1", {1: "b"}, tmp_path)
     gather(tmp_path, tmp_path / "answers.csv")  # again, beside its own table
+    assert "'=1+1" in set(pd.read_csv(tmp_path / "answers.csv", dtype=str)["student"])
 
 
 def test_two_students_of_one_name_both_stay(tmp_path):

@@ -154,6 +154,7 @@ def test_recipes(recipe):
         (dict(epochs=0), "epochs is a whole number"),
         (dict(epochs=2.5), "epochs"),
         (dict(false_alarms=1.0), "false_alarms is a share between 0 and 1"),
+        (dict(image_size=64.0), "image_size is 32"),
         (dict(image_size=100), "image_size is 32, 64, 128, 256"),
         (dict(width=0), "width"),
         (dict(augmentation="mirror"), "augmentation is auto, none or leaves"),
@@ -186,6 +187,13 @@ def test_what_is_loaded_scores_as_what_was_saved(saved):
     assert torch.equal(before.heat_map_of(x), after.heat_map_of(x))
     assert after.references_ == before.references_ and after.thumbnails_.shape == (72, 3, 64, 64)
     check(after.get_params())
+
+
+def test_settings_of_numpy_are_saved(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    detector = clone(trained()).set_params(seed=np.int64(0), epochs=np.int64(1)).fit(*pictures(20), checkpoint=tmp_path / "c")
+    detector.save("~/numpy.ygan")
+    assert YGANDetector.load(tmp_path / "numpy.ygan", "cpu").get_params()["epochs"] == 1
 
 
 def test_no_pickle_in_it(saved):

@@ -117,6 +117,14 @@ def test_an_edit_concerns_the_notebooks_that_use_the_code(file, concerned, not_c
     assert concerned <= now and not not_concerned & now
 
 
+def test_an_edited_caption_concerns_the_notebooks_that_show_it(smoke, monkeypatch):
+    study, _ = smoke
+    before = {name: fingerprint(study, name) for name in notebooks()}
+    monkeypatch.setattr(FIGURES["fig8"].make, "__doc__", "Fig. 8, said in other words.")
+    now = {name for name in notebooks() if fingerprint(study, name) != before[name]}
+    assert now == {name for name in notebooks() if "fig8" in nb._views(name)} and now
+
+
 def test_an_executed_notebook_follows_its_cells_settings_and_facts(copied, tmp_path, notebook, monkeypatch):
     study, jobs = copied
     monkeypatch.setattr(nb, "SOURCES", notebook('"table1"').parent)

@@ -7,7 +7,7 @@ import pytest
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.study.show import page, render
 from ygan_core.study.show.figures import FIGURES, draw
-from ygan_core.study.show.page import SECTIONS, caption, item, markdown, write_page
+from ygan_core.study.show.page import SECTIONS, item, markdown, write_page
 from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verdicts import VERDICTS
 from ygan_core.study.show.view import View
@@ -81,7 +81,7 @@ def test_every_figure_and_table_has_its_place_and_its_title():
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_caption_has_a_code_name(name):
-    words = re.sub(r"<.*?>", "", re.sub(r"<i>.*?</i>", "", markdown(caption(FIGURES[name]))))
+    words = re.sub(r"<.*?>", "", re.sub(r"<i>.*?</i>", "", markdown(FIGURES[name].caption)))
     assert len(words) > 40 and "`" not in words
     shouted = {word for word in re.findall(r"\b[A-Z_]{4,}\b", words)}
     assert shouted <= {"MNIST", "FMNIST", "ICLR", "PFLOP"}

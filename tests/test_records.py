@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
+from test_verdicts import rows_of, training
 
 from ygan_core import model
 from ygan_core.study.__main__ import main
@@ -16,9 +17,10 @@ from ygan_core.study.run.records import narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
 from ygan_core.study.show import tables
+from ygan_core.study.show.cells import cells
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
-from ygan_core.study.show.verify import _chosen, _judged, verify
+from ygan_core.study.show.verify import _chosen, _judged, _spread, verify
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,6 +132,27 @@ def test_what_differs_is_held_against_the_spread_over_seeds():
     row = {"difference": 0.05, "std over seeds": 0.02}
     assert _judged(row) == "near" and _judged(row | {"difference": -0.1}) == "far"
     assert _judged(row | {"std over seeds": float("nan")}) == "differs"
+
+
+def test_the_spread_is_that_of_trainings_as_long():
+    alike = [training(auc=auc, seed=seed, job=f"{seed}") for seed, auc in enumerate((0.90, 0.92))]
+    longer = [training(auc=auc, seed=seed, epochs=30) for seed, auc in enumerate((0.5, 0.9))]
+    record = SimpleNamespace(job=SimpleNamespace(id=alike[0][0]["job"]))
+    assert _spread(record, cells(rows_of(*alike, *longer))) == pytest.approx(0.01 * 2**0.5)
+
+
+def test_a_damaged_record_is_named_and_the_others_are_kept(tmp_path, capsys):
+    study, line = Study("smoke", tmp_path), ["records", "--profile", "smoke", "--results", str(tmp_path)]
+    damaged, _ = (
+        run_job(study, job).job.id
+        for job in study.select(dataset="mnist", group="classifier")[:1] + study.select(method="padim")[:1]
+    )
+    assert main(line) == 0
+    (study.root / "records" / damaged / "last.npz").write_bytes(b"half")
+    capsys.readouterr()
+    assert main(line) == 1
+    said = capsys.readouterr()
+    assert "1 of" in said.out and damaged in said.err
 
 
 def test_verify_without_records_says_so(tmp_path, capsys):

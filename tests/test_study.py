@@ -18,13 +18,13 @@ from ygan_core.data import DataError, sub_classes
 from ygan_core.data.prepare import prepare
 from ygan_core.study import Study
 from ygan_core.study.__main__ import main
-from ygan_core.study.measure.weak_labels import WeakLabels, weak_labels
 from ygan_core.study.plan.jobs import Job, settings_read
 from ygan_core.study.plan.profiles import PROFILES, profile_config
 from ygan_core.study.run import shipped, store, training
 from ygan_core.study.run.folder import RUNS_COLUMNS
 from ygan_core.study.run.training import run_all, run_job
 from ygan_core.train import Trainer
+from ygan_core.weak_labels import WeakLabels, weak_labels
 
 FACTS = ("config.json", "losses.csv", "run.json", "last.npz", "averaged.npz", "last.safetensors", "averaged.safetensors")
 

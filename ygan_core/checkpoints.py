@@ -37,9 +37,9 @@ def save_state(state: dict, folder: Path, epoch: int) -> None:
 
     def write(path: Path) -> None:
         torch.save(state, path)
-        checksum = _checksum(path, path.stat().st_size)
+        found = checksum(path, path.stat().st_size)
         with open(path, "ab") as file:
-            file.write(checksum)  # torch.load does not mind bytes after the archive
+            file.write(found)  # torch.load does not mind bytes after the archive
 
     write_atomically(folder / f"epoch-{epoch:05d}.pt", write)
     for old in checkpoints(folder)[:-2]:
@@ -70,14 +70,14 @@ def _is_whole(path: Path) -> bool:
     size = path.stat().st_size - hashlib.sha256().digest_size
     with open(path, "rb") as file:
         file.seek(max(size, 0))
-        return file.read() == _checksum(path, size)
+        return file.read() == checksum(path, size)
 
 
-def _checksum(path: Path, size: int) -> bytes:
+def checksum(path: Path, size: int) -> bytes:
     """SHA-256 of a file's first `size` bytes."""
-    checksum = hashlib.sha256()
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
         while part := file.read(min(2**20, max(size, 0))):
-            checksum.update(part)
+            digest.update(part)
             size -= len(part)
-    return checksum.digest()
+    return digest.digest()

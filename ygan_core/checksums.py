@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from pathlib import Path
 
-from ygan_core.checkpoints import write_atomically
+from ygan_core.checkpoints import checksum, write_atomically
 
 SUMS = "SHA256SUMS"  # as sha256sum -c reads it
 SEALED = (".json", ".csv", ".npz", ".safetensors")  # what of a folder has a checksum
@@ -19,15 +18,7 @@ def sha256(path: Path) -> str:
 
 @functools.lru_cache(maxsize=10_000)
 def _sha256(path: Path, changed: int, size: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:  # Python 3.10
-    digest = hashlib.sha256()
-    while part := file.read(2**20):
-        digest.update(part)
-    return digest.hexdigest()
+    return checksum(path, size).hex()
 
 
 def seal(folder: Path) -> None:

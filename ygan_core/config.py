@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 TERMS = ("L_rec", "L_adv", "L_s", "L_r", "L_con", "L_bce")  # Eq. 3 to 9, 5: weighted by lambda_1 to lambda_6 (Eq. 10, 11)
 CONSISTENCY = ("latents", "detached", "contrastive", "logits", "labels")  # `Trainer.consistency` has them
 DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
+TENS = ("mnist", "fmnist", "cifar10")  # Tables 1 to 3: ten classes each, one held out
 
 
 class ConfigError(ValueError):
@@ -26,7 +27,7 @@ class Config:
     dataset: str = "color_mnist"  # section 5
     held_out: int = 0  # the class that counts as anomalous (4.2; "0 as anomalous", section 5); PlantVillage: -1, the diseased
     stand_in: int = -1  # a second class held out, which stands in for the anomaly where a setting is chosen; -1: none
-    method: str = "ygan"  # ygan, classifier (the control), or a baseline of Tables 1-4
+    method: str = "ygan"  # ygan, classifier (the control), strong (that of notebook 11), or a baseline of Tables 1-4
     variant: str = "full"  # an entry of study/plan/variants.py (section 6.2)
     deviation: str = "none"  # of the authors' public code from the paper: an entry of study/plan/deviations.py
     labels: str = "true"  # of the normal sub-classes: true, or weak (k-means clusters, section 6.3)

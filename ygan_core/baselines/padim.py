@@ -71,10 +71,13 @@ class PaDiM(Baseline):
         return (self.whitening @ (embedding - self.mean).permute(1, 2, 0)).norm(dim=1).T
 
     def score_batch(self, x: Tensor) -> Tensor:
+        return self.anomaly_map(x, max(x.shape[-1], 64)).amax(dim=(1, 2))  # 4 px a position: the first map's stride
+
+    def anomaly_map(self, x: Tensor, side: int) -> Tensor:
+        """The distances, enlarged and smoothed: x (B, C, S, S) in [-1, 1] -> (B, side, side)."""
         distances = self.distances(self.embed(x))
         positions = round(distances.shape[1] ** 0.5)
-        side = 4 * positions  # the first map's stride is 4
         grid = distances.unflatten(1, (1, positions, positions))
         smooth = F.interpolate(grid, size=(side, side), mode="bilinear")
         kernel = 2 * round(4 * SIGMA * side) + 1  # four sigma on each side
-        return gaussian_blur(smooth, kernel, SIGMA * side).amax(dim=(1, 2, 3))
+        return gaussian_blur(smooth, kernel, SIGMA * side)[:, 0]

@@ -13,11 +13,11 @@ from ygan_core.data.protocol import Split, anomalous, split, validation
 def dataset(config: Config) -> Dataset:
     """The images of a training, before they are split. Raises DataError."""
     if config.dataset == "color_mnist":
-        return color_mnist(config.image_size, config.source, config.split_seed, config.images_per_class)
-    data = load(config.dataset, config.image_size, config.source)
-    if config.pixels == "background":
-        data = replace(data, images=background_only(data.images))
-    return data.per_class(config.images_per_class) if config.images_per_class else data
+        data = color_mnist(config.image_size, config.source, config.split_seed, config.images_per_class)
+    else:
+        data = load(config.dataset, config.image_size, config.source)
+        data = data.per_class(config.images_per_class) if config.images_per_class else data
+    return replace(data, images=background_only(data.images)) if config.pixels == "background" else data
 
 
 def prepare(config: Config) -> tuple[Dataset, Split]:

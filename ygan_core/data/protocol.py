@@ -18,7 +18,8 @@ from ygan_core.data.datasets import Dataset, is_healthy
 class Split:
     """Indices into a dataset, int64. No image is in two parts; no anomaly outside `test_anomalous`.
 
-    train: 80 % of the normal images, less `calibration`, the 5 % of them that are left untrained (thresholds, validation);
+    train: 80 % of the normal images, less `calibration`, the 5 % of them that are left untrained
+        (thresholds, validation; not in the paper);
     test_normal, test_anomalous: the test set, equally many of both if it is balanced; held_back: all of the other 20 % of
     the normal images.
     """

@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
 
     fit = verbs.add_parser("fit", help="train on a folder of normal images, one subfolder a class")
     fit.add_argument("images", help="the folder; without subfolders the classes are made by clustering")
-    fit.add_argument("--save", required=True, metavar="FILE", help="where the detector goes, for instance leaves.ygan")
+    fit.add_argument(
+        "--save", type=_place, required=True, metavar="FILE", help="where the detector goes, for instance leaves.ygan"
+    )
     fit.add_argument("--force", action="store_true", help="replace FILE if it is there")
     fit.add_argument("--recipe", default="balanced", help="balanced (default) or classifier")
     fit.add_argument("--minutes", type=float, default=10, help="how long the training may take (default 10)")
@@ -61,27 +63,31 @@ def parser() -> argparse.ArgumentParser:
     fit.set_defaults(verb_function=_fit)
 
     score = verbs.add_parser("score", help="score images: print the most suspicious, write a page and a table")
-    score.add_argument("detector", help="what `fit` saved")
+    score.add_argument("detector", type=_place, help="what `fit` saved")
     score.add_argument("images", help="a folder, at any depth, or an image")
-    score.add_argument("--page", metavar="FILE", help="write a report page, one HTML file")
-    score.add_argument("--csv", metavar="FILE", help="write a table: file, score, anomaly, class")
+    score.add_argument("--page", type=_place, metavar="FILE", help="write a report page, one HTML file")
+    score.add_argument("--csv", type=_place, metavar="FILE", help="write a table: file, score, anomaly, class")
     score.add_argument("--top", type=int, default=200, help="how many images the page shows (default 200)")
     _common(score, default=None)
     score.set_defaults(verb_function=_score)
 
     export = verbs.add_parser("export", help="write a detector as ONNX, its preprocessing inside")
-    export.add_argument("detector", help="what `fit` saved")
-    export.add_argument("--onnx", required=True, metavar="FILE")
+    export.add_argument("detector", type=_place, help="what `fit` saved")
+    export.add_argument("--onnx", type=_place, required=True, metavar="FILE")
     export.set_defaults(verb_function=_export)
 
     localise = verbs.add_parser("localise", help="measure which heat map finds synthetic defects, beside PaDiM's")
-    localise.add_argument("--csv", required=True, metavar="FILE", help="where the table goes")
+    localise.add_argument("--csv", type=_place, required=True, metavar="FILE", help="where the table goes")
     localise.add_argument("--dataset", action="append", help="mnist, fmnist, cifar10 or plantvillage; default: all four")
     localise.add_argument("--minutes", type=float, default=10, help="of training, for each dataset (default 10)")
     localise.add_argument("--epochs", type=int, help="how many epochs, in place of --minutes")
     localise.add_argument("--per-class", type=int, default=0, help="images of each class; default: all of the starter pack")
     localise.set_defaults(verb_function=_localise)
     return top
+
+
+def _place(text: str) -> Path:
+    return Path(text).expanduser()  # a shell leaves the ~ of --csv=~/a.csv as it is
 
 
 def _common(verb: argparse.ArgumentParser, default: float | None) -> None:
@@ -94,7 +100,7 @@ def _fit(options: argparse.Namespace) -> None:
     from ygan_core.detector.estimator import YGANDetector
     from ygan_core.detector.pixels import DetectorError
 
-    target = Path(options.save).expanduser()
+    target = options.save
     if target.is_dir() or (target.exists() and not options.force):
         raise DetectorError(f"{target} is there already: give another name" + (", or --force" if target.is_file() else ""))
     _check_writable(target)
@@ -117,7 +123,7 @@ def _score(options: argparse.Namespace) -> None:
     if options.top < 1:
         raise DetectorError("--top is 1 at least")
     for path in filter(None, (options.page, options.csv)):
-        _check_writable(Path(path))
+        _check_writable(path)
     detector = YGANDetector.load(options.detector, options.device).set_params(verbose=True)
     if options.false_alarms is not None:
         detector.set_params(false_alarms=options.false_alarms)
@@ -134,7 +140,7 @@ def _score(options: argparse.Namespace) -> None:
         found = f"{100 * rates[1]:.1f} % of the anomalies found, {100 * rates[0]:.1f} % false alarms"
         print(f"AUC {auc(table['score'], table['truth']):.3f}; {found}")
     if options.csv:
-        write_atomically(Path(options.csv), lambda partial: listed.to_csv(partial, index=False))
+        write_atomically(options.csv, lambda partial: listed.to_csv(partial, index=False))
         print(f"wrote {options.csv}")
     if options.page:
         write_page(detector, images, table, options.page, options.top)
@@ -144,7 +150,7 @@ def _score(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from ygan_core.detector.estimator import YGANDetector
 
-    _check_writable(Path(options.onnx))
+    _check_writable(options.onnx)
     YGANDetector.load(options.detector, "cpu").export_onnx(options.onnx)
     print(f"wrote {options.onnx}: it takes uint8 (n, height, width, channels), upright, and gives score, anomaly and logits")
 
@@ -156,15 +162,15 @@ def _localise(options: argparse.Namespace) -> None:
 
     if unknown := set(options.dataset or ()) - set(CELLS):
         raise DetectorError(f"no dataset {', '.join(sorted(unknown))}: choose from {', '.join(CELLS)}")
-    _check_writable(Path(options.csv))
+    _check_writable(options.csv)
     table = compare(options.dataset or CELLS, options.per_class, minutes=options.minutes, epochs=options.epochs)
-    write_atomically(Path(options.csv), lambda partial: table.to_csv(partial, index=False))
+    write_atomically(options.csv, lambda partial: table.to_csv(partial, index=False))
     print(table.groupby(["dataset", "means"], sort=False)[["pixel_auroc", "pro"]].mean().round(3).to_string())
 
 
 def _check_writable(path: Path) -> None:
     """Find out before hours of work, not after it."""
-    folder = path.expanduser().resolve().parent
+    folder = path.resolve().parent
     if path.is_dir():
         raise OSError(f"{path} is a folder: give the name of a file")
     if not folder.is_dir():

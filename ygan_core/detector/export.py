@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ def export(model: YGAN, path: Path, size: int, channels: int, threshold: float, 
         import onnxscript  # noqa: F401 (torch.onnx needs it)
     except ModuleNotFoundError as missing:
         raise DetectorError(f"export needs the package {missing.name}: pip install -e '.[export]'") from None
-    network = WithPreprocessing(model.cpu().eval(), size, threshold).eval()
+    network = WithPreprocessing(copy.deepcopy(model).cpu().eval(), size, threshold).eval()
     n, height, width = (torch.export.Dim(name, min=1) for name in ("n", "height", "width"))
     program = torch.onnx.export(
         network,

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data.datasets import sheet_to_tiles
@@ -21,7 +22,6 @@ from ygan_core.detector.pixels import DetectorError
 
 FORMAT, VERSION = "ygan-detector", 1  # raised when older code can no longer read what is written
 ABOUT, TENSORS, SHEET = "detector.json", "tensors.safetensors", "training.jpg"
-ARRAYS = ("calibration_scores", "decision_scores", "reference_z_s", "mean_z_r")  # beside the weights, `model.*`
 ARRAYS = ("calibration_scores", "decision_scores", "reference_z_s", "mean_z_r")  # beside the weights, `model.*`
 SIDE, COLUMNS = 64, 32  # px of a small image, and how many stand in a row
 
@@ -34,17 +34,16 @@ def thumbnails(pixels: Tensor, which: np.ndarray) -> Tensor:
 
 def write(path: Path, about: dict, tensors: dict[str, Tensor], small: Tensor) -> None:
     """Write a detector atomically. about: plain values; small: uint8 (k, 3, 64, 64). Raises DetectorError where it cannot."""
-    rows = -(-len(small) // COLUMNS)
-    tiles = torch.zeros(rows * COLUMNS, 3, SIDE, SIDE, dtype=torch.uint8)
-    tiles[: len(small)] = small
-    sheet = tiles.view(rows, COLUMNS, 3, SIDE, SIDE).permute(0, 3, 1, 4, 2).reshape(rows * SIDE, COLUMNS * SIDE, 3)
+    sheet = make_grid(F.pad(small, (0, 0, 0, 0, 0, 0, 0, -len(small) % COLUMNS)), nrow=COLUMNS, padding=0)
     picture = io.BytesIO()
-    Image.fromarray(sheet.numpy()).save(picture, "JPEG", quality=85)
+    Image.fromarray(sheet.permute(1, 2, 0).numpy()).save(picture, "JPEG", quality=85)
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
     def fill(partial: Path) -> None:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(ABOUT, json.dumps({"format": FORMAT, "version": VERSION, **about}, indent=1))
+            archive.writestr(
+                ABOUT, json.dumps({"format": FORMAT, "version": VERSION, **about}, indent=1, default=np.generic.item)
+            )
             archive.writestr(TENSORS, save(tensors))
             archive.writestr(SHEET, picture.getvalue())
 

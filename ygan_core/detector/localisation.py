@@ -7,11 +7,9 @@ from dataclasses import replace
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
-from ygan_core.baselines.padim import SIGMA, PaDiM
+from ygan_core.baselines.padim import PaDiM
 from ygan_core.config import Config
 from ygan_core.data.prepare import prepare
 from ygan_core.data.protocol import sub_classes
@@ -55,9 +53,5 @@ def _means(detector: YGANDetector, name: str) -> Callable[[Tensor], Tensor]:
 
 @torch.inference_mode()
 def padim_maps(padim: PaDiM, images: Tensor) -> Tensor:
-    """PaDiM's own heat maps, whose highest place is its score: uint8 (n, C, S, S) -> float32 (n, S, S)."""
-    distances = torch.cat([padim.distances(padim.embed(to_input(part))) for part in images.split(32)])
-    side = images.shape[-1]
-    grid = distances.unflatten(1, (1, *[round(distances.shape[1] ** 0.5)] * 2))
-    kernel = 2 * round(4 * SIGMA * side) + 1
-    return gaussian_blur(F.interpolate(grid, size=(side, side), mode="bilinear"), kernel, SIGMA * side)[:, 0]
+    """PaDiM's own heat maps, at the images' size: uint8 (n, C, S, S) -> float32 (n, S, S)."""
+    return torch.cat([padim.anomaly_map(to_input(part), images.shape[-1]) for part in images.split(32)])

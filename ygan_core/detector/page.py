@@ -64,10 +64,10 @@ def _cards(detector: YGANDetector, images: Source, table: pd.DataFrame):
         pixels = torch.from_numpy(fitted(original, detector.size_, detector.channels_))[None]
         picture = Image.fromarray(original.squeeze(-1) if original.shape[-1] == 1 else original).convert("RGB")
         picture.thumbnail((SIDE, SIDE))
-        heat = detector.heat_map_of(pixels)[0] if detector.means_ else None
+        heat = detector.heat_map_of(pixels)[0]
         yield row | {
             "picture": _jpeg(picture),
-            "heat": None if heat is None else _jpeg(heated(picture, heat)),
+            "heat": _jpeg(heated(picture, heat)),
             "nearest": _nearest(detector, pixels),
         }
 

@@ -19,7 +19,10 @@ def check(params: dict) -> None:
         "minutes": (lambda v: _number(v) and 0 < v <= 10_000, "a number above 0, and at most 10000"),
         "epochs": (lambda v: v is None or _whole(v, 1, 99_999), "a whole number from 1 to 99999, or None"),
         "false_alarms": (lambda v: _number(v) and 0 < v < 1, "a share between 0 and 1, for instance 0.05"),
-        "image_size": (lambda v: v in (None, *SIZES), f"{', '.join(map(str, SIZES))} or None"),
+        "image_size": (
+            lambda v: v is None or (_whole(v, min(SIZES), max(SIZES)) and v in SIZES),
+            f"{', '.join(map(str, SIZES))} or None",
+        ),
         "width": (lambda v: v is None or _whole(v, 1, 128), "a whole number from 1 to 128, or None"),
         "augmentation": (lambda v: v in ("auto", "none", "leaves"), "auto, none or leaves"),
         "heat_map": (lambda v: v in ("auto", *MEANS), f"auto, {', '.join(MEANS)}"),

@@ -31,7 +31,7 @@ SMALLEST = 64
 TIMED = 32  # images a step, where steps are timed
 BATCH, FEWEST_STEPS = 64, 4  # images a step, where an epoch has that many steps; else smaller batches
 MOST_EPOCHS = 200  # the paper's longest training (4.3)
-LEFT_OUT, AT_LEAST, AT_MOST = 0.05, 50, 0.2  # 4.2 leaves 5 % untrained; a threshold needs 50, as far as a fifth goes
+LEFT_OUT, AT_LEAST, AT_MOST = 0.05, 50, 0.2  # as in the benchmarks; a threshold needs 50, as far as a fifth goes
 FEW = 20  # images, of a class or in all
 ALIKE = 4  # sides that differ by more than this are spoken of
 MARK = "ygan-training"  # the file by which a folder is known to be a training's
@@ -52,15 +52,14 @@ def configuration(params: dict, size: int, channels: int, images: int) -> Config
 
     params: the settings of YGANDetector. Raises ConfigError.
     """
-    width, augmentation = params["width"] or WIDTHS[size], params["augmentation"]
+    width, augmentation = int(params["width"] or WIDTHS[size]), params["augmentation"]  # plain ones, where NumPy's were given
     if augmentation == "auto":
         augmentation = "leaves" if channels == 3 and size >= 64 else "none"
     batch = min(BATCH, max(2, images // FEWEST_STEPS))
     # One's own images have PlantVillage's protocol: what is normal is given, no class is held out.
-    own = dict(dataset="plantvillage", held_out=-1, image_size=size, width=width, augmentation=augmentation)
-    return replace(
-        Config(), **RECIPES[params["recipe"]], **own, batch_size=batch, epochs=params["epochs"] or 1, seed=params["seed"]
-    )
+    own = dict(dataset="plantvillage", held_out=-1, image_size=int(size), width=width, augmentation=augmentation)
+    own |= dict(batch_size=batch, epochs=int(params["epochs"] or 1), seed=int(params["seed"]))
+    return replace(Config(), **RECIPES[params["recipe"]], **own)
 
 
 def hold_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -78,7 +78,7 @@ def _set_data(folder: str | None) -> None:
     from ygan_core.data import DataError, data_root
 
     if folder:
-        if not Path(folder).is_dir():
+        if not Path(folder).expanduser().is_dir():
             raise DataError(f"--data: no folder {folder}: make it, or give the one that holds the datasets")
         os.environ["YGAN_DATA"] = folder
     os.environ["YGAN_DATA"] = str(data_root().resolve())  # notebooks inherit it, and run in another folder

@@ -8,10 +8,11 @@ import torch
 from ygan_core import metrics
 from ygan_core.data import species
 from ygan_core.study.measure.evaluation import OWN, Facts
-from ygan_core.study.measure.weak_labels import FORMS, purity
+from ygan_core.weak_labels import FORMS, purity
 
-# The scores of Eq. 12 to 18, the post-hoc ones, and a baseline's own.
-SCORES = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "max-logit", "energy", "Mahalanobis", "kNN", "ViM", OWN)
+SEVEN = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c")  # of the paper, Eq. 12 to 18
+POST_HOC = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
+SCORES = (*SEVEN, *POST_HOC, OWN)  # and a baseline's own
 SINCE = ("RMDS",)  # of notebook 11; the first trainings of the reference edition lack it, so no mean over cells has it
 
 

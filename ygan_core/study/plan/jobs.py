@@ -107,7 +107,6 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         for epochs in p.ladder_epochs
         for config in cells(configuration, p.ladder, once=True)
     ]
-    names = p.deviation_names or tuple(DEVIATIONS)
     beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
     as_long = {dataset: profile_config(name, dataset, "whitened", settings).epochs for dataset in beyond}
     background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
@@ -128,10 +127,10 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         ],
         "background_only": [variant(c, "background_only") for method in p.background_only for c in background[method]],
         "deviations": [
-            replace(config, deviation=name)
-            for name in names
+            replace(config, deviation=deviation)
+            for deviation in p.deviation_names or DEVIATIONS
             for config in cells(as_printed, p.deviations)
-            if applies(name, config)
+            if applies(deviation, config)
         ],
     }
 

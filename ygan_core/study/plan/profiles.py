@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ygan_core.config import CONFIGURATIONS, DATASETS, Config, ConfigError, with_overrides
+from ygan_core.config import CONFIGURATIONS, DATASETS, TENS, Config, ConfigError, with_overrides
 
 Classes = dict[str, tuple[int, ...]]  # classes held out one by one, by dataset
 Draw = tuple[int, int]  # seed, of the initial weights and the order of batches; split_seed, of the split
@@ -57,11 +57,8 @@ ONCE: tuple[Draw, ...] = ((0, 0),)
 THRICE: tuple[Draw, ...] = ((0, 0), (1, 0), (2, 1))  # the third moves the split too
 
 
-TENS: Classes = dict.fromkeys(("mnist", "fmnist", "cifar10"), TEN)
-
-
 def _four(classes: tuple[int, ...]) -> Classes:
-    return {"mnist": classes, "fmnist": classes, "cifar10": classes, "plantvillage": LEAVES}
+    return dict.fromkeys(TENS, classes) | {"plantvillage": LEAVES}
 
 
 PROFILES = {
@@ -123,7 +120,7 @@ PROFILES = {
         drawn=(*THREE, *LEAVES),
         ablations=_four(ONE),
         baselines=_four(ONE),
-        strong=TENS,
+        strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
         ladder={"mnist": ONE, "cifar10": ONE},
@@ -138,11 +135,11 @@ PROFILES = {
         color_mnist=("paper", "balanced"),
         benchmarks=("paper", "balanced"),
         classes=TEN,
-        draws=((0, 0), (1, 0), (2, 1)),
+        draws=THRICE,
         drawn=(*TEN, *LEAVES),
         ablations=_four(TEN),
         baselines=_four(TEN),
-        strong=TENS,
+        strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(TEN),
         deviations={"mnist": THREE, "cifar10": TEN},
         leaf_size=256,
@@ -163,12 +160,12 @@ def profile_config(name: str, dataset: str, configuration: str, overrides: dict 
     Raises ConfigError for a profile or an override that does not exist.
     """
     p = profile(name)
-    leaves = dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves") if dataset == "plantvillage" else {}
-    if configuration in ("strong", "whitened") and not leaves:
-        leaves = dict(augmentation="flips" if dataset == "cifar10" else "shifts")  # a mirrored 2 is no 2
+    own = dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves") if dataset == "plantvillage" else {}
+    if configuration in ("strong", "whitened") and not own:
+        own = dict(augmentation="flips" if dataset == "cifar10" else "shifts")  # a mirrored 2 is no 2
     base = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width)
     base["epochs"] = p.epochs[configuration][dataset]
-    config = Config(**{**base, **leaves, **CONFIGURATIONS[configuration]})
+    config = Config(**{**base, **own, **CONFIGURATIONS[configuration]})
     overrides = dict(overrides or {})
     if dataset == "plantvillage":
         overrides.pop("held_out", None)

@@ -10,6 +10,7 @@ from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.costs import costs
 from ygan_core.study.run.executors import run_jobs
+from ygan_core.study.run.folder import Damaged, MissingWeights
 from ygan_core.study.run.records import write_record
 from ygan_core.study.run.search_report import report
 from ygan_core.study.run.store import Study
@@ -46,11 +47,14 @@ def search(study: Study, options: argparse.Namespace) -> int:
 
 def keep_records(study: Study, options: argparse.Namespace) -> int:
     """Put what is done under records/, as far as it is small enough for git. Returns the exit status."""
-    done = study.found()
+    done, failed = study.found(), {}
     for run in done:
-        write_record(study, run)
-    print(f"{len(done)} of {len(study.jobs)} jobs have a record: {study.root / 'records'}")
-    return 0
+        try:
+            write_record(study, run)
+        except (Damaged, MissingWeights) as error:
+            failed[run.job.id] = str(error)
+    print(f"{len(done) - len(failed)} of {len(study.jobs)} jobs have a record: {study.root / 'records'}")
+    return _say(failed)
 
 
 def _chosen(study: Study, options: argparse.Namespace) -> list[Job]:

@@ -128,8 +128,7 @@ class Run:
 
         Raises MissingWeights of a record that has no networks of these weights.
         """
-        if not self.has_weights:
-            self.model()  # says what is missing
+        self._need_weights()
         if not (self.folder / PICTURED).exists():
             return self
         small = replace(self, source="starter")
@@ -158,21 +157,24 @@ class Run:
         c = self.config
         data = load("mnist" if c.dataset == "color_mnist" else c.dataset, c.image_size, self.source or c.source)
         images = data.images[torch.from_numpy(np.searchsorted(data.index.numpy(), self.test["index"][rows]))]
-        if c.pixels == "background":
-            images = background_only(images)
-        return colourise(images, torch.from_numpy(self.test["colour"][rows]).long()) if "colour" in self.test else images
+        if "colour" in self.test:
+            images = colourise(images, torch.from_numpy(self.test["colour"][rows]).long())
+        return background_only(images) if c.pixels == "background" else images
 
     @property
     def has_weights(self) -> bool:
         """Whether the trained networks are there; a record may lack them."""
         return (self.folder / f"{self.weights}.safetensors").exists()
 
-    def model(self) -> YGAN:
-        """The trained networks, float32, on the CPU, in eval mode. Not for a baseline's. Raises MissingWeights."""
+    def _need_weights(self) -> None:
         if not self.has_weights:
             profile = self.folder.parent.parent.name
             command = f"python -m ygan_core.study run --profile {profile} --anew {self.job.id}"
             raise MissingWeights(f"{self.job.id} is a record without weights: `{command}` trains it")
+
+    def model(self) -> YGAN:
+        """The trained networks, float32, on the CPU, in eval mode. Not for a baseline's. Raises MissingWeights."""
+        self._need_weights()
         state = load_file(self.folder / f"{self.weights}.safetensors")
         state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         kind = DEVIATIONS.get(self.config.deviation, Trainer)

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from ygan_core import scores
 from ygan_core.checkpoints import write_atomically
 from ygan_core.checksums import SUMS, seal
+from ygan_core.config import TENS
 from ygan_core.data import load
 from ygan_core.study.measure.evaluation import Facts
 from ygan_core.study.plan.jobs import shown
@@ -29,7 +30,6 @@ from ygan_core.study.run.store import Study
 
 SHOWN = 250  # images a class whose latents are kept: as many as the maps draw
 KEPT = ("index", "label", "anomalous", "in_test", "colour", "calibration", "train_class")  # and clusters, the headline's score
-TENS = ("mnist", "fmnist", "cifar10")
 IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # groups whose batch statistics notebook 09 shows, on TENS
 
 

@@ -19,11 +19,11 @@ from ygan_core.config import Config, ConfigError
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
-from ygan_core.study.measure.weak_labels import WeakLabels, imagenet_features, weak_labels
 from ygan_core.study.plan.jobs import Job, study_jobs
 from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.device import resolve_device, resolve_precision
 from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, read, tidy
+from ygan_core.weak_labels import WeakLabels, imagenet_features, weak_labels
 
 
 @dataclass

@@ -22,7 +22,6 @@ from ygan_core.data import DataError, Dataset, Split, sub_classes
 from ygan_core.data.prepare import prepare
 from ygan_core.precision import convolutions_in
 from ygan_core.study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline
-from ygan_core.study.measure.weak_labels import FORMS, WeakLabels
 from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import AVERAGED, LAST, Run, read
@@ -30,6 +29,7 @@ from ygan_core.study.run.provenance import provenance
 from ygan_core.study.run.store import Study
 from ygan_core.threads import one_thread
 from ygan_core.train import Callback, Trainer, train
+from ygan_core.weak_labels import FORMS, WeakLabels
 
 
 class JobFailed(RuntimeError):

@@ -1,1 +1,1 @@
-"""What is shown of the evidence: tables, figures, verdicts, notebooks, the page. Nothing here trains but `Study.show`."""
+"""What is shown of the evidence: tables, figures, verdicts, notebooks, the page. Missing trainings are run by `study.run`."""

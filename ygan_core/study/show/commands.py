@@ -41,7 +41,7 @@ class Part:
         if self.kind == "notebook":
             return is_done(study, self.name)
         runs = study.found(self.jobs)
-        return len(runs) == len(self.jobs) and is_made(self.where, runs, KINDS[self.kind][0][self.name].make)
+        return len(runs) == len(self.jobs) and is_made(self.where, runs, KINDS[self.kind][0][self.name].function)
 
     def make(self, study: Study) -> None:
         """Make it, whether it is there or not."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from ygan_core.checkpoints import write_atomically
@@ -35,5 +34,5 @@ def inputs(runs: list[Run], make: Callable) -> dict:
         "jobs": [run.job.id for run in runs],
         "weights": [run.weights for run in runs],
         "seconds": [run.about["seconds"] for run in runs],
-        "code": code_of(make.func if isinstance(make, partial) else make),
+        "code": code_of(make),
     }

@@ -62,7 +62,8 @@ def fingerprint(study: Study, name: str) -> str:
         facts |= {path.parent.name: sha256(path) for path in WEIGHTS.glob(f"*/{SUMS}")}
     parameters = {key: value for key, value in _parameters(study).items() if key != "results"}  # a folder may be moved
     cells = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(name)]
-    return hashlib.sha256(json.dumps([cells, parameters, facts, _code(name)]).encode()).hexdigest()
+    captions = [view.caption for view in _views(name).values()]
+    return hashlib.sha256(json.dumps([cells, parameters, facts, captions, _code(name)]).encode()).hexdigest()
 
 
 def is_done(study: Study, name: str) -> bool:
@@ -148,6 +149,6 @@ def _views(name: str) -> dict[str, View]:
 def _code(name: str) -> str:
     """A hash of what a notebook imports of this package, and of what makes, displays and judges its figures and tables."""
     views = _views(name)
-    makers = {getattr(view.make, "func", view.make).__module__ for view in views.values()}
+    makers = {view.function.__module__ for view in views.values()}
     files = files_used("\n".join([_source(name), *(f"import {module}" for module in sorted(makers))]))
     return code_of_files([*files, *SHOWN_BY * bool(views), *JUDGED_BY * bool(views.keys() & VERDICTS.keys())])

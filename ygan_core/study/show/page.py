@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import html
-import inspect
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -104,7 +102,7 @@ def item(study: Study, name: str, runs: list[Run]) -> Item:
     """A table or a figure as the page shows it, of those of its runs that are done."""
     view = _view(name)
     command = f"./run_all.sh --profile {study.profile} --only {name}"
-    made = Item(name, view.title or name, markdown(caption(view)), command)
+    made = Item(name, view.title or name, markdown(view.caption), command)
     try:
         if not runs:
             made.problem = "Not made yet: none of its trainings is done."
@@ -125,11 +123,6 @@ def item(study: Study, name: str, runs: list[Run]) -> Item:
         line = (str(error).splitlines() or [""])[0]
         return Item(name, made.title, made.caption, command, problem=f"It cannot be made: {type(error).__name__}: {line}")
     return made
-
-
-def caption(view: View) -> str:
-    """What is seen, from the docstring of what makes it, as Markdown."""
-    return inspect.getdoc(view.make.func if isinstance(view.make, partial) else view.make) or ""
 
 
 def markdown(text: str) -> str:

@@ -16,7 +16,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run import store, training
 from ygan_core.study.run.folder import Run
 from ygan_core.study.show import figures, render, tables, verdicts
-from ygan_core.study.show.page import caption, markdown
+from ygan_core.study.show.page import markdown
 
 
 class NotTrained(RuntimeError):
@@ -66,7 +66,7 @@ class Study(store.Study):
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
         jobs = views[name].jobs(self)
         runs = self.runs(jobs) if runs is None else runs
-        said = f"<small>{markdown(caption(views[name]))}</small>"
+        said = f"<small>{markdown(views[name].caption)}</small>"
         if runs and name in figures.FIGURES:
             display(self.figure(name, runs, suffix))
             display(HTML(said))

@@ -13,9 +13,9 @@ from functools import partial
 
 import pandas as pd
 
-from ygan_core.study.measure.evaluation import OWN
-from ygan_core.study.measure.numbers import SCORES
-from ygan_core.study.plan.profiles import PROFILES, TENS
+from ygan_core.config import TENS
+from ygan_core.study.measure.numbers import POST_HOC, SEVEN
+from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
@@ -36,13 +36,12 @@ from ygan_core.study.show.spread import (
     told,
 )
 from ygan_core.study.show.tables import TABLES, beyond, public_code
-from ygan_core.study.show.tables.blocks import is_chosen, is_whole, lacks
-from ygan_core.study.show.tables.color_mnist import LEAK, leaks, separates, swaps
-from ygan_core.study.show.tables.findings import IN_FIG8, SEVEN
+from ygan_core.study.show.tables.blocks import is_chosen, is_whole, lacks, paired
+from ygan_core.study.show.tables.color_mnist import LEAK, leaks, of_swaps, separates, swaps
+from ygan_core.study.show.tables.findings import IN_FIG8
 from ygan_core.study.show.tables.schedules import extent as schedule
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
-POST_HOC = tuple(name for name in SCORES[7:] if name != OWN)
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
 FEWEST = 5  # networks that a rank correlation is given of
 
@@ -80,8 +79,7 @@ def extent(trainings: pd.DataFrame) -> str:
 
 def color_mnist(rows: pd.DataFrame) -> str:
     """Section 5's claims against each training on Color-MNIST. Of a record without networks nothing is said."""
-    trainings = cells(rows)
-    trainings = trainings[trainings["swap_digit"].notna()] if "swap_digit" in trainings else trainings[:0]
+    trainings = of_swaps(cells(rows))
     if trainings.empty:
         return "No Color-MNIST network is here to be judged."
     alone = not trainings["configuration"].duplicated().any()
@@ -163,8 +161,8 @@ def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]
     trainings = cells(rows)
     of_ygan = trainings["title"] == "Y-GAN"
     for label, own in trainings[of_ygan].groupby("configuration", sort=False):
-        blind = " In a choice of its settings one of these classes was the anomaly." if is_chosen(own).any() else ""
-        yield f"- `{label}` ({extent(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{blind}"
+        not_blind = " In a choice of its settings one of these classes was the anomaly." if is_chosen(own).any() else ""
+        yield f"- `{label}` ({extent(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{not_blind}"
         for (title, other), those in trainings[~of_ygan].groupby(["title", "configuration"], sort=False):
             name = f"{title} (`{other}`, {those['weights'].iloc[0]} weights)" if other else title
             gap = difference(own, those, context=trainings)
@@ -204,7 +202,7 @@ def table5(rows: pd.DataFrame) -> str:
                 claimed = paper.loc["full", TITLES[data]] - paper.loc[name, TITLES[data]]
                 lines.append(
                     f"- {TITLES[data]}, `{label}`, {name} ({paper.loc[name, 'description']}): {_cost(cost)}; the paper's cost "
-                    f"is {claimed:+.3f}: **{_judged_cost(cost, claimed, without)}**."
+                    f"is {claimed:+.3f}: **{_judged_cost(cost, claimed, paired(full, without))}**."
                 )
     return "\n".join(lines)
 
@@ -226,7 +224,7 @@ def table6(rows: pd.DataFrame) -> str:
             found = agreement(level(clusters, "purity", less=PURITY[data]), f"the paper's {PURITY[data]:.2f}")
             lines += [
                 f"- {TITLES[data]}, `{label}`: {_cost(cost)}; the paper's cost is {claims[data]:+.3f}: "
-                f"**{_judged_cost(cost, claims[data], weak)}**.",
+                f"**{_judged_cost(cost, claims[data], paired(true, weak))}**.",
                 f"    - {_values(clusters['clusters'])} clusters of purity {shown(purity, '')}, {PURITY[data]:.2f} in the "
                 f"paper: **{judged(found, weak)}**. As section 6.3 is written k is {_values(clusters['clusters_as_written'])} "
                 f"and the purity {clusters['purity_as_written'].mean():.2f}.",

@@ -30,8 +30,9 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) 
 
     which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device the one of the fewest seconds.
     recorded, anew: the AUC; alike made: by the same versions on the same device; std over seeds: of the same method on the same
-    dataset, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard deviations of a
-    difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such record.
+    dataset in as many epochs, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard
+    deviations of a difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such
+    record.
     """
     records = {run.job: run for run in study.found() if run.folder.parent.name == "records"}
     if not records:
@@ -70,7 +71,8 @@ def _same(record: Run, anew: Run) -> bool:
 
 def _spread(record: Run, context: pd.DataFrame) -> float:
     own = context[context["job"] == record.job.id].iloc[0]
-    alike = (context[[*METHOD, "dataset"]] == own[[*METHOD, "dataset"]]).all(axis=1)
+    keys = [*METHOD, "dataset", "epochs"]  # a record may be of the ladder, or of a short control
+    alike = (context[keys] == own[keys]).all(axis=1)
     return pooled(context[alike])[0]
 
 

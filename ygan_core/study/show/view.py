@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
@@ -21,3 +23,13 @@ class View:
     jobs: Callable[[Study], list[Job]]
     title: str = ""
     of: str = "rows"
+
+    @property
+    def function(self) -> Callable:
+        """What makes it, without the arguments that are fixed beforehand."""
+        return self.make.func if isinstance(self.make, partial) else self.make
+
+    @property
+    def caption(self) -> str:
+        """What is seen, from the docstring of what makes it, as Markdown."""
+        return inspect.getdoc(self.function) or ""

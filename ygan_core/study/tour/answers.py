@@ -47,7 +47,8 @@ def gather(folder: Path, to: Path) -> Path:
     if not paths:
         raise ConfigError(f"no answers in {folder}: put the students' files there (results/answers/NAME.csv on their machines)")
     rows = pd.concat([_read(path).assign(file=path.name) for path in paths])
-    rows["answer"] = rows.answer.str.replace(r"^(?=[=+@-])(?![+-]?[\d.]+$)", "'", regex=True)
+    texts = rows[["student", "answer"]]
+    rows[list(texts)] = texts.replace(r"^(?=[=+@-])(?![+-]?[\d.]+$)", "'", regex=True)
     rows["question"] = rows.exercise + " " + rows.question
     table = rows.pivot_table(index=["student", "file"], columns="question", values="answer", aggfunc="last")
     write_atomically(to, lambda partial: table.to_csv(partial))

@@ -37,10 +37,10 @@ FIGURES = {name: view for room in ROOMS for name, view in room.VIEWS.items()}
 
 def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
     """Draw a figure of `runs`, save it, and return it. Without a run it says that there is none."""
-    make = FIGURES[name].make
+    view = FIGURES[name]
     plt.draw_if_interactive()  # loads the backend; loaded inside the context, a notebook would show no plot of its own after it
     with plt.style.context(STYLE):
-        fig = make(runs) if runs else _nothing(study)
+        fig = view.make(runs) if runs else _nothing(study)
         pictures = {ending: io.BytesIO() for ending in ("png", "pdf", "webp")}
         fig.savefig(pictures["png"], format="png")
         fig.savefig(pictures["pdf"], format="pdf", metadata={"CreationDate": None})  # the same results give the same bytes
@@ -50,7 +50,7 @@ def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
     file = study.folder / "figures" / f"{name}{suffix}.png"
     for ending, picture in pictures.items():
         write_atomically(file.with_suffix(f".{ending}"), lambda path, p=picture: path.write_bytes(p.getvalue()))
-    made(study, file, runs, make)
+    made(study, file, runs, view.function)
     return fig
 
 

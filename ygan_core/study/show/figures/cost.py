@@ -9,11 +9,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ygan_core.config import Config
+from ygan_core.config import TENS, Config
 from ygan_core.data import DATASETS
 from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.plan.profiles import TEN, TENS
+from ygan_core.study.plan.profiles import TEN
 from ygan_core.study.run.costs import IMAGES
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
@@ -85,7 +85,7 @@ def _counted(classes: pd.Series) -> str:
 
 
 def _jobs(study: Study) -> list[Job]:
-    return study.select(dataset=tuple(TENS), group=(*MAIN, "whitened"))
+    return study.select(dataset=TENS, group=(*MAIN, "whitened"))
 
 
 VIEWS = {"auc_by_cost": View(auc_by_cost, _jobs, "What an AUC costs")}

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from ygan_core.config import TENS
 from ygan_core.data import DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
 from ygan_core.scores import to_image
@@ -21,15 +22,13 @@ from ygan_core.study.show.figures.base import ANOMALOUS, SPECIES_COLOURS, centre
 from ygan_core.study.show.figures.scores import first_of_each
 from ygan_core.study.show.view import View
 
-BENCHMARKS = ("mnist", "fmnist", "cifar10")
-
 
 def fig4(runs: list[Run]) -> Figure:
     """Fig. 4, images of MNIST, FMNIST and CIFAR10 that no training saw. Each row is a class. The class held out, which is the
     anomaly, has a red frame.
     """
-    fig, axes = plt.subplots(1, len(BENCHMARKS), figsize=(9.2, 3.7))
-    for ax, name in zip(axes, BENCHMARKS, strict=True):
+    fig, axes = plt.subplots(1, len(TENS), figsize=(9.2, 3.7))
+    for ax, name in zip(axes, TENS, strict=True):
         found = [run for run in runs if run.config.dataset == name]
         if not found:
             ax.set_title(f"{DATASETS[name].title}: no run")
@@ -139,7 +138,7 @@ def _first_of(*datasets: str) -> Callable[[Study], list[Job]]:
 
 
 VIEWS = {
-    "fig4": View(fig4, _first_of(*BENCHMARKS), "Fig. 4: MNIST, FMNIST and CIFAR10"),
+    "fig4": View(fig4, _first_of(*TENS), "Fig. 4: MNIST, FMNIST and CIFAR10"),
     "fig5": View(fig5, _first_of("plantvillage"), "Fig. 5: PlantVillage"),
     "plantvillage_augmentation": View(plantvillage_augmentation, _first_of("plantvillage"), "The augmentation of PlantVillage"),
 }

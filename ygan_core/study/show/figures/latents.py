@@ -22,7 +22,7 @@ SHOWN = 250  # images a class, as in Fig. 6b
 
 def fig7(runs: list[Run]) -> Figure:
     """Fig. 7, swaps on CIFAR10. Each image inside is D(z_s, z_r): z_s is that of the image on top, z_r is that of the image on
-    the left. No training saw these images. They are the first of each normal class.
+    the left. No training saw these images. Those on top are the first of each normal class, those on the left the second.
 
     The second row and the second column show the reconstructions of the images themselves. A swap cannot be sharper than that.
     """

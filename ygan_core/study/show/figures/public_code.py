@@ -12,6 +12,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ygan_core.config import TENS
 from ygan_core.study.measure.batch_statistics import APART, RUNNING, SETTINGS, SHUFFLED, SIZES, STATISTICS, batches, doubt
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import configuration
@@ -23,7 +24,6 @@ from ygan_core.study.show.figures.scores import first_of_each, heading, ygan_job
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.view import View
 
-TENS = ("mnist", "fmnist", "cifar10")  # Tables 1 to 3: ten classes each
 NEIGHBOURS = 14  # of the batch, as many as are shown
 
 

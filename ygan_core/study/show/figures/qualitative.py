@@ -17,6 +17,7 @@ from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
 from ygan_core.data import species
+from ygan_core.data.datasets import is_healthy
 from ygan_core.metrics import eer_threshold
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
@@ -129,7 +130,7 @@ def edge_cases(run: Run, anomalous: bool) -> np.ndarray:
 def taken_for(run: Run, rows: np.ndarray) -> list[str]:
     """The normal sub-class that C takes the images at these rows of `run.test` for."""
     held_out = run.config.held_out
-    normal = [name for i, name in enumerate(run.classes) if (i != held_out if held_out >= 0 else name.endswith("healthy"))]
+    normal = [name for i, name in enumerate(run.classes) if (i != held_out if held_out >= 0 else is_healthy(name))]
     with torch.inference_mode():
         winners = run.model().C(torch.from_numpy(run.test["z_s"][rows])).argmax(dim=1)
     return [normal[i] for i in winners]

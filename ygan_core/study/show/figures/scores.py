@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ygan_core import config
 from ygan_core.data import DATASETS
+from ygan_core.study.measure.numbers import POST_HOC
 from ygan_core.study.plan.jobs import Job, shown
 from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import Run
@@ -27,7 +28,6 @@ PAPERS = {
     "s_c": "$s_c$ (Eq. 18)",
     "s": "$s$ (Eq. 12)",
 }
-POST_HOC = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
 # Configurations that `accuracy_plot` gives a marker of their own, and what they are called there.
 NAMED = {"control": "Classifier", "strong": "Strong classifier", "whitened": "Y-GAN on the strong encoder"}
 MARKERS = dict(zip(("full", *ABLATIONS, *NAMED.values()), cycle("o^v<PXdDs*h>"), strict=False))
@@ -38,9 +38,9 @@ def fig8(runs: list[Run]) -> Figure:
     """Fig. 8, the AUC of each score of the same trained networks: filled, the paper's scores (Eq. 12 to 18); hollow, post-hoc
     scores of the later literature. The dashed line is chance.
 
-    A dot is the mean over the classes held out. A bar is the standard deviation over these classes, where there are several.
-    Each class is first averaged over its seeds. No score is flipped: one below 0.5 ranks normal images above anomalies. A dash
-    means: not measured.
+    A dot is the mean over the classes held out. A bar is the standard deviation (population) over these classes, where there
+    are several. Each class is first averaged over its seeds. No score is flipped: one below 0.5 ranks normal images above
+    anomalies. A dash means: not measured.
     """
     datasets = list(dict.fromkeys(run.config.dataset for run in runs))
     names = {**PAPERS, **{name: name for name in POST_HOC}}
@@ -49,7 +49,7 @@ def fig8(runs: list[Run]) -> Figure:
     for ax, dataset in zip(axes.flat, datasets, strict=True):
         own = [run for run in runs if run.config.dataset == dataset]
         found = score_aucs(own)
-        mean, spread = found.mean(), found.std()
+        mean, spread = found.mean(), found.std(ddof=0)
         for name, place in zip(names, places, strict=True):
             known = not math.isnan(mean[name])
             number = f"{mean[name]:.3f}" if known else "–"

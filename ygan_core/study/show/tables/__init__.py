@@ -49,5 +49,5 @@ def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.D
     }
     for ending, text in texts.items():
         write_atomically(folder / f"{name}{suffix}.{ending}", partial(Path.write_text, data=text, encoding="utf-8"))
-    made(study, folder / f"{name}{suffix}.csv", runs, TABLES[name].make)
+    made(study, folder / f"{name}{suffix}.csv", runs, TABLES[name].function)
     return table

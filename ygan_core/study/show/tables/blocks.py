@@ -16,7 +16,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.printed import IMAGE_SIZE, class_names
 from ygan_core.study.show.render import DIFFERENCE, OURS, PAPER
-from ygan_core.study.show.spread import pooled
+from ygan_core.study.show.spread import CELL, DRAW, pooled
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
 KEYS = ["method", "row", "configuration"]  # what a row is named by; a level that names nothing is not shown
@@ -99,6 +99,11 @@ def lacks(trainings: pd.DataFrame) -> str:
     if not is_whole(trainings):
         return f"some {'species' if dataset == 'plantvillage' else 'classes'} are missing"
     return "" if size == IMAGE_SIZE[dataset] else f"at {size} px, the paper has {IMAGE_SIZE[dataset]}"
+
+
+def paired(own: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """The trainings of `own` whose cell and draw are among `others`: a difference of the two is of these."""
+    return own.merge(others[[*CELL, *DRAW]].drop_duplicates())
 
 
 def is_like(trainings: pd.DataFrame) -> bool:

@@ -58,6 +58,11 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def of_swaps(trainings: pd.DataFrame) -> pd.DataFrame:
+    """The trainings on Color-MNIST whose swaps and probes were measured: a record may lack them."""
+    return trainings.reindex(columns=[*trainings, *({*COLUMNS} - {*trainings})]).dropna(subset=["swap_digit"])
+
+
 def swaps(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
     """Fig. 6a, of each training, or of one: whether hybrids have the ground of z_r's image, and show nearly every digit."""
     return (trainings["swap_digit"] >= MOST * trainings["read_digit"]) & (trainings["swap_colour"] >= MOST)

@@ -1,7 +1,7 @@
 """Do the paper's claims hold? One row a claim: what it says, what was found here, the judgement, and on what it stands.
 
-A judgement speaks of the size that was trained here. The level of Y-GAN is judged in each configuration. Where Y-GAN is held
-against another method or score it stands in one: as printed, `paper`, where that was trained over all classes, else in the
+A judgement speaks of the size that was trained here. The level of Y-GAN, and what it has above a plain classifier, are judged
+in each configuration. Elsewhere Y-GAN stands in one: as printed, `paper`, where that was trained over all classes, else in the
 study's other one. Every number stands with its interval over the draws measured here (`spread`).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from ygan_core.baselines import BASELINES
-from ygan_core.study.measure.numbers import SCORES
+from ygan_core.study.measure.numbers import SEVEN
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import AVERAGED
@@ -21,7 +21,6 @@ from ygan_core.study.show.cells import REAL, TITLES, cells
 from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, printed
 from ygan_core.study.show.spread import (
     CELL,
-    DRAW,
     HIGHER,
     LOWER,
     NEAR,
@@ -34,14 +33,13 @@ from ygan_core.study.show.spread import (
     shown,
     told,
 )
-from ygan_core.study.show.tables.blocks import MAIN, is_chosen, is_whole, lacks
-from ygan_core.study.show.tables.color_mnist import LEAK, leaks, separates, swaps
+from ygan_core.study.show.tables.blocks import MAIN, is_chosen, is_whole, lacks, paired
+from ygan_core.study.show.tables.color_mnist import LEAK, leaks, of_swaps, separates, swaps
 from ygan_core.study.show.tables.schedules import is_short
 from ygan_core.study.show.view import View
 
 HOLDS, FAILS, UNDECIDED = "reproduced", "not reproduced", "undecided"
 HALF = 0.5  # the share of images that z_s must place beside their class
-SEVEN = SCORES[:7]  # of the paper: Eq. 12 to 18
 IN_FIG8 = ("cifar10", "plantvillage")
 LABELS_ALONE = {"Classifier": "plain", "Strong classifier": "stronger"}
 RIVALS = [name for name, baseline in BASELINES.items() if baseline.kind != "floor"]  # the eight of Tables 1 to 4
@@ -84,7 +82,7 @@ def _full(trainings: pd.DataFrame) -> pd.DataFrame:
     return trainings[(trainings["title"] == "Y-GAN") & (trainings["variant"] == "full")]
 
 
-def judged(trainings: pd.DataFrame) -> pd.DataFrame:
+def in_one_configuration(trainings: pd.DataFrame) -> pd.DataFrame:
     """Y-GAN of `cells`, on each dataset in the one configuration that is judged: over all classes before some, then `paper`."""
     own = _full(trainings)
     found = []
@@ -142,11 +140,6 @@ def _of_level(gap: Difference, own: pd.DataFrame) -> str:
     return FAILS if gap.high < 0 else f"{UNDECIDED}: {UNTOLD}"
 
 
-def _paired(own: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """The trainings of `own` whose cell and draw are among `others`: a difference is of these."""
-    return own.merge(others[[*CELL, *DRAW]].drop_duplicates())
-
-
 def _of_gaps(gaps: list[tuple[str, str]], claimed: int) -> str:
     """A judgement on the claim that so many differences are above 0. gaps: what is told of each, and what it lacks."""
     words = [word for word, lack in gaps if not lack]
@@ -163,7 +156,7 @@ def _undecided(lacks: Iterable[str]) -> str:
 
 
 def _best_of_all(trainings: pd.DataFrame) -> Row:
-    own, texts, gaps, short = judged(trainings[trainings["dataset"].isin(REAL)]), [], [], 0
+    own, texts, gaps, short = in_one_configuration(trainings[trainings["dataset"].isin(REAL)]), [], [], 0
     for dataset in REAL:
         here = trainings[trainings["dataset"] == dataset]
         those = here[here["method"].isin(RIVALS)]
@@ -173,7 +166,7 @@ def _best_of_all(trainings: pd.DataFrame) -> Row:
                 short += 1
             elif (gap := difference(own, group, context=trainings)).cells:
                 words.append(told(gap))
-                gaps.append((words[-1], lacks(_paired(own, group))))
+                gaps.append((words[-1], lacks(paired(own, group))))
         if words:
             texts.append(f"{TITLES[dataset]}: above {_counted(words)}")
     text = "; ".join(texts) or "no baseline is trained yet"
@@ -196,7 +189,7 @@ def _ablations(trainings: pd.DataFrame) -> Row:
         full = whole[whole["own"] == own["own"].iloc[0]]
         cost = difference(full, own, context=trainings)
         if cost.cells:
-            gaps.append((told(cost), lacks(_paired(full, own))))
+            gaps.append((told(cost), lacks(paired(full, own))))
     if gaps:
         n, words = len(gaps), [word for word, _ in gaps]
         texts.append(f"of {n} cuts {words.count(HIGHER)} cost AUC, {words.count(LOWER)} gain it, the others cannot be told")
@@ -214,7 +207,7 @@ def _weak(trainings: pd.DataFrame) -> Row:
         if not cost.cells:
             continue
         texts.append(f"{TITLES[dataset]} {shown(cost)}")
-        missing.append(lacks(_paired(true, own)))
+        missing.append(lacks(paired(true, own)))
         holds.append(cost.less(claims[dataset]).is_nothing if not missing[-1] else None)
     judgement = FAILS if False in holds else HOLDS if holds.count(True) == len(REAL) else _undecided(missing)
     costs = ", ".join(f"{cost:.3f} on {TITLES[data]}" for data, cost in claims.items())
@@ -228,8 +221,8 @@ def _weak(trainings: pd.DataFrame) -> Row:
 
 
 def _figures(trainings: pd.DataFrame) -> Iterator[Row]:
-    color = trainings[trainings["dataset"] == "color_mnist"]
-    if "swap_digit" in color:
+    color = of_swaps(trainings)
+    if len(color):
         texts = [
             f"{_of_length(row)}: {row['swap_digit']:.0%} keep the digit, {row['swap_colour']:.0%} take the ground"
             for _, row in color.iterrows()
@@ -252,7 +245,7 @@ def _figures(trainings: pd.DataFrame) -> Iterator[Row]:
             ]
             chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what, _ in probes)
             yield claim, f"{'; '.join(texts)} (chance: {chance})", _of_pictures(color, holds), _stands_on(color), "fig6b"
-    own = judged(trainings[trainings["dataset"] == "cifar10"])
+    own = in_one_configuration(trainings[trainings["dataset"] == "cifar10"])
     if len(own) and "neighbours_z_r" in own:
         z_s, z_r = own["neighbours_z_s"].mean(), own["neighbours_z_r"].mean()
         text = f"{own['own'].iloc[0]}: the nearest neighbour of an image has its class at {z_s:.2f} by z_s, at {z_r:.2f} by "
@@ -278,7 +271,7 @@ def _of_pictures(trainings: pd.DataFrame, holds: pd.Series) -> str:
 
 
 def _best_score(trainings: pd.DataFrame) -> Row:
-    own, texts, judgements = judged(trainings[trainings["dataset"].isin(IN_FIG8)]), [], []
+    own, texts, judgements = in_one_configuration(trainings[trainings["dataset"].isin(IN_FIG8)]), [], []
     for dataset, group in own.groupby("dataset", sort=False) if "auc_s" in own else ():
         others = [name for name in SEVEN if name != "s" and f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
         gaps = {name: told(difference(group, group.assign(auc=group[f"auc_{name}"]))) for name in others}
@@ -305,18 +298,18 @@ def _plain(trainings: pd.DataFrame, title: str, kind: str) -> Row:
 def _control(trainings: pd.DataFrame) -> Row:
     """trainings: with averaged weights, the steadier ones, of both."""
     own = _full(trainings[trainings["dataset"].isin(REAL)])
-    control, texts, words = trainings[trainings["title"] == "Classifier"], [], []
+    control, texts, words = trainings[trainings["title"] == "Classifier"], [], {}
     for name, group in own.groupby("own", sort=False):
         gaps = {data: difference(of, control, context=trainings) for data, of in group.groupby("dataset", sort=False)}
         gaps = {data: gap for data, gap in gaps.items() if gap.cells}
-        words += [(TITLES[data], told(gap)) for data, gap in gaps.items()]
         if gaps:
+            words[name] = _where([(TITLES[data], told(gap)) for data, gap in gaps.items()])
             texts.append(
                 f"{name} less it, averaged weights of both: "
                 + ", ".join(f"{TITLES[data]} {shown(gap)}" for data, gap in gaps.items())
             )
     claim = "Not in the paper: is Y-GAN above a plain classifier?"
-    return claim, "; ".join(texts) or "not trained yet", _where(words) or UNDECIDED, _stands_on(own), "table1 to table4"
+    return claim, "; ".join(texts) or "not trained yet", _of_each(words) or UNDECIDED, _stands_on(own), "table1 to table4"
 
 
 def _where(words: list[tuple[str, str]]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
+from ygan_core.config import TENS
 from ygan_core.study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTINGS, SHUFFLED
 from ygan_core.study.plan.deviations import BUG, CHOICE, DEVIATIONS, OPEN
 from ygan_core.study.plan.jobs import Job
@@ -27,7 +28,6 @@ from ygan_core.study.show.spread import CELL, DRAW, Difference, count, differenc
 from ygan_core.study.show.tables.blocks import CHOSEN, chosen_on, whole_in_the_cells_of
 from ygan_core.study.show.view import View
 
-TENS = ("mnist", "fmnist", "cifar10")  # Tables 1 to 3: ten classes each
 ALONE = (RUNNING, 1)
 PRINTED_STD = "std, paper"
 NOT_TRAINED = "Not trained here."
