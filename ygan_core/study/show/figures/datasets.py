@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -15,11 +13,9 @@ from ygan_core.config import TENS
 from ygan_core.data import DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
 from ygan_core.scores import to_image
-from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import Run
-from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import ANOMALOUS, SPECIES_COLOURS, centres, outline, pictured, show_grid, title
-from ygan_core.study.show.figures.scores import first_of_each
+from ygan_core.study.show.figures.scores import first_of
 from ygan_core.study.show.view import View
 
 
@@ -133,12 +129,8 @@ def _sheet(run: Run, rows: list[np.ndarray], columns: int) -> Tensor:
     return tiles
 
 
-def _first_of(*datasets: str) -> Callable[[Study], list[Job]]:
-    return lambda study: [job for job in first_of_each(study) if job.config.dataset in datasets]
-
-
 VIEWS = {
-    "fig4": View(fig4, _first_of(*TENS), "Fig. 4: MNIST, FMNIST and CIFAR10"),
-    "fig5": View(fig5, _first_of("plantvillage"), "Fig. 5: PlantVillage"),
-    "plantvillage_augmentation": View(plantvillage_augmentation, _first_of("plantvillage"), "The augmentation of PlantVillage"),
+    "fig4": View(fig4, first_of(*TENS), "Fig. 4: MNIST, FMNIST and CIFAR10"),
+    "fig5": View(fig5, first_of("plantvillage"), "Fig. 5: PlantVillage"),
+    "plantvillage_augmentation": View(plantvillage_augmentation, first_of("plantvillage"), "The augmentation of PlantVillage"),
 }

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from ygan_core.data import DATASETS, species
-from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import Run
-from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import CLASS_COLOURS, SPECIES_COLOURS, maps, pictured, scatter, swap_grid, title
-from ygan_core.study.show.figures.scores import first_of_each, heading
+from ygan_core.study.show.figures.scores import first_of, heading
 from ygan_core.study.show.view import View
 
 SHOWN = 250  # images a class, as in Fig. 6b
@@ -75,14 +71,10 @@ def tsne_latents(runs: list[Run]) -> Figure:
     return fig
 
 
-def _first(dataset: str) -> Callable[[Study], list[Job]]:
-    return lambda study: [job for job in first_of_each(study) if job.config.dataset == dataset]
-
-
 VIEWS = {
-    "fig7": View(fig7, _first("cifar10"), "Fig. 7: swaps on CIFAR10"),
+    "fig7": View(fig7, first_of("cifar10"), "Fig. 7: swaps on CIFAR10"),
     **{
-        f"tsne_{name}": View(tsne_latents, _first(name), f"t-SNE of both latents, {dataset.title}")
+        f"tsne_{name}": View(tsne_latents, first_of(name), f"t-SNE of both latents, {dataset.title}")
         for name, dataset in DATASETS.items()
     },
 }

@@ -20,7 +20,7 @@ from ygan_core.study.run.folder import LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import method_title
 from ygan_core.study.show.figures.base import METHOD_COLOURS, outline, pictured, score_histogram, show_grid, title
-from ygan_core.study.show.figures.scores import first_of_each, heading, ygan_jobs
+from ygan_core.study.show.figures.scores import first_of, heading, ygan_jobs
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.view import View
 
@@ -178,12 +178,8 @@ def _trained(study: Study) -> list[Job]:
     return [job for job in [*ygan_jobs(study), *study.select(group="classifier")] if job.config.dataset in TENS]
 
 
-def _first_on_cifar10(study: Study) -> list[Job]:
-    return [job for job in first_of_each(study) if job.config.dataset == "cifar10"]
-
-
 VIEWS = {
-    "one_image_in_batches": View(one_image_in_batches, _first_on_cifar10, "One image, normalised in three ways"),
+    "one_image_in_batches": View(one_image_in_batches, first_of("cifar10"), "One image, normalised in three ways"),
     "batch_statistics": View(batch_statistics, _trained, "What do batch statistics at test time do?"),
     "best_epoch": View(best_epoch, _trained, "What does the choice of the best epoch add?"),
 }

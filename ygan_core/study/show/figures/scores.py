@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -16,6 +17,7 @@ from ygan_core.study.plan.jobs import Job, shown
 from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
+from ygan_core.study.show.cells import TITLES
 from ygan_core.study.show.figures.base import CLASS_COLOURS, score_histogram, title
 from ygan_core.study.show.view import View
 
@@ -123,8 +125,7 @@ def accuracy_plot(runs: list[Run]) -> Figure:
         wider = max(0, NARROWEST - (high - low)) / 2
         ax.set_xlim(low - wider, min(high + wider, 1.01))
         rho = rank_correlation(own)
-        name = DATASETS[dataset].title if dataset in DATASETS else "Color-MNIST"
-        ax.set_title(f"{name}, n = {len(own)}" + ("" if math.isnan(rho) else f", $\\rho$ = {rho:.2f}"))
+        ax.set_title(f"{TITLES[dataset]}, n = {len(own)}" + ("" if math.isnan(rho) else f", $\\rho$ = {rho:.2f}"))
         ax.tick_params(labelleft=True)
     for ax in axes.flat[len(datasets) :]:
         ax.set_axis_off()
@@ -177,6 +178,11 @@ def ygan_jobs(study: Study) -> list[Job]:
 def first_of_each(study: Study) -> list[Job]:
     """The job of each dataset that pictures show."""
     return shown(study.jobs)
+
+
+def first_of(*datasets: str) -> Callable[[Study], list[Job]]:
+    """Of `first_of_each` those of these datasets."""
+    return lambda study: [job for job in first_of_each(study) if job.config.dataset in datasets]
 
 
 def _kind(run: Run) -> str:
