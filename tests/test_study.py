@@ -41,6 +41,8 @@ def test_profiles():
     assert list(PROFILES) == ["smoke", "quick", "laptop", "paper"]
     quick = store.Study("quick")
     assert [job.config.name for job in quick.select(group="color_mnist")] == ["balanced", "paper"]
+    several = Study("laptop").select(group="color_mnist")
+    assert [job.config.seed for job in several] == [0, 1, 2] * 2
     draws = [(job.config.seed, job.config.split_seed) for job in quick.select(group="balanced", dataset="mnist")]
     assert draws == [(0, 0), (1, 0), (2, 1)]  # the third moves the split too
     groups = [job.group for job in store.Study("laptop").jobs]

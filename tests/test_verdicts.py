@@ -261,12 +261,18 @@ def test_both_claims_of_fig_8_are_judged_alike():
     assert "**not in Fig. 8**" in verdicts.fig8(rows_of(*scored("mnist", lambda name, h, s: best.get(name, 0.7))))
 
 
-def colours(**probes):
+def colours(seed=0, **probes):
     found = dict(swap_digit=0.9, swap_colour=0.99, read_digit=0.92)
     for what in ("digit", "colour"):
         for latent in ("z_s", "z_r"):
             found |= {f"probe_{what}_{latent}": 0.1, f"unit_{what}_{latent}": 0.1}
-    return training("color_mnist", 0, 0.95, metrics=found | dict(probe_digit_z_s=0.97, probe_colour_z_r=0.99) | probes)
+    return training(
+        "color_mnist",
+        0,
+        0.95 + seed / 100,
+        seed=seed,
+        metrics=found | dict(probe_digit_z_s=0.97, probe_colour_z_r=0.99) | probes,
+    )
 
 
 def test_color_mnist_says_both_probes():
@@ -275,6 +281,9 @@ def test_color_mnist_says_both_probes():
     text = verdicts.color_mnist(rows_of(colours(probe_colour_z_s=0.69, unit_colour_z_s=0.21, swap_colour=0.5)))
     assert "colour from $z_s$ at 0.69 (unit length 0.21)" in text and "chance: colour 0.10, digit 0.11" in text
     assert text.count("**does not hold in this training**") == 2
+    text = verdicts.color_mnist(rows_of(colours(), colours(seed=1, swap_colour=0.5)))
+    assert "**holds in 1 of 2 trainings**" in text and text.count("**holds in 2 of 2 trainings**") == 2
+    assert "means of 2 trainings" in text and "AUC of **0.955 [" in text and "another seed" not in text
     assert "No Color-MNIST network" in verdicts.color_mnist(rows_of(training("color_mnist", 0)))
 
 

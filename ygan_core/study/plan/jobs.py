@@ -99,6 +99,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
                 found += [config] if asked else drawn(config, p.draws if several else ONCE)
         return list(dict.fromkeys(found))
 
+    color = [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist]
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
     as_printed = "paper" if "paper" in p.benchmarks else first
     ladder = [
@@ -111,7 +112,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     as_long = {dataset: profile_config(name, dataset, "whitened", settings).epochs for dataset in beyond}
     background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
     return {
-        "color_mnist": [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist],
+        "color_mnist": [one for config in color for one in ([config] if asked else drawn(config, p.color_draws))],
         "classifier": _controls(cells("control", tables)),
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
         "strong": cells("strong", p.strong),

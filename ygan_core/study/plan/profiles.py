@@ -19,7 +19,7 @@ class Profile:
     images_per_class: int
     width: int
     epochs: dict[str, dict[str, int]]  # by configuration, by dataset
-    color_mnist: tuple[str, ...]  # configurations of section 5
+    color_mnist: tuple[str, ...]  # configurations of section 5; pictures show the first draw of each
     benchmarks: tuple[str, ...]  # Y-GAN's configurations in Tables 1-4
     classes: tuple[int, ...]  # held out in Tables 1-3
     draws: tuple[Draw, ...]  # of Y-GAN and the control, in the classes `drawn`; elsewhere the first alone
@@ -35,6 +35,7 @@ class Profile:
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
     ladder: Classes = field(default_factory=dict)  # trainings of several lengths
     ladder_epochs: tuple[int, ...] = (3, 10, 30, 100)
+    color_draws: tuple[Draw, ...] = ((0, 0),)  # of section 5
     leaf_size: int = 64  # PlantVillage's pixels
     recorded: bool = False  # its records come with the repository: what is missing is trained by `run` alone
 
@@ -124,6 +125,7 @@ PROFILES = {
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
         ladder={"mnist": ONE, "cifar10": ONE},
+        color_draws=THRICE,
         recorded=True,
     ),
     "paper": Profile(
@@ -142,6 +144,7 @@ PROFILES = {
         strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(TEN),
         deviations={"mnist": THREE, "cifar10": TEN},
+        color_draws=THRICE,
         leaf_size=256,
     ),
 }

@@ -84,31 +84,38 @@ def color_mnist(rows: pd.DataFrame) -> str:
         return "No Color-MNIST network is here to be judged."
     alone = not trainings["configuration"].duplicated().any()
     note = "\n\nEach is one training: nothing here says how far another seed would differ." * alone
-    return "\n\n".join(_color_mnist(row) for _, row in trainings.iterrows()) + note
+    return "\n\n".join(_color_mnist(own) for _, own in trainings.groupby("configuration", sort=False)) + note
 
 
-def _color_mnist(m: pd.Series) -> str:
+def _color_mnist(own: pd.DataFrame) -> str:
+    """own: the trainings of one configuration."""
+    m, n = own.mean(numeric_only=True), len(own)
+
+    def holds(each: pd.Series) -> str:
+        if n == 1:
+            return f"**{'holds' if each.all() else 'does not hold'} in this training**"
+        return f"**holds in {each.sum()} of {n} trainings**"
+
     def probe(what: str, latent: str) -> str:
         unit = m.get(f"unit_{what}_{latent}", float("nan"))  # the networks of results/weights were not measured so
-        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f}" + f" (unit length {unit:.2f})" * (unit == unit)
+        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f}" + f" (unit length {unit:.2f})" * bool(unit == unit)
 
     chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what in ("colour", "digit"))
-    holds = {True: "holds in this training", False: "does not hold in this training"}
     return "\n".join(
         [
-            f"**`{m['configuration']}`** ({extent(m.to_frame().T)}):",
+            f"**`{own['configuration'].iloc[0]}`** ({extent(own)}{f'; means of {n} trainings' * (n > 1)}):",
             "",
-            f"- *Another image's $z_r$ changes the ground and leaves the digit*: **{holds[swaps(m)]}**. Of the hybrids, "
+            f"- *Another image's $z_r$ changes the ground and leaves the digit*: {holds(swaps(own))}. Of the hybrids, "
             f"{m['swap_digit']:.0%} show the digit of the $z_s$ image; the same reader reads {m['read_digit']:.0%} of the real "
             f"images. {m['swap_colour']:.0%} show the ground of the $z_r$ image.",
-            f"- *$z_s$ separates the normal digits, $z_r$ the ten grounds*: **{holds[separates(m)]}**. On standardised "
+            f"- *$z_s$ separates the normal digits, $z_r$ the ten grounds*: {holds(separates(own))}. On standardised "
             f"latents, and on latents of unit length in brackets, a linear classifier reads the {probe('digit', 'z_s')} and "
             f"the {probe('colour', 'z_r')}.",
-            f"- *The two latents are mutually exclusive*: **{holds[not leaks(m)]}**. A linear classifier reads the "
+            f"- *The two latents are mutually exclusive*: {holds(~leaks(own))}. A linear classifier reads the "
             f"{probe('colour', 'z_s')} and the {probe('digit', 'z_r')}; chance: {chance}. A latent leaks what is read off it, "
             f"standardised, at more than {LEAK} times chance.",
-            f"- The held-out {m['class']} is told from the normal digits with an AUC of **{m['auc']:.3f}** (the paper prints "
-            "none for Color-MNIST).",
+            f"- The held-out {own['class'].iloc[0]} is told from the normal digits with an AUC of "
+            f"**{shown(level(own), '') if n > 1 else format(m['auc'], '.3f')}** (the paper prints none for Color-MNIST).",
         ]
     )
 

@@ -18,6 +18,7 @@ from ygan_core.study.show.figures.base import (
     CLASS_COLOURS,
     GROUND_COLOURS,
     centres,
+    first_draws,
     maps,
     pictured,
     scatter,
@@ -123,7 +124,7 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
 
 
 def _jobs(study: Study) -> list[Job]:
-    return study.select(group="color_mnist")
+    return first_draws(study.select(group="color_mnist"))
 
 
 def _first(test: dict[str, np.ndarray], skip: int = 0, **wanted: int) -> int:

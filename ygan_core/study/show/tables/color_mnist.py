@@ -63,18 +63,18 @@ def of_swaps(trainings: pd.DataFrame) -> pd.DataFrame:
     return trainings.reindex(columns=[*trainings, *({*COLUMNS} - {*trainings})]).dropna(subset=["swap_digit"])
 
 
-def swaps(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
-    """Fig. 6a, of each training, or of one: whether hybrids have the ground of z_r's image, and show nearly every digit."""
+def swaps(trainings: pd.DataFrame) -> pd.Series:
+    """Fig. 6a, of each training: whether hybrids have the ground of z_r's image, and show nearly every digit."""
     return (trainings["swap_digit"] >= MOST * trainings["read_digit"]) & (trainings["swap_colour"] >= MOST)
 
 
-def separates(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
-    """Fig. 6b, of each training, or of one: whether z_s tells the digits apart, and z_r the grounds."""
+def separates(trainings: pd.DataFrame) -> pd.Series:
+    """Fig. 6b, of each training: whether z_s tells the digits apart, and z_r the grounds."""
     return (trainings["probe_digit_z_s"] >= MOST) & (trainings["probe_colour_z_r"] >= MOST)
 
 
-def leaks(trainings: pd.DataFrame | pd.Series) -> pd.Series | bool:
-    """Section 3.1, of each training, or of one: whether a latent tells what is the other's."""
+def leaks(trainings: pd.DataFrame) -> pd.Series:
+    """Section 3.1, of each training: whether a latent tells what is the other's."""
     colour = trainings["probe_colour_z_s"] > LEAK * CHANCE["colour"]
     return colour | (trainings["probe_digit_z_r"] > LEAK * CHANCE["digit"])
 
