@@ -17,15 +17,20 @@ from ygan_core.study.run.store import Study
 
 
 def list_jobs(study: Study, options: argparse.Namespace) -> int:
-    """Print every job with its number, its state, and what it will take on one worker of this machine."""
-    states = {job.id: study.state(job) for job in study.jobs}
-    cost = costs(study, [job for job in study.jobs if states[job.id] != "done"])
+    """Print every job with its number, its state, and what it will take on one worker of this machine.
+
+    Each kind of training is timed when its first job comes: of large networks that takes seconds, so lines appear one by one.
+    """
+    counts, left = collections.Counter(), 0.0
     for number, job in enumerate(study.jobs, 1):
-        minutes = f"{cost[job.id] / 60:8.1f} min" if job.id in cost else ""
-        print(f"{number:4} {job.id:62} {states[job.id]:8} {minutes}".rstrip())
-    counts = ", ".join(f"{n} {state}" for state, n in collections.Counter(states.values()).items())
-    minutes = f"about {sum(cost.values()) / 60:.1f} minutes of one worker of this machine ({study.precision})"
-    print(f"{len(study.jobs)} jobs: {counts}. Left: {minutes}.")
+        counts[state := study.state(job)] += 1
+        seconds = 0.0 if state == "done" else costs(study, [job])[job.id]
+        left += seconds
+        minutes = f"{seconds / 60:8.1f} min" if seconds else ""
+        print(f"{number:4} {job.id:62} {state:8} {minutes}".rstrip(), flush=True)
+    said = ", ".join(f"{n} {state}" for state, n in counts.items())
+    minutes = f"about {left / 60:.1f} minutes of one worker of this machine ({study.precision})"
+    print(f"{len(study.jobs)} jobs: {said}. Left: {minutes}.")
     return 0
 
 
