@@ -11,10 +11,11 @@
 #   --workers N        train in N processes side by side; default: one a core, eight at the most; notebooks: four at the most
 #   --retry            try again what failed before
 #   --device NAME      auto (default), cpu, cuda or mps
-#   --precision NAME   auto (default), float32 or bfloat16
+#   --precision NAME   float32 (default), tf32, bfloat16 or fastest
 #   --data DIR         where the datasets are or go
 #   --results DIR      where the results go
 #   --set KEY=VALUE    change a setting of the training: epochs=3
+#   --verify N         train N records anew, drawn at random by --seed, and say how near they come
 #   -h, --help         all options
 #
 # .venv gets the versions that the results here are made with (constraints.txt). YGAN_LATEST=1 ./run_all.sh takes the newest.

@@ -125,6 +125,17 @@ def test_a_picture_that_was_not_drawn_is_said_to_be_missing(smoke, tmp_path, mon
     assert item(study, "fig6a", list(runs.values())).problem == "Not drawn yet."
 
 
+def test_a_picture_that_came_with_the_repository_is_shown(smoke, tmp_path, monkeypatch):
+    study, runs = smoke
+    monkeypatch.setattr(study, "folder", tmp_path)
+    draw(study, "fig6a", list(runs.values()))
+    size = item(study, "fig6a", list(runs.values())).size
+    for ending in ("json", "png", "pdf"):  # git has none of them
+        (tmp_path / "figures" / f"fig6a.{ending}").unlink()
+    shipped = item(study, "fig6a", list(runs.values()))
+    assert (shipped.picture, shipped.problem, shipped.size) == ("figures/fig6a", "", size)
+
+
 def test_a_picture_is_judged_by_the_runs_that_it_was_drawn_of(smoke, tmp_path, monkeypatch):
     study, runs = smoke
     monkeypatch.setattr(study, "folder", tmp_path)

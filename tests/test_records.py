@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from ygan_core.study.run.folder import MissingWeights, Run, read
 from ygan_core.study.run.records import narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
-from ygan_core.study.show import tables
+from ygan_core.study.show import commands, tables
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
@@ -153,6 +154,51 @@ def test_a_damaged_record_is_named_and_the_others_are_kept(tmp_path, capsys):
     assert main(line) == 1
     said = capsys.readouterr()
     assert "1 of" in said.out and damaged in said.err
+
+
+@pytest.mark.parametrize("damage", ["changed", "unsealed"])
+def test_a_record_that_is_left_out_is_named_and_no_success(damage, recorded, tmp_path, capsys):
+    study, _, record = recorded
+    shutil.copytree(study.root, tmp_path / "smoke")
+    folder = tmp_path / "smoke" / "records" / record.job.id
+    folder.joinpath("last.npz").write_bytes(b"half") if damage == "changed" else (folder / "SHA256SUMS").unlink()
+    copy = ShownStudy("smoke", tmp_path)
+    assert copy.state(record.job) == "damaged" and not copy.find(record.job)
+    assert main(["draw", "table1", "--profile", "smoke", "--results", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert f"`git checkout -- {folder}` brings it back" in line
+
+
+def test_a_figure_without_trainings_does_not_replace_the_one_that_is_there(tmp_path, capsys):
+    there = tmp_path / "laptop" / "figures" / "fig7.webp"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"drawn before")
+    line = ["all", "--profile", "laptop", "--results", str(tmp_path), "--only", "fig7", "deviations"]
+    assert main(line) == 0 and there.read_bytes() == b"drawn before"
+    said = capsys.readouterr().out
+    assert "not made yet: 2" in said and "run --profile laptop cifar10-4-balanced" in said
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        (["all", "--verify", "1", "--only", "table1"], "--verify goes with none of"),
+        (["all", "--verify", "1", "--set", "epochs=3"], "--verify goes with none of"),
+        (["run", "--index", "3", "--group", "classifier"], "--index is one job"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(line, said, tmp_path, capsys):
+    assert main([*line, "--profile", "smoke", "--results", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_record_that_cannot_be_trained_anew_says_why_in_a_line(recorded, monkeypatch, capsys):
+    study, _, record = recorded
+    row = {"job": record.job.id, "recorded": 0.9, "verdict": f"{record.job.id}: no data"}
+    monkeypatch.setattr(commands, "verify", lambda *_: pd.DataFrame([row]).set_index("job"))
+    assert main(["all", "--profile", "smoke", "--results", str(study.root.parent), "--verify", "1"]) == 1
+    said = capsys.readouterr()
+    assert said.err.strip() == row["verdict"] and "failed" in said.out and "no data" not in said.out
 
 
 def test_verify_without_records_says_so(tmp_path, capsys):

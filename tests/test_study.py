@@ -295,7 +295,7 @@ def test_the_list_makes_nothing(tmp_path, capsys):
         (["--set", "epochs=many"], "epochs takes a whole number"),
         (["--set", "depth=3"], "no setting 'depth'"),
         (["--set", "epochs=1", "epochs=2"], "given twice"),
-        (["--only", "fig99"], "no fig99: choose from"),
+        (["--only", "fig99"], "no fig99: there are fig9"),
         (["--data", "/nowhere/at/all"], "no folder /nowhere/at/all"),
         (["--device", "tpu"], "invalid choice"),
     ],

@@ -92,7 +92,7 @@ def source(X, y=None, training: bool = False, say: Callable[[str], None] = print
                 raise DetectorError("y is for arrays and lists of files: in a folder the subfolders are the classes")
             return _folder(path, training, say)
         if not path.exists():
-            raise DetectorError(f"there is no {path}: give a folder of images")
+            raise DetectorError(f"there is no {path}: give a folder of images, or an image")
         X = [path]
     if isinstance(X, (list, tuple)) and X and all(isinstance(x, (str, os.PathLike)) for x in X):
         return _labelled(_files([Path(x).expanduser() for x in X], Path()), y)

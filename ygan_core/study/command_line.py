@@ -90,7 +90,8 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}): choose another folder with --results") from None
+        where = "choose another folder with --results, and copy the records there where you need them"
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}): {where}") from None
 
 
 def _say(what: str) -> None:

@@ -21,6 +21,7 @@ def list_jobs(study: Study, options: argparse.Namespace) -> int:
 
     Each kind of training is timed when its first job comes: of large networks that takes seconds, so lines appear one by one.
     """
+    print(f"{len(study.jobs)} jobs", flush=True)
     counts, left = collections.Counter(), 0.0
     for number, job in enumerate(study.jobs, 1):
         counts[state := study.state(job)] += 1
@@ -30,7 +31,7 @@ def list_jobs(study: Study, options: argparse.Namespace) -> int:
         print(f"{number:4} {job.id:62} {state:8} {minutes}".rstrip(), flush=True)
     said = ", ".join(f"{n} {state}" for state, n in counts.items())
     minutes = f"about {left / 60:.1f} minutes of one worker of this machine ({study.precision})"
-    print(f"{len(study.jobs)} jobs: {said}. Left: {minutes}.")
+    print(f"{said}. Left: {minutes}.")
     return 0
 
 
@@ -68,6 +69,8 @@ def _chosen(study: Study, options: argparse.Namespace) -> list[Job]:
         raise ConfigError(f"no job {', '.join(unknown)} in profile {study.profile}: `list` names them")
     if unknown := [name for name in options.group if name not in groups]:
         raise ConfigError(f"--group: no {', '.join(unknown)}: choose from {', '.join(groups)}")
+    if options.index is not None and (options.ids or options.group):
+        raise ConfigError("--index is one job: leave out --group and the names")
     if options.index is None:
         of_groups = [job for job in study.jobs if job.group in options.group]
         return [*dict.fromkeys([*(known[name] for name in options.ids), *of_groups])] or study.jobs

@@ -203,13 +203,23 @@ def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
         needed = {"config.json", "losses.csv", "run.json", f"{LAST}.npz", f"{LAST if source else config.headline}.npz"}
         _check(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
-        raise Damaged(f"{folder} is not whole ({type(error).__name__}: {str(error)[:80]}): remove it") from None
+        raise Damaged(f"{folder} is not whole ({_line(error)}): {_remedy(folder)}") from None
     if changed or not needed <= sums.keys():
         what = ", ".join([*changed, *sorted(needed - sums.keys())])
-        raise Damaged(f"{folder} was changed ({what}): remove it")
+        raise Damaged(f"{folder} was changed ({what}): {_remedy(folder)}")
     if job and (found.job != job or about["id"] != job.id):
         raise Damaged(f"{folder} holds another job, {found.job.id}: move it to its own place, or remove it")
     return replace(found, job=job or found.job, weights=found.weights if found.weights in found.kinds else LAST)
+
+
+def _remedy(folder: Path) -> str:
+    """What to do with a folder that cannot be believed. A record cannot always be trained again."""
+    return f"`git checkout -- {folder}` brings it back" if folder.parent.name == "records" else "remove it"
+
+
+def _line(error: Exception) -> str:
+    what = f"no {Path(error.filename).name}" if isinstance(error, FileNotFoundError) else str(error)[:80]
+    return f"{type(error).__name__}: {what}"
 
 
 def _check(about: dict) -> None:

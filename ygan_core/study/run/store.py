@@ -102,13 +102,23 @@ class Study:
             return "failed"
         if _is_locked(folder / ".lock"):
             return "running"
-        if (folder / SUMS).exists():
+        if (folder / SUMS).exists() or (self.root / "records" / job.id).exists():
             return "damaged"
         return "stopped" if checkpoints(folder) else "waiting"
 
     def found(self, jobs: Iterable[Job] | None = None) -> list[Run]:
         """The runs of those jobs that are done; of all jobs, where none are named. Trains nothing."""
         return [run for job in (self.jobs if jobs is None else jobs) if (run := self.find(job))]
+
+    def damaged_records(self) -> list[str]:
+        """A line for each folder under records/ that cannot be believed: which one, and what to do. None of them is found."""
+        found = []
+        for folder in sorted(path for path in self.root.glob("records/*") if path.is_dir()):
+            try:
+                read(folder)
+            except Damaged as error:
+                found.append(f"a record is left out: {error}")
+        return found
 
     def forget_failure(self, job: Job) -> None:
         """Let a job that failed be tried again, from its start: what is left of it may be why it failed."""

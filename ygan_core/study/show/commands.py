@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ygan_core.study.show.notebooks import execute, is_done, needs, notebooks, o
 from ygan_core.study.show.page import write_page
 from ygan_core.study.show.study import NotTrained, Study
 from ygan_core.study.show.tables import TABLES
-from ygan_core.study.show.verify import verify
+from ygan_core.study.show.verify import FAR_OFF, VERDICTS, verify
 
 LONGEST = "10_your_images"  # it fits a detector
 KERNELS = 4  # at the most, side by side: each takes more than a gigabyte
@@ -42,6 +43,11 @@ class Part:
             return is_done(study, self.name)
         runs = study.found(self.jobs)
         return len(runs) == len(self.jobs) and is_made(self.where, runs, KINDS[self.kind][0][self.name].function)
+
+    def state(self, study: Study) -> str:
+        """done, there (made of something else, or nobody knows of what), or `-`."""
+        shown = self.where.with_suffix(".webp") if self.kind == "figure" else self.where
+        return "done" if self.is_done(study) else "there" if shown.exists() else "-"
 
     def make(self, study: Study) -> None:
         """Make it, whether it is there or not."""
@@ -65,10 +71,11 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
     A part that is asked for by name is always made. Without names these are the notebooks, without those that are up to date.
     """
     known, start = parts(study), time.perf_counter()
-    if unknown := [name for name in options.only if name not in known]:
-        raise ConfigError(f"--only: no {', '.join(unknown)}: choose from {', '.join(known)}")
+    _refuse_unknown(options.only, known, "--only: ")
+    if options.verify and (options.only or options.list or options.set):
+        raise ConfigError("--verify goes with none of --only, --list and --set: it trains records as they are")
     if options.list:
-        return _list(study, known)
+        return _list(study, [known[name] for name in options.only] or [*known.values()])
     if options.verify:
         return _verify(study, options)
     chosen = [known[name] for name in dict.fromkeys(options.only)]
@@ -77,7 +84,8 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
     needed = {job.id: job for part in todo for job in part.jobs} if study.trains else {}
     missing = [job_id for job_id, job in needed.items() if not study.find(job)]
     broken = run_jobs(study, list(needed.values()), options.workers, retry=options.retry)
-    done, failed = [job_id for job_id in missing if job_id not in broken], [*broken.values()]
+    done = [job_id for job_id in missing if job_id not in broken]
+    failed = [*broken.values(), *study.damaged_records()]
     skipped = [part.name for part in chosen if part not in todo] + [job_id for job_id in needed if job_id not in missing]
     waiting, errors = [], _make(study, todo, options.workers or processes(study))
     for part, error in zip(todo, errors, strict=True):
@@ -123,17 +131,19 @@ def _make(study: Study, todo: list[Part], workers: int) -> list[str | NotTrained
 
 def _verify(study: Study, options: argparse.Namespace) -> int:
     table = verify(study, options.verify, options.seed, options.workers)
-    print(table.round(4).to_string())
-    return 1 if set(table["verdict"]) - {"same bytes", "near", "differs"} else 0
+    failed = ~table["verdict"].isin(VERDICTS)
+    print(table.assign(verdict=table["verdict"].mask(failed, "failed")).round(4).to_string())
+    for why in table["verdict"][failed]:
+        print(why, file=sys.stderr)
+    return 1 if (failed | (table["verdict"] == FAR_OFF)).any() else 0
 
 
 def draw_all(study: Study, options: argparse.Namespace) -> int:
     """Make tables, figures and the page anew from what is done, and train nothing. Returns the exit status."""
     views = {**FIGURES, **TABLES}
-    if unknown := [name for name in options.names if name not in views]:
-        raise ConfigError(f"no {', '.join(unknown)}: choose from {', '.join(views)}")
+    _refuse_unknown(options.names, views)
     study.write_runs()
-    failed = []
+    failed = study.damaged_records()
     for name in options.names or views:
         jobs = views[name].jobs(study)
         if not (runs := study.found(jobs)):
@@ -164,10 +174,19 @@ def _attempt(name: str, make: Callable[[], object]) -> str:
     return ""
 
 
-def _list(study: Study, known: dict[str, Part]) -> int:
-    rows = [(part.kind, part.name, part.is_done(study)) for part in known.values()]
-    jobs = {job.id: job for part in known.values() for job in part.jobs}
-    rows += [("training", job.id, study.find(job) is not None) for job in jobs.values()]
-    for kind, name, done in rows:
-        print(f"{kind:9} {name:62} {'done' if done else '-'}")
+def _refuse_unknown(names: list[str], known: Iterable[str], where: str = "") -> None:
+    """Raises ConfigError naming those that lie nearest."""
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=5, cutoff=0.5) or [*known][:5]
+            raise ConfigError(f"{where}no {name}: there are {', '.join(near)}, and more (run_all.sh --list names all)")
+
+
+def _list(study: Study, known: list[Part]) -> int:
+    """done: made of what there is now; there: of something else, or with the repository, which leaves out what tells that."""
+    rows = [(part.kind, part.name, part.state(study)) for part in known]
+    jobs = {job.id: job for part in known for job in part.jobs}
+    rows += [("training", job.id, "done" if study.find(job) else "-") for job in jobs.values()]
+    for kind, name, state in rows:
+        print(f"{kind:9} {name:62} {state}")
     return 0

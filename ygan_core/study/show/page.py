@@ -12,6 +12,7 @@ from pathlib import Path
 import jinja2
 import mistune
 import pandas as pd
+from matplotlib import rc_params_from_file
 from PIL import Image
 
 from ygan_core.checkpoints import write_atomically
@@ -22,6 +23,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show import render, tables
 from ygan_core.study.show.cells import TITLES
 from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.show.tables import TABLES
 from ygan_core.study.show.verdicts import VERDICTS, verdict
 from ygan_core.study.show.view import View
@@ -44,6 +46,7 @@ SECTIONS = {  # the answer, then all in the order of the paper
         *("best_epoch", "best_epochs", "deviations"),
     ),
 }
+DPI = rc_params_from_file(STYLE, use_default_template=False)["savefig.dpi"]
 TEMPLATE = Path(__file__).with_name("page.html")
 HINT = "← This table is wider than the page: scroll it sideways. →"
 
@@ -108,12 +111,13 @@ def item(study: Study, name: str, runs: list[Run]) -> Item:
             made.problem = "Not made yet: none of its trainings is done."
         elif name in TABLES:
             made.table = render.html(tables.make(name, runs))
-        elif (file := study.folder / "figures" / f"{name}.png").exists():
+        elif (file := study.folder / "figures" / f"{name}.webp").exists():
             with Image.open(file) as image:
-                made.size = tuple(round(side * 100 / image.info["dpi"][0]) for side in image.size)  # 100 points an inch
+                made.size = tuple(round(side * 100 / DPI) for side in image.size)  # 100 points an inch
             made.picture = f"figures/{name}"
-            made_of = json.loads(file.with_suffix(".json").read_text())["jobs"]
-            runs = [run for run in runs if run.job.id in made_of]
+            if (about := file.with_suffix(".json")).exists():  # not beside the pictures that come with the repository
+                made_of = json.loads(about.read_text())["jobs"]
+                runs = [run for run in runs if run.job.id in made_of]
         else:
             made.problem = "Not drawn yet."
         made.datasets = list(dict.fromkeys(run.config.dataset for run in runs))

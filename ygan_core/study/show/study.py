@@ -17,6 +17,7 @@ from ygan_core.study.run import store, training
 from ygan_core.study.run.folder import Run
 from ygan_core.study.show import figures, render, tables, verdicts
 from ygan_core.study.show.page import markdown
+from ygan_core.study.show.view import View
 
 
 class NotTrained(RuntimeError):
@@ -51,13 +52,19 @@ class Study(store.Study):
 
     def figure(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
         """Draw a figure of `runs` (the study's where none are given), save it, and return it."""
-        view = figures.FIGURES[name]
-        return figures.draw(self, name, self.runs(view.jobs(self)) if runs is None else runs, suffix)
+        return figures.draw(self, name, self._runs_of(figures.FIGURES[name]) if runs is None else runs, suffix)
 
     def table(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
         """Make a table of `runs` (the study's where none are given), save it, and return it."""
-        view = tables.TABLES[name]
-        return tables.tabulate(self, name, self.runs(view.jobs(self)) if runs is None else runs, suffix)
+        return tables.tabulate(self, name, self._runs_of(tables.TABLES[name]) if runs is None else runs, suffix)
+
+    def _runs_of(self, view: View) -> list[Run]:
+        """What a view is made of. Raises NotTrained where its trainings are missing, all of them: what is there stays."""
+        jobs = view.jobs(self)
+        if jobs and not (runs := self.runs(jobs)):
+            command = f"python -m ygan_core.study run --profile {self.profile} {jobs[0].id}"
+            raise NotTrained(f"none of its {len(jobs)} trainings is done: `{command}` trains the first")
+        return runs if jobs else []
 
     def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
         """Display a figure or a table, its caption, and its verdict. Always draws anew; trains what is missing."""

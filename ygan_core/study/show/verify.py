@@ -22,6 +22,7 @@ from ygan_core.study.show.spread import METHOD, pooled
 
 CHEAPEST = "cheapest"
 MADE = ("versions", "processor", "device", "gpu", "precision")  # what decides the last bits of a number
+VERDICTS = (SAME, NEAR, FAR_OFF, UNKNOWN) = ("same bytes", "near", "far", "differs")
 FAR = 3  # a difference of more than so many standard deviations between two seeds is no matter of chance
 
 
@@ -60,7 +61,7 @@ def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.Data
     here, there = ({key: run.about.get(key) for key in MADE} for run in (anew, record))
     row |= {"anew": anew.metrics["auc"], "difference": anew.metrics["auc"] - record.metrics["auc"]}
     row |= {"std over seeds": _spread(record, context), "alike made": here == there}
-    return row | {"verdict": "same bytes" if _same(record, anew) else _judged(row)}
+    return row | {"verdict": SAME if _same(record, anew) else _judged(row)}
 
 
 def _same(record: Run, anew: Run) -> bool:
@@ -78,5 +79,5 @@ def _spread(record: Run, context: pd.DataFrame) -> float:
 
 def _judged(row: dict) -> str:
     if np.isnan(row["std over seeds"]):
-        return "differs"
-    return "near" if abs(row["difference"]) <= FAR * np.sqrt(2) * row["std over seeds"] else "far"
+        return UNKNOWN
+    return NEAR if abs(row["difference"]) <= FAR * np.sqrt(2) * row["std over seeds"] else FAR_OFF
