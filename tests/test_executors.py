@@ -135,9 +135,9 @@ def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch
 def test_the_list_has_every_job_with_state_and_cost(quickest, capsys):
     study, _ = quickest
     assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(study.jobs) + 1 and "2 done" in lines[-1]
-    for number, (job, line) in enumerate(zip(study.jobs, lines, strict=False), 1):
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert first == f"{len(study.jobs)} jobs" and "2 done" in last
+    for number, (job, line) in enumerate(zip(study.jobs, lines, strict=True), 1):
         words = line.split()
         assert words[:2] == [str(number), job.id] and words[2] == study.state(job)
         assert (words[2] == "done") != (words[-1] == "min")
