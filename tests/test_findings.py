@@ -183,6 +183,9 @@ def test_several_draws_of_color_mnist_are_counted():
     )
     assert judgement(table, "Fig. 6b")["judgement"] == "reproduced"
     assert judgement(table, "Section 3.1")["judgement"] == "not reproduced"
+    other = [row | PAPER for row in color(0.3, 0.6, 0.97)]
+    words = judgement(findings(rows_of(color(0.95, 0.6, 0.97), color(0.95, 0.6, 0.97, seed=1), other)), "Fig. 6a")["judgement"]
+    assert words == "balanced: reproduced; paper: not reproduced, in one draw"
 
 
 @pytest.mark.parametrize("z_r, said", [(0.13, "reproduced"), (0.4, "not reproduced")])

@@ -262,13 +262,13 @@ def _of_length(trainings: pd.DataFrame) -> str:
 
 
 def _of_pictures(trainings: pd.DataFrame, holds: pd.Series) -> str:
-    """A judgement for each configuration, by how many of its trainings hold, and whether there is one draw of a cell."""
+    """A judgement for each configuration, by how many of its trainings hold, and whether a cell has one draw."""
     each = {}
     for name, own in holds.groupby(trainings["own"], sort=False):
         each[name] = HOLDS if own.all() else f"{HOLDS} in {own.sum()} of {len(own)} trainings" if own.any() else FAILS
-    draws = trainings.groupby(["own", "held_out"]).size()
-    one = "" if draws.max() > 1 else ", in one draw" if len(draws) == 1 else ", in one draw each"
-    return _of_each(each) + one
+        draws = trainings.loc[own.index].groupby("held_out").size()
+        each[name] += "" if draws.max() > 1 else ", in one draw" if len(draws) == 1 else ", in one draw each"
+    return _of_each(each)
 
 
 def _best_score(trainings: pd.DataFrame) -> Row:
