@@ -11,7 +11,7 @@ from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.jobs import Job, first_draws
 from ygan_core.study.run.folder import MissingWeights, Run
 from ygan_core.study.run.records import write_record
 from ygan_core.study.show.figures import base, color_mnist, datasets, draw, explained, latents
@@ -270,7 +270,7 @@ def test_a_title_names_the_configuration_and_the_weights(smoke):
 def test_the_first_draw_of_each_cell(color):
     runs = [Run(Job(replace(color.config, **changes)), color.folder) for changes in (
         {}, {"seed": 1}, {"held_out": 3, "seed": 2}, {"seed": 2, "split_seed": 1}, {"held_out": 3})]  # fmt: skip
-    assert base.first_draws(runs) == [runs[0], runs[2]]
+    assert first_draws(runs) == [runs[0], runs[2]]
 
 
 def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):

@@ -12,7 +12,7 @@ from ygan_core.baselines import BASELINES
 from ygan_core.config import CONFIGURATIONS, DATASETS, Config, as_dict
 from ygan_core.study.plan import search
 from ygan_core.study.plan.deviations import DEVIATIONS, applies
-from ygan_core.study.plan.profiles import LEAVES, ONCE, ONE, Classes, drawn, profile, profile_config
+from ygan_core.study.plan.profiles import LEAVES, ONCE, ONE, Classes, Draw, drawn, profile, profile_config
 from ygan_core.study.plan.variants import ABLATIONS, classifier, variant
 
 TRAINING_VERSION = 3  # raised when the same config gives other numbers, or a folder holds other facts: every id is then new
@@ -72,6 +72,14 @@ def study_jobs(name: str, settings: Mapping | None = None) -> list[Job]:
     return list({job.id: job for job in reversed(jobs)}.values())[::-1]
 
 
+def first_draws(trainings: list) -> list:
+    """Of the runs, or jobs, that differ in their seeds alone, the first."""
+    first = {}
+    for one in trainings:
+        first.setdefault(replace(one.config, seed=0, split_seed=0), one)
+    return list(first.values())
+
+
 def shown(jobs: Iterable[Job]) -> list[Job]:
     """The jobs that pictures show: of each dataset one, Y-GAN in the first configuration, the first draw.
 
@@ -89,14 +97,17 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     tables = {"mnist": p.classes, "fmnist": p.classes, "cifar10": p.classes, "plantvillage": LEAVES}
     asked = "seed" in settings or "split_seed" in settings
 
+    def repeated(config: Config, draws: tuple[Draw, ...]) -> list[Config]:
+        return [config] if asked else drawn(config, draws)
+
     def cells(configuration: str, classes: Classes, once: bool = False) -> list[Config]:
         found = []
         for dataset, held_out_classes in classes.items():
             base = profile_config(name, dataset, configuration, settings)
             for held_out in (base.held_out,) if "held_out" in settings else held_out_classes:
                 config = replace(base, held_out=held_out)
-                several = not (once or asked) and (held_out in p.drawn)
-                found += [config] if asked else drawn(config, p.draws if several else ONCE)
+                several = not once and held_out in p.drawn
+                found += repeated(config, p.draws if several else ONCE)
         return list(dict.fromkeys(found))
 
     color = [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist]
@@ -112,7 +123,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     as_long = {dataset: profile_config(name, dataset, "whitened", settings).epochs for dataset in beyond}
     background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
     return {
-        "color_mnist": [one for config in color for one in ([config] if asked else drawn(config, p.color_draws))],
+        "color_mnist": [one for config in color for one in repeated(config, p.color_draws)],
         "classifier": _controls(cells("control", tables)),
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
         "strong": cells("strong", p.strong),

@@ -98,9 +98,8 @@ def _color_mnist(own: pd.DataFrame) -> str:
 
     def probe(what: str, latent: str) -> str:
         unit = m.get(f"unit_{what}_{latent}", float("nan"))  # the networks of results/weights were not measured so
-        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f}" + f" (unit length {unit:.2f})" * bool(
-            unit == unit
-        )
+        unit_length = f" (unit length {unit:.2f})" if pd.notna(unit) else ""
+        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f}{unit_length}"
 
     chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what in ("colour", "digit"))
     return "\n".join(

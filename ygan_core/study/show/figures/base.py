@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,14 +66,6 @@ def pictured(runs: list[Run]) -> list[Run]:
     if missing and not found:
         raise missing
     return found
-
-
-def first_draws(trainings: list) -> list:
-    """Of the runs, or jobs, that differ in their seeds alone, the first."""
-    first = {}
-    for one in trainings:
-        first.setdefault(replace(one.config, seed=0, split_seed=0), one)
-    return list(first.values())
 
 
 def tsne(z: np.ndarray, random_state: int = 0) -> np.ndarray:

@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from ygan_core.config import TERMS
 from ygan_core.data import COLOURS
-from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.jobs import Job, first_draws
 from ygan_core.study.plan.variants import configuration
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
@@ -18,7 +18,6 @@ from ygan_core.study.show.figures.base import (
     CLASS_COLOURS,
     GROUND_COLOURS,
     centres,
-    first_draws,
     maps,
     pictured,
     scatter,

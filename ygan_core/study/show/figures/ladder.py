@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ygan_core.config import CONFIGURATIONS
-from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.jobs import Job, first_draws
 from ygan_core.study.plan.variants import configuration
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import method_title
-from ygan_core.study.show.figures.base import METHOD_COLOURS, first_draws
+from ygan_core.study.show.figures.base import METHOD_COLOURS
 from ygan_core.study.show.figures.scores import heading
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.view import View

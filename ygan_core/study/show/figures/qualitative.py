@@ -21,10 +21,10 @@ from ygan_core.data.datasets import is_healthy
 from ygan_core.metrics import eer_threshold
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.jobs import Job, first_draws
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
-from ygan_core.study.show.figures.base import ANOMALOUS, centres, first_draws, pictured, show_grid, title
+from ygan_core.study.show.figures.base import ANOMALOUS, centres, pictured, show_grid, title
 from ygan_core.study.show.figures.scores import first_of_each, heading, ygan_jobs
 from ygan_core.study.show.view import View
 

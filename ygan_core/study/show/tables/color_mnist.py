@@ -60,7 +60,7 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of_swaps(trainings: pd.DataFrame) -> pd.DataFrame:
     """The trainings on Color-MNIST whose swaps and probes were measured: a record may lack them."""
-    return trainings.reindex(columns=[*trainings, *({*COLUMNS} - {*trainings})]).dropna(subset=["swap_digit"])
+    return trainings.reindex(columns=list(dict.fromkeys([*trainings, *COLUMNS]))).dropna(subset=["swap_digit"])
 
 
 def swaps(trainings: pd.DataFrame) -> pd.Series:
