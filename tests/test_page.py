@@ -101,7 +101,7 @@ def test_the_page_shows_the_numbers_of_its_profile(written, smoke):
     assert f"{runs['balanced'].metrics['auc']:.3f}" in text and "Profile <b>smoke</b>" in text
     assert re.search(r"trainings are done: \d+ on a CPU core in\s+\d\.\d hours\.", text)
     assert "--only color_mnist_probes" in text and '<a href="#color_mnist_probes">' in text
-    place = text.index('<article id="fig6a"')
+    place = text.index('<article id="color_mnist_probes"')
     assert 'class="verdict"' in text[place : text.index("</article>", place)]
 
 
@@ -139,6 +139,7 @@ def test_a_picture_that_came_with_the_repository_is_shown(smoke, tmp_path, monke
 def test_a_picture_is_judged_by_the_runs_that_it_was_drawn_of(smoke, tmp_path, monkeypatch):
     study, runs = smoke
     monkeypatch.setattr(study, "folder", tmp_path)
+    monkeypatch.setitem(VERDICTS, "fig6a", VERDICTS["color_mnist_probes"])
     draw(study, "fig6a", [runs["paper"]])
     made = item(study, "fig6a", list(runs.values()))
     assert "<code>paper</code>" in made.verdict and "<code>balanced</code>" not in made.verdict

@@ -20,7 +20,7 @@ from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
-from ygan_core.study.show.printed import CHANCE, NUMBERS, PURITY, class_names, paper_auc, printed
+from ygan_core.study.show.printed import CHANCE, NUMBERS, PURITY, class_names, paper_auc, printed, weak_label_costs
 from ygan_core.study.show.spread import (
     HIGHER,
     LOWER,
@@ -217,8 +217,7 @@ def table5(rows: pd.DataFrame) -> str:
 
 def table6(rows: pd.DataFrame) -> str:
     """Table 6: what weak labels cost, and what the clusters are worth."""
-    paper, trainings = printed(6).set_index("model"), cells(rows)
-    claims = {data: paper.loc["Y-GAN", TITLES[data]] - paper.loc["Y-GAN*", TITLES[data]] for data in REAL}
+    claims, trainings = weak_label_costs(), cells(rows)
     lines = [
         f"The paper: weak labels cost {_list(claims, '.3f')}; the purity of the clusters is {_list(PURITY, '.2f')}. The table "
         "of the clusters names the network that they were found with, and the size that it saw the images at."
@@ -335,7 +334,7 @@ def _values(column: pd.Series) -> str:
 
 
 VERDICTS: dict[str, Callable[..., str]] = {
-    "fig6a": color_mnist,
+    "color_mnist_probes": color_mnist,
     **{f"table{number}": partial(benchmark, number) for number in NUMBERS.values() if number < 4},
     "table4": table4,
     "table5": table5,

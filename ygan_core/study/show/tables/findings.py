@@ -18,7 +18,7 @@ from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import AVERAGED
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
-from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, printed
+from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, printed, weak_label_costs
 from ygan_core.study.show.spread import (
     CELL,
     HIGHER,
@@ -198,9 +198,8 @@ def _ablations(trainings: pd.DataFrame) -> Row:
 
 
 def _weak(trainings: pd.DataFrame) -> Row:
-    paper, texts, holds, missing = printed(6).set_index("model"), [], [], []
+    claims, texts, holds, missing = weak_label_costs(), [], [], []
     whole, weak = _full(trainings), trainings[trainings["labels"] == "weak"]
-    claims = {data: paper.loc["Y-GAN", TITLES[data]] - paper.loc["Y-GAN*", TITLES[data]] for data in REAL}
     for dataset, own in weak.groupby("dataset", sort=False):
         true = whole[whole["own"] == own["own"].iloc[0]]
         cost = difference(true, own, context=trainings)
