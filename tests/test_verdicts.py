@@ -94,6 +94,8 @@ def test_where_no_cell_has_two_pairs_the_methods_own_stds_stand_in():
     assert found.high - found.mean == pytest.approx(half)
     one_known = difference(a, b, context=context[context["method"] == "ygan"])
     assert math.isnan(one_known.low)
+    elsewhere = context.assign(dataset=context["dataset"].where(context["held_out"] == 0, "cifar10"))
+    assert math.isnan(difference(a, b, context=elsewhere).low)
 
 
 def test_a_difference_from_a_printed_number():

@@ -85,8 +85,8 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc", context: p
 
     Paired: cells and draws that one of them lacks are left out. The standard error is that of the pooled variance of the paired
     differences within cells, for cells of one draw too. Where no cell has two pairs, the two methods' own variances stand in,
-    from their trainings in `context`, by default a and b themselves. Where these are unknown too, so is the interval. Raises
-    pandas.errors.MergeError where a draw is there twice.
+    from their trainings on the same datasets in `context`, by default a and b themselves. Where these are unknown too, so is
+    the interval. Raises pandas.errors.MergeError where a draw is there twice.
     """
     keys = [*CELL, *DRAW]
     both = (frame.reindex(columns=[*keys, metric]) for frame in (a, b))
@@ -142,5 +142,6 @@ def _estimate(frame: pd.DataFrame, own: list[tuple[float, int]]) -> Difference:
 
 def _own(frame: pd.DataFrame, metric: str, context: pd.DataFrame | None) -> tuple[float, int]:
     if context is not None and len(frame):
-        frame = context[(context[METHOD] == frame[METHOD].iloc[0]).all(axis=1)]
+        alike = (context[METHOD] == frame[METHOD].iloc[0]).all(axis=1)
+        frame = context[alike & context["dataset"].isin(frame["dataset"])]  # draws lie nearer on one dataset than on another
     return pooled(frame, metric)
