@@ -105,6 +105,13 @@ def test_a_file_that_holds_no_answers_is_named_and_nothing_is_written(content, t
     assert not (tmp_path / "answers.csv").exists()
 
 
+@pytest.mark.parametrize("line", [[], ["slide"], ["slides", "--t", "x"]])
+def test_wrong_use_is_one_line(line, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(line)
+    assert stopped.value.code == 2 and re.fullmatch(r".* \(--help says what there is\)\n", capsys.readouterr().err)
+
+
 def test_an_empty_folder_says_what_belongs_there(tmp_path, capsys):
     assert main(["gather", str(tmp_path)]) == 2
     assert "results/answers/" in capsys.readouterr().err

@@ -12,6 +12,7 @@ ROOT = Path(ygan_core.__file__).parent
 # The rooms, from the first to the last. A module imports from its own room and from rooms above it.
 ROOMS = (
     *("threads", "precision", "config", "checkpoints", "checksums", "whitened", "model", "losses", "scores", "metrics", "data"),
+    "command_line",
     *(
         "imagenet",
         "weak_labels",

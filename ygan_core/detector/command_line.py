@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import warnings
 from pathlib import Path
-from typing import NoReturn
 
-OK, WRONG = 0, 2
-LONGEST = 500  # characters of a line that says what is wrong
+from ygan_core.command_line import OK, WRONG_USE, Parser, say
+
 LISTED = 10  # images that `score` prints
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:  # one line, without the usage
-        _say(f"{message} (--help says what there is)")
-        raise SystemExit(WRONG)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -28,22 +20,22 @@ def run(arguments: list[str] | None = None) -> int:
     from ygan_core.detector.pixels import DetectorError
     from ygan_core.train import NonFiniteLoss
 
-    before, warnings.showwarning = warnings.showwarning, lambda message, *_, **__: _say(f"warning: {message}")
+    before, warnings.showwarning = warnings.showwarning, lambda message, *_, **__: say(f"warning: {message}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             options.verb_function(options)
         return OK
     except (ConfigError, DataError, DetectorError, NonFiniteLoss, OSError) as error:
-        _say(str(error))
-        return WRONG
+        say(str(error))
+        return WRONG_USE
     finally:
         warnings.showwarning = before
 
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
-    top = _Parser(prog="python -m ygan_core.detector", description="Y-GAN on your own images")
+    top = Parser(prog="python -m ygan_core.detector", description="Y-GAN on your own images")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="fit|score|export|localise")
 
     fit = verbs.add_parser("fit", help="train on a folder of normal images, one subfolder a class")
@@ -177,8 +169,3 @@ def _check_writable(path: Path) -> None:
         raise OSError(f"there is no folder {folder}: make it first")
     if not os.access(folder, os.W_OK):
         raise OSError(f"nothing can be written into {folder}: choose another place")
-
-
-def _say(message: str) -> None:
-    line = " ".join(message.split())
-    print(line if len(line) <= LONGEST else f"{line[:LONGEST]}...", file=sys.stderr, flush=True)

@@ -7,22 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn
 
+from ygan_core.command_line import FAILED, OK, WRONG_USE, Parser, say
 from ygan_core.config import ConfigError
 from ygan_core.study.plan.profiles import PROFILES
-
-OK, FAILED, WRONG_USE = 0, 1, 2
-LONGEST = 500  # characters of a line that says what is wrong
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:  # one line, without the usage
-        _say(f"{message} (--help says what there is)")
-        raise SystemExit(WRONG_USE)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -34,10 +24,10 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         return _benchmark(options) if options.verb == "benchmark" else _study_verb(options)
     except (ConfigError, DataError, OSError) as error:
-        _say(str(error))
+        say(str(error))
         return WRONG_USE
     except ClusterGone as error:
-        _say(str(error))
+        say(str(error))
         return FAILED
 
 
@@ -94,12 +84,6 @@ def _check_writable(folder: Path) -> None:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}): {where}") from None
 
 
-def _say(what: str) -> None:
-    line = " ".join(what.split())
-    short = line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
-    print(f"ygan_core.study: {short}", file=sys.stderr)
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1024")
@@ -125,12 +109,12 @@ def _setting(text: str) -> tuple[str, str]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    top = _Parser(prog="ygan_core.study", description=__doc__, allow_abbrev=False)
+    top = Parser(prog="ygan_core.study", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     profiles = "; ".join(f"{name}: {p.purpose}" for name, p in PROFILES.items())
 
     def options() -> argparse.ArgumentParser:
-        return argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        return Parser(add_help=False)
 
     def profile(*more: str, what: str = "") -> argparse.ArgumentParser:
         shared, of = options(), f"how much of the paper ({profiles}{what}); default quick"
@@ -154,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
     working.add_argument("--retry", action="store_true", help="try again what failed before, from its start")
 
     def verb(name: str, what: str, *shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        return verbs.add_parser(name, help=what, description=what, parents=shared, allow_abbrev=False)
+        return verbs.add_parser(name, help=what, description=what, parents=shared)
 
     a = verb("all", "train what is missing and make every notebook, table and figure", one, here, working)
     a.add_argument("--only", nargs="+", metavar="NAME", default=[], help="only these notebooks, tables, figures (see --list)")

@@ -6,17 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
+from ygan_core.command_line import OK, WRONG_USE, Parser, say
 from ygan_core.config import ConfigError
 from ygan_core.data.datasets import REPOSITORY
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit status: 0, or 2 for wrong use."""
-    top = argparse.ArgumentParser(prog="ygan_core.study.tour", description=__doc__, allow_abbrev=False)
+    top = Parser(prog="ygan_core.study.tour", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, what: str, to: str, help: str) -> argparse.ArgumentParser:
-        parser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+        parser = verbs.add_parser(name, help=what, description=what)
         default = REPOSITORY / "results" / "class" / to
         parser.add_argument("--to", type=Path, default=default, metavar="PATH", help=f"{help}; default results/class/{to}")
         return parser
@@ -30,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         made = _do(options)
     except (ConfigError, OSError) as error:
-        print(f"ygan_core.study.tour: {error}", file=sys.stderr)
-        return 2
+        say(str(error))
+        return WRONG_USE
     print("\n".join(str(path) for path in made))
-    return 0
+    return OK
 
 
 def _do(options: argparse.Namespace) -> list[Path]:
