@@ -156,7 +156,7 @@ def test_fig8_averages_seeds_first_and_then_classes(mnist):
     assert dot.lines[0].get_xdata() == pytest.approx([0.8])  # of 0.7 and 0.9
     low, high = dot.lines[2][0].get_segments()[0][:, 0]
     assert (low, high) == pytest.approx((0.7, 0.9))  # of the population
-    assert said([ax]).count("–") == 11 and "2 classes in turn, 2 seeds" in ax.get_title()
+    assert said([ax]).count("–") == 11 and "2 classes in turn, 3 trainings" in ax.get_title()
 
 
 def test_the_distributions_hold_every_test_image(mnist, leaves):

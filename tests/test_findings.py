@@ -36,9 +36,9 @@ def around(mean):
     [
         (PRINTED, "reproduced"),
         (PRINTED + 0.01, "reproduced"),
-        (0.9, "not reproduced"),
+        (0.9, "not reproduced in 7 of 100 epochs"),
         (PRINTED - 0.006, "reproduced"),  # a little lower, and near enough
-        (PRINTED - 0.011, "not reproduced"),
+        (PRINTED - 0.011, "not reproduced in 7 of 100 epochs"),
     ],
 )
 def test_a_level_is_judged_by_its_interval(mean, said):
@@ -48,6 +48,11 @@ def test_a_level_is_judged_by_its_interval(mean, said):
     below = sum(mean < paper_auc("mnist", [held_out]) for held_out in range(10))
     assert f"balanced {mean:.3f} [" in row["found here"] and f"below the printed number in {below} of 10" in row["found here"]
     assert judgement(table, "Table 2:")["judgement"] == "undecided"
+
+
+def test_a_training_as_long_as_the_papers_is_judged_without_its_length():
+    rows = rows_of(*ten(around(0.9), seeds=2, epochs=100))
+    assert judgement(findings(rows), "Table 1:")["judgement"] == "not reproduced"
 
 
 def test_a_wide_interval_reproduces_nothing():
@@ -65,12 +70,15 @@ def test_what_is_missing_is_said():
 def test_each_configuration_is_judged():
     rows = rows_of(*ten(around(PRINTED), seeds=2), *ten(around(0.9), seeds=2, **PAPER))
     row = judgement(findings(rows), "Table 1:")
-    assert row["judgement"] == "balanced: reproduced; paper: not reproduced" and "paper 0.900" in row["found here"]
+    assert (
+        row["judgement"] == "balanced: reproduced; paper: not reproduced in 7 of 100 epochs"
+        and "paper 0.900" in row["found here"]
+    )
     assert row["stands on"] == "10 cells (2 not blind), 40 trainings"
     some = rows_of(*ten(around(0.9), seeds=2), training(held_out=4, auc=0.5, **PAPER))
     assert (
         judgement(findings(some), "Table 1:")["judgement"]
-        == "balanced: not reproduced; paper: undecided: some classes are missing"
+        == "balanced: not reproduced in 7 of 100 epochs; paper: undecided: some classes are missing"
     )
 
 
@@ -164,7 +172,7 @@ def color(swap, leak, read, seed=0):
     ],
 )
 def test_a_clean_swap_is_not_a_clean_latent(swap, leak, read, said):
-    words = {"yes": "reproduced, in one draw", "no": "not reproduced, in one draw"}
+    words = {"yes": "reproduced, in one draw", "no": "not reproduced in 7 of 100 epochs, in one draw"}
     table = findings(rows_of(color(swap, leak, read)))
     for claim, word in zip(("Fig. 6a", "Fig. 6b", "Section 3.1"), said.split(), strict=True):
         assert judgement(table, claim)["judgement"] == words[word]
@@ -182,13 +190,13 @@ def test_several_draws_of_color_mnist_are_counted():
         row["judgement"] == "reproduced in 2 of 3 trainings" and "balanced, 7 epochs: 73% keep the digit" in row["found here"]
     )
     assert judgement(table, "Fig. 6b")["judgement"] == "reproduced"
-    assert judgement(table, "Section 3.1")["judgement"] == "not reproduced"
+    assert judgement(table, "Section 3.1")["judgement"] == "not reproduced in 7 of 100 epochs"
     other = [row | PAPER for row in color(0.3, 0.6, 0.97)]
     words = judgement(findings(rows_of(color(0.95, 0.6, 0.97), color(0.95, 0.6, 0.97, seed=1), other)), "Fig. 6a")["judgement"]
-    assert words == "balanced: reproduced; paper: not reproduced, in one draw"
+    assert words == "balanced: reproduced; paper: not reproduced in 7 of 100 epochs, in one draw"
 
 
-@pytest.mark.parametrize("z_r, said", [(0.13, "reproduced"), (0.4, "not reproduced")])
+@pytest.mark.parametrize("z_r, said", [(0.13, "reproduced"), (0.4, "not reproduced in 7 of 100 epochs")])
 def test_fig_7_is_judged_by_neighbours(z_r, said):
     metrics = dict(neighbours_z_s=0.7, neighbours_z_r=z_r, auc_s=0.6, auc_s_x=0.5)
     draws = [training("cifar10", seed=seed, metrics=metrics) for seed in range(2)]

@@ -240,7 +240,7 @@ def test_cells_that_a_configuration_was_picked_on_are_marked(monkeypatch):
     assert set(table.attrs["marks"]) == {(changed, "9"), (changed, "mean")}
     text = render.markdown(table)
     assert text.count("0.800†") == 2 and text.endswith(f"\n† {blocks.CHOSEN}") and "0.700†" not in text and "0.900†" not in text
-    assert "†" not in table.to_csv() and "<p>† " in render.html(table) and "† In a choice" in render.latex(table)
+    assert "†" not in table.to_csv() and "<p>† " in render.html(table) and "† Not blind" in render.latex(table)
     marks = color_mnist_probes(tidy(training(0.9, dataset="color_mnist", held_out=0, swap_digit=0.9))).attrs["marks"]
     assert {column for _, column in marks} == {"AUC (Eq. 12)", "AUC (Eq. 12), last weights", "swap keeps digit"}
     ablation = table5(

@@ -77,8 +77,10 @@ class Study(store.Study):
         if runs and name in figures.FIGURES:
             display(self.figure(name, runs, suffix))
             display(HTML(said))
+        elif runs and (table := self.table(name, runs, suffix)).empty:
+            display(Markdown("*It has no row yet.*"))
         elif runs:
-            display(HTML(render.html(self.table(name, runs, suffix))))
+            display(HTML(render.html(table)))
             display(HTML(f"<details><summary>What is in it?</summary>{said}</details>"))
         if not self.trains and len(runs) < len(jobs):
             display(Markdown(f"*{len(runs)} of its {len(jobs)} trainings are done.*"))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ygan_core.config import TENS
 from ygan_core.study.measure.numbers import POST_HOC, SEVEN
-from ygan_core.study.plan.profiles import PROFILES
+from ygan_core.study.plan.profiles import PROFILES, profile
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
@@ -44,6 +44,7 @@ from ygan_core.study.show.tables.schedules import is_short, is_trained
 
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
 FEWEST = 5  # networks that a rank correlation is given of
+NARROW = 0.05  # accuracies that lie in so small a range say nothing of a slope
 
 
 def agreement(d: Difference, printed: str) -> str:
@@ -169,7 +170,8 @@ def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]
     trainings = cells(rows)
     of_ygan = trainings["title"] == "Y-GAN"
     for label, own in trainings[of_ygan].groupby("configuration", sort=False):
-        not_blind = " In a choice of its settings one of these classes was the anomaly." if is_chosen(own).any() else ""
+        chosen = ", ".join(own.loc[is_chosen(own), "class"].drop_duplicates())
+        not_blind = f" Not blind: {chosen}, the anomaly in a choice of its settings." if chosen else ""
         yield f"- `{label}` ({extent(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{not_blind}"
         for (title, other), those in trainings[~of_ygan].groupby(["title", "configuration"], sort=False):
             name = f"{title} (`{other}`, {those['weights'].iloc[0]} weights)" if other else title
@@ -284,11 +286,30 @@ def accuracy_plot(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def ladder(rows: pd.DataFrame) -> str:
+    """What each length of training gives, with the headline's weights: does the AUC still rise?"""
+    lines = []
+    for (data, held_out, title), own in cells(rows).groupby(["dataset", "class", "title"], sort=False):
+        by_length = own.groupby("epochs")["auc"].mean()
+        if len(by_length) > 1:
+            longest, best = by_length.index[-1], by_length.idxmax()
+            aucs = ", ".join(f"{auc:.3f} in {epochs}" for epochs, auc in by_length.items())
+            ends = "the longest is the highest" if longest == best else f"the highest is that of {best}"
+            lines.append(
+                f"- {TITLES[data]}, {held_out} held out, {title} (`{own['configuration'].iloc[0]}`, {own['weights'].iloc[0]} "
+                f"weights): {aucs} epochs; {ends}. The paper has {profile('paper').epochs['paper'][data]} epochs."
+            )
+    return "\n".join(lines) or "No cell has several lengths yet."
+
+
 def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
     """Does the AUC rise with the accuracy within a class? Which accuracy belongs to the AUC that the paper prints?"""
     several = measured[measured.groupby("held_out")["normal_accuracy"].transform("nunique") > 1]
     if several.empty:
         return ""
+    found = several["normal_accuracy"]
+    if found.max() - found.min() < NARROW:
+        return f" The accuracies lie between {found.min():.3f} and {found.max():.3f}, too near to each other for a slope."
     x, y = (several[name] - several.groupby("held_out")[name].transform("mean") for name in ("normal_accuracy", "auc"))
     means = several.groupby("held_out")[["normal_accuracy", "auc"]].mean()
     slope, printed_auc = (x * y).sum() / (x**2).sum(), paper_auc(dataset, means.index)
@@ -300,10 +321,11 @@ def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
     )
     if slope <= 0:
         return start
-    at, found = means["normal_accuracy"].mean() + (printed_auc - means["auc"].mean()) / slope, several["normal_accuracy"]
+    at = means["normal_accuracy"].mean() + (printed_auc - means["auc"].mean()) / slope
     there = "" if found.min() <= at <= found.max() else f", where no network lies ({found.min():.2f} to {found.max():.2f})"
-    where = f"belongs to an accuracy of {at:.2f}{there}" if 0 <= at <= 1 else "no accuracy reaches along this line"
-    return f"{start} In their mean {printed_auc:.3f}, which the paper prints for these classes, {where}."
+    where = f"belongs to an accuracy of {at:.2f}{there}" if 0 <= at <= 1 else "is reached by no accuracy"
+    what = f"{printed_auc:.3f}, the mean of what the paper prints for these classes,"
+    return f"{start} On this line {what} {where}. The line joins several methods: it is no proof of a cause."
 
 
 def _cost(cost: Difference) -> str:
@@ -341,6 +363,7 @@ VERDICTS: dict[str, Callable[..., str]] = {
     "table6": table6,
     "fig8": fig8,
     "accuracy_plot": accuracy_plot,
+    "ladder": ladder,
     "strong": beyond.verdict,
     "added": beyond.verdict_added,
     "ways_to_0763": public_code.verdict,

@@ -79,7 +79,7 @@ def batch_statistics(runs: list[Run]) -> Figure:
     and anomalies in batches of their own. The dotted line is what the paper prints for Y-GAN, in the mean over these classes;
     the dashed line is chance.
     """
-    there, fig, axes = _a_panel_each(runs, height=3.6)
+    there, fig, (axes,) = _a_panel_each(runs, height=3.6)
     places = np.array([0, 2, 3.3, 4.6, 6.6, 7.9, 9.2, 11.2, 12.5, 13.8])
     for ax, own in zip(axes, there, strict=True):
         for shift, method in zip((-0.15, 0.15), METHOD_COLOURS, strict=True):
@@ -99,7 +99,7 @@ def batch_statistics(runs: list[Run]) -> Figure:
         ax.axhline(printed, color="black", lw=1, ls=":", zorder=0)
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         ax.set_xticks(places, ["–", *map(str, SIZES * 3)])
-        ax.set(title="\n".join([heading(own), *_numbers(own)]), xlabel="images in a batch")
+        ax.set(title=_title(own), xlabel="images in a batch")
         for middle, statistics in zip((0, 3.3, 7.9, 12.5), STATISTICS, strict=True):
             ax.text(middle, 1.0, statistics, ha="center", va="top", fontsize=7.5, transform=ax.get_xaxis_transform())
         ax.margins(y=0.12)
@@ -110,30 +110,34 @@ def batch_statistics(runs: list[Run]) -> Figure:
 
 
 def best_epoch(runs: list[Run]) -> Figure:
-    """AUC on the test set after each epoch, of the last weights, as the public code has them. Each line is a training. Filled:
-    the last epoch. Hollow: the best epoch, which only someone with the labels of the test set can choose. gain: the AUC of the
-    best epoch less that of the last one, in the mean over the classes. The dotted line is the mean of the same trainings with
-    averaged weights.
+    """AUC on the test set after each epoch, of the last weights; each image is scored by itself. A row a method, a panel a
+    dataset, a line a training. gain: the AUC of the best epoch, which only someone with the labels of the test set can choose,
+    less that of the last one, in the mean over the classes. It is what the choice alone adds: the public code chooses so, and
+    scores in class-sorted batches.
     """
-    there, fig, axes = _a_panel_each([run for run in runs if "auc" in run.losses], height=3.4)
-    for ax, own in zip(axes, there, strict=True):
-        lines = [heading(own)]
-        for method, colour in METHOD_COLOURS.items():
+    runs = [run for run in runs if "auc" in run.losses]
+    methods = [method for method in METHOD_COLOURS if any(run.config.method == method for run in runs)]
+    there, fig, axes = _a_panel_each(runs, height=2.6, rows=len(methods))
+    for row, method in zip(axes, methods, strict=True):
+        colour = METHOD_COLOURS[method]
+        for ax, own in zip(row, there, strict=True):
             those = [run for run in own if run.config.method == method]
             for run in those:
                 auc = run.losses["auc"]
-                ax.plot(auc, color=colour, lw=0.7, alpha=0.6)
-                ax.plot(auc.index[-1], auc.iloc[-1], ls="", marker="o", ms=4.5, color=colour, label=_label(run, LAST))
-                ax.plot(auc.idxmax(), auc.max(), ls="", marker="o", ms=8, mfc="none", mec=colour)
+                ax.plot(auc, color=colour, lw=0.7, alpha=0.5)
+                ax.plot(auc.idxmax(), auc.max(), ls="", marker="o", ms=7, mfc="none", mec=colour, label="best epoch")
+                ax.plot(auc.index[-1], auc.iloc[-1], ls="", marker="o", ms=4, color=colour, label="last epoch")
+            ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
             if those:
-                ax.plot(sum(run.losses["auc_averaged"] for run in those) / len(those), color=colour, lw=1.3, ls=":")
+                mean = sum(run.losses["auc_averaged"] for run in those) / len(those)
+                ax.plot(mean, color="black", lw=1.3, ls=":", label="averaged weights, the mean of all", zorder=3)
                 gains = pd.Series([run.losses["auc"].max() - run.losses["auc"].iloc[-1] for run in those])
                 gain = gains.groupby([run.config.held_out for run in those]).mean().mean()
-                lines.append(f"{method_title(method)}: gain {gain:+.3f}")
-        ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
-        ax.set(title="\n".join(lines), xlabel="epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].set_ylabel("AUC on the test set")
+                ax.set_title(f"{heading(those)}\n{_label(those[0], LAST)}\ngain {gain:+.3f}")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        row[0].set_ylabel("AUC on the test set")
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
     _legend(fig)
     return fig
 
@@ -146,11 +150,12 @@ def _tiles(ax: Axes, images: torch.Tensor, rows: int, columns: int) -> None:
     ax.set(xticks=[], yticks=[])
 
 
-def _a_panel_each(runs: list[Run], height: float) -> tuple[list[list[Run]], Figure, np.ndarray]:
-    """The runs of each dataset that is there, and a panel for each."""
+def _a_panel_each(runs: list[Run], height: float, rows: int = 1) -> tuple[list[list[Run]], Figure, np.ndarray]:
+    """The runs of each dataset that is there, and a panel for each, in rows of this height, inches."""
     there = [own for data in TENS if (own := [run for run in runs if run.config.dataset == data])]
-    fig, axes = plt.subplots(1, len(there), figsize=(max(3.07 * len(there), 4.6), height), sharey=True, squeeze=False)
-    return there, fig, axes[0]
+    size = max(3.07 * len(there), 4.6), rows * height + 0.4 * (rows > 1)
+    fig, axes = plt.subplots(rows, len(there), figsize=size, sharey=True, squeeze=False)
+    return there, fig, axes
 
 
 def _label(run: Run, weights: str) -> str:
@@ -158,13 +163,14 @@ def _label(run: Run, weights: str) -> str:
     return f"{method_title(c.method)}: {configuration(c)}, {weights} weights, width {c.width}"
 
 
-def _numbers(runs: list[Run]) -> list[str]:
-    """How many classes and trainings each method has, where they differ."""
-    by_method = {method: [run.config.held_out for run in runs if run.config.method == method] for method in METHOD_COLOURS}
-    counts = {method: (len(set(own)), len(own)) for method, own in by_method.items() if own}
-    if len(set(counts.values())) < 2:
-        return []
-    return [f"{method_title(method)}: {n} classes, {trainings} trainings" for method, (n, trainings) in counts.items()]
+def _title(runs: list[Run]) -> str:
+    """The dataset of runs, and what is held out, how often; a line for each method where they differ in that."""
+    by_method = {method: [run for run in runs if run.config.method == method] for method in METHOD_COLOURS}
+    heads = {method_title(method): heading(own) for method, own in by_method.items() if own}
+    if len(set(heads.values())) == 1:
+        return next(iter(heads.values()))
+    parts = {name: head.partition(", ") for name, head in heads.items()}
+    return "\n".join([next(iter(parts.values()))[0], *(f"{name}: {rest}" for name, (_, _, rest) in parts.items())])
 
 
 def _legend(fig: Figure) -> None:

@@ -33,7 +33,6 @@ PAPERS = {
 # Configurations that `accuracy_plot` gives a marker of their own, and what they are called there.
 NAMED = {"control": "Classifier", "strong": "Strong classifier", "whitened": "Y-GAN on the strong encoder"}
 MARKERS = dict(zip(("full", *ABLATIONS, *NAMED.values()), cycle("o^v<PXdDs*h>"), strict=False))
-NARROWEST = 0.1  # the range of accuracies that a panel of `accuracy_plot` shows at least; its caption says so too
 
 
 def fig8(runs: list[Run]) -> Figure:
@@ -107,12 +106,13 @@ def accuracy_plot(runs: list[Run]) -> Figure:
 
     The marker says the method or the variant. Hollow markers are Y-GAN in a second configuration. ρ is Spearman's rank
     correlation of the n points. It is given from five points on; with few points it may be chance. Each panel has its own
-    range of accuracies, which is at least 0.1 wide.
+    range of accuracies: some are narrow.
     """
     measured = [run for run in runs if {"auc", "normal_accuracy"} <= run.metrics.keys()]
     datasets = list(dict.fromkeys(run.config.dataset for run in measured))
     first = next((run.config.name for run in measured if run.config.method == "ygan"), "")
-    fig, axes = plt.subplots(2, 3, figsize=(9.2, 5.2), sharey=True)
+    rows = math.ceil(len(datasets) / 2)
+    fig, axes = plt.subplots(rows, 2, figsize=(9.2, 2.6 * rows + 0.8), sharey=True, squeeze=False)
     for ax, dataset in zip(axes.flat, datasets, strict=False):
         colour = CLASS_COLOURS[config.DATASETS.index(dataset)]
         own = [run for run in measured if run.config.dataset == dataset]
@@ -121,16 +121,15 @@ def accuracy_plot(runs: list[Run]) -> Figure:
             ax.plot(*accuracy_and_auc(run), ls="", marker=MARKERS[_kind(run)], ms=6, mfc=face, mec=colour, mew=0.8, alpha=0.8)
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         ax.margins(0.1)
-        low, high = ax.get_xlim()
-        wider = max(0, NARROWEST - (high - low)) / 2
-        ax.set_xlim(low - wider, min(high + wider, 1.01))
         rho = rank_correlation(own)
         ax.set_title(f"{TITLES[dataset]}, n = {len(own)}" + ("" if math.isnan(rho) else f", $\\rho$ = {rho:.2f}"))
         ax.tick_params(labelleft=True)
     for ax in axes.flat[len(datasets) :]:
         ax.set_axis_off()
-    fig.supxlabel("accuracy of $C$ on held-back normal images", fontsize=9)
-    fig.supylabel("AUC", fontsize=9)
+    for ax in axes[-1]:
+        ax.set_xlabel("accuracy of $C$ on held-back normal images")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("AUC")
     grey = dict(ls="", color="dimgrey", mew=0.8, ms=6)
     kinds = {_kind(run) for run in measured}
     names = dict.fromkeys(run.config.name for run in measured if run.config.name not in NAMED)
@@ -140,7 +139,7 @@ def accuracy_plot(runs: list[Run]) -> Figure:
     for name in names if len(names) > 1 else ():
         how, face = ("filled", "dimgrey") if name == first else ("hollow", "none")
         handles.append(plt.Line2D([], [], marker="o", label=f"{how}: {name}", mfc=face, **grey))
-    axes[-1, -1].legend(handles=handles, loc="center", ncols=2)  # five datasets at the most: the sixth place is free
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
 
 
@@ -166,7 +165,8 @@ def heading(runs: list[Run]) -> str:
         what = f"{len(held_out)} classes in turn"
     else:
         what = f"{first.classes[first.config.held_out]} held out"
-    return f"{DATASETS[first.config.dataset].title}, {what}" + (f", {len(seeds)} seeds" if len(seeds) > 1 else "")
+    several = f", {len(runs)} trainings" if len(held_out) > 1 else f", {len(seeds)} seeds"
+    return f"{DATASETS[first.config.dataset].title}, {what}" + several * (len(seeds) > 1)
 
 
 def ygan_jobs(study: Study) -> list[Job]:

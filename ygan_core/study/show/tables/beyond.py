@@ -46,7 +46,7 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     for row in table.index:
         if row[1] in SHOWN.values():
             _mark(table, row, chosen[chosen["dataset"].map(TITLES) == row[0]])
-    return table
+    return _by_name(table, trainings)
 
 
 def added(rows: pd.DataFrame) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     By the length of the classifier's training: in as many epochs both see as many images; in more epochs it may cost as many
     operations as Y-GAN. Paired: the same classes, seeds and splits. low, high: the 95 % interval of the mean over the seeds. It
     takes the classes with one pair to vary from pair to pair as those with several do. df: the degrees of freedom of that
-    spread; with few of them the interval is rough. below: in how many classes Y-GAN has the lower AUC.
+    spread; with few of them the interval is rough. lower in: the number of classes where Y-GAN has the lower AUC.
     """
     trainings, found = cells(rows, metrics=AUCS), {}
     first = trainings["configuration"].str.split(",").str[0]  # settings that were changed follow
@@ -68,15 +68,36 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
             if gap.cells:
                 pairs = own.merge(those, on=[*CELL, *DRAW])
                 each = (pairs[f"auc_{score}_x"] - pairs[f"auc_{score}_y"]).groupby(pairs["held_out"]).mean()
-                about = {"mean": gap.mean, "low": gap.low, "high": gap.high, "df": gap.freedom, "below": int((each < 0).sum())}
-                about |= {"n": gap.cells, "pairs": gap.draws, "told": told(gap)}
+                about = {
+                    "mean": gap.mean,
+                    "low": gap.low,
+                    "high": gap.high,
+                    "df": gap.freedom,
+                    "lower in": int((each < 0).sum()),
+                }
+                about |= {"n": gap.cells, "pairs": gap.draws, "Y-GAN is": told(gap)}
                 found[f"Y-GAN in {own['epochs'].iloc[0]} epochs, less", against, name] = each.to_dict() | about
     index = pd.MultiIndex.from_tuples(found, names=["trained", "beside", "score"])
-    table = pd.DataFrame(list(found.values()), index, [*TEN, "mean", "low", "high", "df", "below", "n", "pairs", "told"])
+    table = pd.DataFrame(list(found.values()), index, [*TEN, "mean", "low", "high", "df", "lower in", "n", "pairs", "Y-GAN is"])
+    table["df"] = table["df"].astype(float).round().astype("Int64")  # whole but where two methods' own spreads stand in
     table.attrs["signed"] = [*TEN, "mean", "low", "high"]
     for row in table.index:
         _mark(table, row, own[is_chosen(own)])
-    return table
+    return _by_name(table, own)
+
+
+def _by_name(table: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
+    """The table with the names of the classes in place of their numbers, where these are of one dataset."""
+    datasets = trainings["dataset"].unique()
+    if len(datasets) != 1:
+        return table
+    names = dict(zip(TEN, class_names(NUMBERS[datasets[0]]), strict=True))
+    found = table.rename(columns=names)
+    marks = table.attrs.get("marks", {})
+    found.attrs = {**table.attrs, "marks": {(row, names.get(column, column)): note for (row, column), note in marks.items()}}
+    if "signed" in table.attrs:
+        found.attrs["signed"] = [names.get(column, column) for column in table.attrs["signed"]]
+    return found
 
 
 def _mark(table: pd.DataFrame, row: tuple, chosen: pd.DataFrame) -> None:
@@ -113,7 +134,7 @@ def verdict_added(rows: pd.DataFrame) -> str:
             freedom = f" Degrees of freedom of the interval: {gap.freedom:.0f}." * gap.seeds_known
             lines.append(
                 f"- {trained} {beside}: {said(gap)} over {gap.cells} of ten classes, {gap.draws} pairs of trainings. Y-GAN is "
-                f"below in {row['below']} of {gap.cells}.{freedom}"
+                f"below in {row['lower in']} of {gap.cells}.{freedom}"
             )
     return "\n".join(lines) or "Not trained yet."
 
