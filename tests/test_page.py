@@ -125,6 +125,13 @@ def test_a_picture_that_was_not_drawn_is_said_to_be_missing(smoke, tmp_path, mon
     assert item(study, "fig6a", list(runs.values())).problem == "Not drawn yet."
 
 
+def test_a_table_without_rows_says_so(smoke, monkeypatch):
+    study, runs = smoke
+    monkeypatch.setitem(page.TABLES, "table5", View(lambda runs: pd.DataFrame(), TABLES["table5"].jobs, "Table 5", of="runs"))
+    made = item(study, "table5", list(runs.values()))
+    assert made.problem == page.NO_ROW and not made.table
+
+
 def test_a_picture_that_came_with_the_repository_is_shown(smoke, tmp_path, monkeypatch):
     study, runs = smoke
     monkeypatch.setattr(study, "folder", tmp_path)

@@ -48,6 +48,7 @@ SECTIONS = {  # the answer, then all in the order of the paper
 }
 DPI = rc_params_from_file(STYLE, use_default_template=False)["savefig.dpi"]
 TEMPLATE = Path(__file__).with_name("page.html")
+NO_ROW = "It has no row yet."
 HINT = "← This table is wider than the page: scroll it sideways. →"
 
 
@@ -109,8 +110,10 @@ def item(study: Study, name: str, runs: list[Run]) -> Item:
     try:
         if not runs:
             made.problem = "Not made yet: none of its trainings is done."
+        elif name in TABLES and (table := tables.make(name, runs)).empty:
+            made.problem = NO_ROW
         elif name in TABLES:
-            made.table = render.html(tables.make(name, runs))
+            made.table = render.html(table)
         elif (file := study.folder / "figures" / f"{name}.webp").exists():
             with Image.open(file) as image:
                 made.size = tuple(round(side * 100 / DPI) for side in image.size)  # 100 points an inch

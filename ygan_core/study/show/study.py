@@ -16,7 +16,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run import store, training
 from ygan_core.study.run.folder import Run
 from ygan_core.study.show import figures, render, tables, verdicts
-from ygan_core.study.show.page import markdown
+from ygan_core.study.show.page import NO_ROW, markdown
 from ygan_core.study.show.view import View
 
 
@@ -78,7 +78,7 @@ class Study(store.Study):
             display(self.figure(name, runs, suffix))
             display(HTML(said))
         elif runs and (table := self.table(name, runs, suffix)).empty:
-            display(Markdown("*It has no row yet.*"))
+            display(Markdown(f"*{NO_ROW}*"))
         elif runs:
             display(HTML(render.html(table)))
             display(HTML(f"<details><summary>What is in it?</summary>{said}</details>"))
