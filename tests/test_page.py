@@ -127,8 +127,8 @@ def test_a_picture_that_was_not_drawn_is_said_to_be_missing(smoke, tmp_path, mon
 
 def test_a_table_without_rows_says_so(smoke, monkeypatch):
     study, runs = smoke
-    monkeypatch.setitem(page.TABLES, "table5", View(lambda runs: pd.DataFrame(), TABLES["table5"].jobs, "Table 5", of="runs"))
-    made = item(study, "table5", list(runs.values()))
+    monkeypatch.setitem(page.TABLES, "scores", View(lambda rows: pd.DataFrame(), TABLES["scores"].jobs, "Scores"))
+    made = item(study, "scores", list(runs.values()))
     assert made.problem == page.NO_ROW and not made.table
 
 
