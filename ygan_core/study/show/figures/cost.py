@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ygan_core.config import TENS, Config
+from ygan_core.config import TENS
 from ygan_core.data import DATASETS
-from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import TEN
-from ygan_core.study.run.costs import IMAGES
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.tables.benchmarks import BY
+from ygan_core.study.show.tables.beyond import PFLOP, paper_operations
 from ygan_core.study.show.tables.blocks import MAIN, summary
 from ygan_core.study.show.view import View
 
-PFLOP = 1e15
-PAPER_TRAINS_ON = 9 * 0.8  # of the images of a class: nine classes, and 80 % of their images (4.2)
 MARKERS = "osD^vP*X<>hpd"
 
 
@@ -67,11 +62,6 @@ def auc_by_cost(runs: list[Run]) -> Figure:
     handles.append(plt.Line2D([], [], color="black", marker="*", ls="", ms=10, label="Y-GAN, as the paper prints it"))
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
-
-
-def paper_operations(dataset: str) -> float:
-    """What one of the paper's trainings of Y-GAN costs: Config's defaults (section 4.3), on all images that there are."""
-    return training_operations(replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES["full"][dataset]))
 
 
 def _label(title: str, configuration: str, counted: str) -> str:

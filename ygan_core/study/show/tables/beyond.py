@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from ygan_core.config import Config
+from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import TEN
+from ygan_core.study.run.costs import IMAGES
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES, cells
 from ygan_core.study.show.printed import NUMBERS, class_names, paper_auc, printed
@@ -17,6 +22,13 @@ from ygan_core.study.show.view import View
 
 SHOWN = {"s": "s (Eq. 12)", "s_c": "s_c (Eq. 18)", "max-logit": "max-logit", "kNN": "kNN", "RMDS": "RMDS"}
 AUCS = [f"auc_{score}" for score in SHOWN]
+PFLOP = 1e15
+PAPER_TRAINS_ON = 9 * 0.8  # of the images of a class: nine classes, and 80 % of their images (4.2)
+
+
+def paper_operations(dataset: str) -> float:
+    """What one of the paper's trainings of Y-GAN costs: Config's defaults (section 4.3), on all images that there are."""
+    return training_operations(replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES["full"][dataset]))
 
 
 def strong(rows: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +119,7 @@ def _mark(table: pd.DataFrame, row: tuple, chosen: pd.DataFrame) -> None:
 
 
 def verdict(rows: pd.DataFrame) -> str:
-    """How far class labels alone go: the mean, the classes above the paper's number for them, their spread, the best score."""
+    """How far class labels alone go: mean, classes above the paper's number for them, spread, the best score, cost."""
     trainings, lines = cells(rows), []
     for dataset, own in trainings.groupby("dataset", sort=False):
         classes = own.groupby("held_out")["auc"].mean()
@@ -116,11 +128,13 @@ def verdict(rows: pd.DataFrame) -> str:
         best = means.idxmax().removeprefix("auc_")
         other = f"The highest mean, of a score that was not fixed beforehand, is that of {best}: {means.max():.3f}."
         other = "None of its other scores has a higher mean." if best == "s" else other
+        costs = own.groupby("held_out")["training_operations"].mean().sum() / PFLOP, paper_operations(dataset) / PFLOP
         lines.append(
             f"- {TITLES[dataset]}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. In these the "
             f"paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} of "
             f"{len(classes)}. Its standard deviation over these classes is {classes.std(ddof=0):.3f}, that of the paper's "
-            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. {other}"
+            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. {other} One training of each of these classes "
+            f"costs {costs[0]:.3f} PFLOP in all, one training of the paper's Y-GAN {costs[1]:.1f}."
         )
     return "\n".join(lines)
 
