@@ -204,6 +204,21 @@ def test_fig_7_is_judged_by_neighbours(z_r, said):
     assert judgement(findings(rows_of(draws[0])), "Fig. 7")["judgement"] == f"{said}, in one draw"
 
 
+def test_figures_7_and_8_are_judged_in_each_configuration():
+    metrics = dict(neighbours_z_s=0.7, neighbours_z_r=0.13, auc_s=0.6, auc_s_x=0.5)
+    whole = ten(0.6, "cifar10", seeds=2, metrics=metrics)
+    other = ten(0.6, "cifar10", metrics=metrics | dict(neighbours_z_s=0.2), **PAPER)
+    table = findings(rows_of(*whole, *other))
+    row = judgement(table, "Fig. 7")
+    assert row["judgement"] == "balanced: reproduced; paper: not reproduced in 7 of 100 epochs, in one draw each"
+    assert "balanced: at 0.70 by z_s, at 0.13 by z_r; paper: at 0.20 by z_s" in row["found here"]
+    row = judgement(table, "Fig. 8")
+    assert row["judgement"] == "balanced: undecided; paper: undecided: one draw"
+    assert row["found here"].startswith(
+        "balanced, CIFAR10: s is above 1 of 1; the best is s; paper, CIFAR10: s is above 0 of 1"
+    )
+
+
 def test_the_control_is_compared_with_averaged_weights_of_both():
     ours = [training(auc=0.5, averaged=0.8 + s / 100, seed=s, **PAPER) for s in range(2)]
     control = [training(auc=0.7 + s / 100, seed=s, **CLASSIFIER) for s in range(2)]
