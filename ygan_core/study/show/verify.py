@@ -19,7 +19,6 @@ from ygan_core.study.run.records import narrow, small_facts
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.spread import METHOD, pooled
-from ygan_core.study.show.tables.schedules import is_trained
 
 CHEAPEST = "cheapest"
 MADE = ("versions", "processor", "device", "gpu", "precision")  # what decides the last bits of a number
@@ -30,8 +29,7 @@ FAR = 3  # a difference of more than so many standard deviations between two see
 def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) -> pd.DataFrame:
     """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
 
-    which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device, by gradient, the one of the
-    fewest seconds.
+    which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device the one of the fewest seconds.
     recorded, anew: the AUC; alike made: by the same versions on the same device; std over seeds: of the same method on the same
     dataset in as many epochs, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard
     deviations of a difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such
@@ -49,8 +47,7 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) 
 
 def _chosen(study: Study, records: dict[Job, Run], which: str, seed: int) -> list[Job]:
     if which == CHEAPEST:
-        trained = [job for job in records if is_trained(job.config.method)]
-        alike = [job for job in trained if records[job].about["device"] == study.device]
+        alike = [job for job in records if records[job].about["device"] == study.device]
         if not alike:
             raise ConfigError(f"--verify: no record of a training on {study.device}: give a number, or another --device")
         return [min(alike, key=lambda job: records[job].about["seconds"])]
