@@ -17,6 +17,7 @@ from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.threads import one_thread
 from ygan_core.train import Trainer
 
+PFLOP = 1e15
 FEW = 4  # images a step
 STEPS = 20  # of a baseline, from the first to the last: some change what they train on the way
 

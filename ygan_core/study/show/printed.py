@@ -9,6 +9,7 @@ import pandas as pd
 
 from ygan_core.data import COLOURS, DATASETS
 from ygan_core.data.datasets import REPOSITORY
+from ygan_core.study.plan.profiles import profile
 
 NUMBERS = {"mnist": 1, "fmnist": 2, "cifar10": 3, "plantvillage": 4}  # the table of each dataset
 IMAGE_SIZE = {"mnist": 32, "fmnist": 32, "cifar10": 32, "plantvillage": 256}  # pixels; sections 4.1 and 4.2
@@ -26,6 +27,11 @@ def printed(number: int) -> pd.DataFrame:
 def class_names(number: int) -> list[str]:
     """The columns of a table that are classes (Tables 1 to 3, in the order of the labels) or species (Table 4)."""
     return [name for name in printed(number) if name not in ("model", "type", "metric", "mean", "std", "auc")]
+
+
+def paper_epochs(dataset: str) -> int:
+    """How many epochs the paper trains Y-GAN for (section 4.3)."""
+    return profile("paper").epochs["paper"][dataset]
 
 
 def weak_label_costs() -> dict[str, float]:

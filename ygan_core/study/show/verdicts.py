@@ -15,12 +15,21 @@ import pandas as pd
 
 from ygan_core.config import TENS
 from ygan_core.study.measure.numbers import POST_HOC, SEVEN
-from ygan_core.study.plan.profiles import PROFILES, profile
+from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
-from ygan_core.study.show.printed import CHANCE, NUMBERS, PURITY, class_names, paper_auc, printed, weak_label_costs
+from ygan_core.study.show.printed import (
+    CHANCE,
+    NUMBERS,
+    PURITY,
+    class_names,
+    paper_auc,
+    paper_epochs,
+    printed,
+    weak_label_costs,
+)
 from ygan_core.study.show.spread import (
     HIGHER,
     LOWER,
@@ -297,7 +306,7 @@ def ladder(rows: pd.DataFrame) -> str:
             ends = "the longest is the highest" if longest == best else f"the highest is that of {best}"
             lines.append(
                 f"- {TITLES[data]}, {held_out} held out, {title} (`{own['configuration'].iloc[0]}`, {own['weights'].iloc[0]} "
-                f"weights): {aucs} epochs; {ends}. The paper has {profile('paper').epochs['paper'][data]} epochs."
+                f"weights): {aucs} epochs; {ends}. The paper has {paper_epochs(data)} epochs."
             )
     return "\n".join(lines) or "No cell has several lengths yet."
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ygan_core.config import TENS
 from ygan_core.data import DATASETS
+from ygan_core.study.measure.flops import PFLOP
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import TEN
 from ygan_core.study.run.folder import Run
@@ -16,7 +17,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells, rows_of
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.tables.benchmarks import BY
-from ygan_core.study.show.tables.beyond import PFLOP, paper_operations
+from ygan_core.study.show.tables.beyond import paper_operations
 from ygan_core.study.show.tables.blocks import MAIN, summary
 from ygan_core.study.show.view import View
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ygan_core.baselines import BASELINES
+from ygan_core.study.measure.flops import PFLOP
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells
@@ -126,7 +127,7 @@ def _described(trainings: pd.DataFrame, other_weights: pd.DataFrame) -> pd.DataF
     found["normal accuracy"] = groups["normal_accuracy"].mean()
     seen = told.assign(seen=told["training_images"] * told["epochs"].astype(float)).groupby(BY, sort=False)["seen"].mean()
     found["images seen"] = seen.round().astype("Int64").astype(object)
-    found["PFLOP"] = groups["training_operations"].mean() / 1e15
+    found["PFLOP"] = groups["training_operations"].mean() / PFLOP
     found["minutes"] = groups["training_seconds"].mean() / 60
     found["scoring µs"] = groups["inference_us"].min().round().astype("Int64").astype(object)  # the rest is other load
     return pd.DataFrame(found)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ygan_core.config import Config
-from ygan_core.study.measure.flops import training_operations
+from ygan_core.study.measure.flops import PFLOP, training_operations
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.profiles import TEN
 from ygan_core.study.run.costs import IMAGES
@@ -22,7 +22,6 @@ from ygan_core.study.show.view import View
 
 SHOWN = {"s": "s (Eq. 12)", "s_c": "s_c (Eq. 18)", "max-logit": "max-logit", "kNN": "kNN", "RMDS": "RMDS"}
 AUCS = [f"auc_{score}" for score in SHOWN]
-PFLOP = 1e15
 PAPER_TRAINS_ON = 9 * 0.8  # of the images of a class: nine classes, and 80 % of their images (4.2)
 
 
@@ -39,26 +38,27 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     of C on held-back normal images.
     """
     trainings, found = cells(rows, metrics=AUCS), {}
+    classes = _classes(trainings)
     for dataset, own in trainings.groupby("dataset", sort=False):
         paper = printed(NUMBERS[dataset]).set_index("model").loc["Y-GAN"]
-        there = dict(zip(TEN, paper[class_names(NUMBERS[dataset])], strict=True))
+        there = dict(zip(classes.values(), paper[class_names(NUMBERS[dataset])], strict=True))
         found[TITLES[dataset], "Y-GAN, as printed"] = there | {"mean": paper["mean"], "n": len(TEN)}
         for score, name in SHOWN.items():
             value = f"auc_{score}"
             if own[value].isna().all():
                 continue
             about = summary(own, BY, value).iloc[0]
-            row = own.groupby("held_out")[value].mean().to_dict()
+            row = own.groupby("held_out")[value].mean().rename(classes).to_dict()
             row |= {"mean": about["mean"], "n": int(about["n"]), "trainings": len(own)}
             found[TITLES[dataset], name] = row | {"normal accuracy": own["normal_accuracy"].mean()}
     table = pd.DataFrame(found).T.rename_axis(["dataset", "score"])
-    table = table.reindex(columns=[*TEN, "mean", "n", "trainings", "normal accuracy"])
+    table = table.reindex(columns=[*classes.values(), "mean", "n", "trainings", "normal accuracy"])
     table = table.astype({"n": "Int64", "trainings": "Int64"}).astype(object)
     chosen = trainings[is_chosen(trainings)]
     for row in table.index:
         if row[1] in SHOWN.values():
-            _mark(table, row, chosen[chosen["dataset"].map(TITLES) == row[0]])
-    return _by_name(table, trainings)
+            _mark(table, row, classes, chosen[chosen["dataset"].map(TITLES) == row[0]])
+    return table
 
 
 def added(rows: pd.DataFrame) -> pd.DataFrame:
@@ -72,6 +72,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     trainings, found = cells(rows, metrics=AUCS), {}
     first = trainings["configuration"].str.split(",").str[0]  # settings that were changed follow
     own, alone = (trainings[first == name] for name in ("whitened", "strong"))
+    classes = _classes(own)
     for length, those in alone.groupby("epochs") if len(own) else ():
         cost = those["training_operations"].mean() / own["training_operations"].mean()
         against = f"the classifier in {length} epochs, {cost:.2f} of the operations"
@@ -80,41 +81,28 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
             if gap.cells:
                 pairs = own.merge(those, on=[*CELL, *DRAW])
                 each = (pairs[f"auc_{score}_x"] - pairs[f"auc_{score}_y"]).groupby(pairs["held_out"]).mean()
-                about = {
-                    "mean": gap.mean,
-                    "low": gap.low,
-                    "high": gap.high,
-                    "df": gap.freedom,
-                    "lower in": int((each < 0).sum()),
-                }
-                about |= {"n": gap.cells, "pairs": gap.draws, "Y-GAN is": told(gap)}
-                found[f"Y-GAN in {own['epochs'].iloc[0]} epochs, less", against, name] = each.to_dict() | about
+                about = {"mean": gap.mean, "low": gap.low, "high": gap.high, "df": gap.freedom}
+                about |= {"lower in": int((each < 0).sum()), "n": gap.cells, "pairs": gap.draws, "Y-GAN is": told(gap)}
+                found[f"Y-GAN in {own['epochs'].iloc[0]} epochs, less", against, name] = each.rename(classes).to_dict() | about
     index = pd.MultiIndex.from_tuples(found, names=["trained", "beside", "score"])
-    table = pd.DataFrame(list(found.values()), index, [*TEN, "mean", "low", "high", "df", "lower in", "n", "pairs", "Y-GAN is"])
+    signed = [*classes.values(), "mean", "low", "high"]
+    table = pd.DataFrame(list(found.values()), index, [*signed, "df", "lower in", "n", "pairs", "Y-GAN is"])
     table["df"] = table["df"].astype(float).round().astype("Int64")  # whole but where two methods' own spreads stand in
-    table.attrs["signed"] = [*TEN, "mean", "low", "high"]
+    table.attrs["signed"] = signed
     for row in table.index:
-        _mark(table, row, own[is_chosen(own)])
-    return _by_name(table, own)
+        _mark(table, row, classes, own[is_chosen(own)])
+    return table
 
 
-def _by_name(table: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
-    """The table with the names of the classes in place of their numbers, where these are of one dataset."""
+def _classes(trainings: pd.DataFrame) -> dict[int, int | str]:
+    """What the column of each class is called: its name, where all trainings are of one dataset, else its number."""
     datasets = trainings["dataset"].unique()
-    if len(datasets) != 1:
-        return table
-    names = dict(zip(TEN, class_names(NUMBERS[datasets[0]]), strict=True))
-    found = table.rename(columns=names)
-    marks = table.attrs.get("marks", {})
-    found.attrs = {**table.attrs, "marks": {(row, names.get(column, column)): note for (row, column), note in marks.items()}}
-    if "signed" in table.attrs:
-        found.attrs["signed"] = [names.get(column, column) for column in table.attrs["signed"]]
-    return found
+    return dict(zip(TEN, class_names(NUMBERS[datasets[0]]) if len(datasets) == 1 else TEN, strict=True))
 
 
-def _mark(table: pd.DataFrame, row: tuple, chosen: pd.DataFrame) -> None:
+def _mark(table: pd.DataFrame, row: tuple, classes: dict, chosen: pd.DataFrame) -> None:
     """Mark the classes of a row, and its mean, whose AUC a setting was chosen by."""
-    columns = [*chosen["held_out"].unique(), *["mean"] * bool(len(chosen))]
+    columns = [*chosen["held_out"].map(classes).unique(), *["mean"] * bool(len(chosen))]
     table.attrs.setdefault("marks", {}).update({(row, column): CHOSEN for column in columns})
 
 

@@ -14,12 +14,11 @@ import pandas as pd
 from ygan_core.baselines import BASELINES
 from ygan_core.study.measure.numbers import SEVEN
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.plan.profiles import profile
 from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import AVERAGED
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
-from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, printed, weak_label_costs
+from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, paper_epochs, printed, weak_label_costs
 from ygan_core.study.show.spread import (
     CELL,
     HIGHER,
@@ -144,7 +143,7 @@ def _of_level(gap: Difference, own: pd.DataFrame) -> str:
 
 def _fails(own: pd.DataFrame) -> str:
     """Not reproduced; where these trainings, of one dataset, are shorter than the paper's, in how many of its epochs."""
-    epochs, theirs = int(own["epochs"].max()), profile("paper").epochs["paper"][own["dataset"].iloc[0]]
+    epochs, theirs = int(own["epochs"].max()), paper_epochs(own["dataset"].iloc[0])
     return f"{FAILS} in {epochs} of {theirs} epochs" if epochs < theirs else FAILS
 
 
@@ -283,12 +282,12 @@ def _of_pictures(trainings: pd.DataFrame, holds: pd.Series) -> str:
 
 def _best_score(trainings: pd.DataFrame) -> Row:
     own, texts, judgements = _full(trainings[trainings["dataset"].isin(IN_FIG8)]), [], {}
-    for (name, dataset), group in own.groupby(["own", "dataset"], sort=False) if "auc_s" in own else ():
+    for (label, dataset), group in own.groupby(["own", "dataset"], sort=False) if "auc_s" in own else ():
         others = [name for name in SEVEN if name != "s" and f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
         gaps = {name: told(difference(group, group.assign(auc=group[f"auc_{name}"]))) for name in others}
-        judgements.setdefault(name, []).extend((word, lacks(group)) for word in gaps.values())
+        judgements.setdefault(label, []).extend((word, lacks(group)) for word in gaps.values())
         best = max((*others, "s"), key=lambda name: group[f"auc_{name}"].mean())
-        texts.append(f"{name}, {TITLES[dataset]}: s is above {_counted(list(gaps.values()))}; the best is {best}")
+        texts.append(f"{label}, {TITLES[dataset]}: s is above {_counted(list(gaps.values()))}; the best is {best}")
     judged = {name: _of_gaps(gaps, len(IN_FIG8) * (len(SEVEN) - 1)) for name, gaps in judgements.items()}
     claim = "Fig. 8: on CIFAR10 and PlantVillage s is the best of seven scores"
     return claim, "; ".join(texts) or "not trained yet", _of_each(judged) or UNDECIDED, _stands_on(own), "fig8"
