@@ -124,7 +124,7 @@ PROFILES = {
         strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
-        ladder={"mnist": ONE, "cifar10": ONE},
+        ladder={"mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},
         color_draws=THRICE,
         recorded=True,
     ),

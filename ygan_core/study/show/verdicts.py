@@ -304,8 +304,9 @@ def ladder(rows: pd.DataFrame) -> str:
             longest, best = by_length.index[-1], by_length.idxmax()
             aucs = ", ".join(f"{auc:.3f} in {epochs}" for epochs, auc in by_length.items())
             ends = "the longest is the highest" if longest == best else f"the highest is that of {best}"
+            what = "leaves" if data == "plantvillage" else "held out"
             lines.append(
-                f"- {TITLES[data]}, {held_out} held out, {title} (`{own['configuration'].iloc[0]}`, {own['weights'].iloc[0]} "
+                f"- {TITLES[data]}, {held_out} {what}, {title} (`{own['configuration'].iloc[0]}`, {own['weights'].iloc[0]} "
                 f"weights): {aucs} epochs; {ends}. The paper has {paper_epochs(data)} epochs."
             )
     return "\n".join(lines) or "No cell has several lengths yet."
