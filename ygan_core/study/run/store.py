@@ -136,7 +136,7 @@ class Study:
         place.mkdir(parents=True, exist_ok=True)
 
         def features() -> tuple[Tensor, str]:
-            with FileLock(place / ".features.lock"):  # minutes: whoever comes second waits for the first
+            with FileLock(place / f".{data.hash}.lock"):  # minutes: whoever comes second waits for the first
                 found, network = cached(place, data.hash, imagenet_features, data.images, self.device)
             return found[parts.train], network
 
