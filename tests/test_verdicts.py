@@ -57,7 +57,10 @@ def frame(aucs, **settings):
 
 def test_std_is_pooled_within_cells():
     std, freedom = pooled(frame({0: [0.8, 0.9, 1.0], 1: [0.5, 0.7], 2: [0.1]}))
-    assert freedom == 3 and std == pytest.approx(math.sqrt((0.02 + 0.02) / 3))
+    assert std == pytest.approx(math.sqrt((0.02 + 0.02) / 3)) and freedom == pytest.approx(0.04**2 / (0.02**2 / 2 + 0.02**2 / 1))
+    alike, unlike = frame({0: [0.8, 0.9, 1.0], 1: [0.6, 0.7, 0.8]}), frame({0: [0.8, 0.9, 1.0], 1: [0.7, 0.7, 0.7]})
+    assert [pooled(those)[1] for those in (alike, unlike)] == pytest.approx([4, 2])  # the steady class tells nothing of the other
+    assert pooled(frame({0: [0.7, 0.7]})) == (0, 1)
     std, freedom = pooled(frame({0: [0.8], 1: [0.5]}))
     assert math.isnan(std) and freedom == 0
 

@@ -2,10 +2,10 @@
 
 The frames are those of `cells.cells`: a row a training. A cell is a dataset and the class held out in it. A draw is one
 training of a cell, with its seed and its split_seed. An interval speaks of draws only: where the mean over these very cells
-would lie, had it been taken over many draws. It says nothing of other classes. The classes held out of one dataset share their
-data, so no interval and no test here takes them as independent. The classes that have one draw are taken to vary from draw to
-draw as much as those that have several: where these are few, or unlike each other, the interval is rough. Each interval stands
-by itself: of twenty differences that are 0, about one is called a difference.
+would lie, had it been taken over many draws. It says nothing of other classes, of other test images, or of the seed of a number
+that the paper prints. The draws of one class are taken as independent of another's. The classes that have one draw are taken to
+vary from draw to draw as much as those that have several: where these are few, or unlike each other, the interval is rough, and
+tends to be too narrow. Each interval stands by itself: of twenty differences that are 0, about one is called a difference.
 """
 
 from __future__ import annotations
@@ -69,15 +69,20 @@ class Difference:
         return None if self.holds(0) or not self.seeds_known else False
 
 
-def pooled(frame: pd.DataFrame, metric: str = "auc") -> tuple[float, int]:
+def pooled(frame: pd.DataFrame, metric: str = "auc") -> tuple[float, float]:
     """Std over the draws of one method: the root of the pooled variance within cells. And its degrees of freedom.
 
-    (nan, 0) where no cell has several draws.
+    Classes do not vary alike: where one has most of the variance, the draws of the others add little to what is known of it. So
+    the degrees of freedom are Satterthwaite's (1946): those of all cells together if they vary alike, else fewer. (nan, 0)
+    where no cell has several draws.
     """
     cells = frame.reindex(columns=[*CELL, metric]).dropna(subset=[metric]).groupby(CELL)[metric]
-    freedom = int((cells.count() - 1).sum())
-    squares = float((cells.var(ddof=0) * cells.count()).sum())
-    return (float(np.sqrt(squares / freedom)), freedom) if freedom else (np.nan, 0)
+    several = cells.count() > 1
+    freedoms, squares = (cells.count() - 1)[several], (cells.var(ddof=0) * cells.count())[several]
+    if not several.any():
+        return np.nan, 0
+    effective = squares.sum() ** 2 / (squares**2 / freedoms).sum() if squares.any() else freedoms.sum()
+    return float(np.sqrt(squares.sum() / freedoms.sum())), float(effective)
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc", context: pd.DataFrame | None = None) -> Difference:
@@ -124,7 +129,7 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _estimate(frame: pd.DataFrame, own: list[tuple[float, int]]) -> Difference:
+def _estimate(frame: pd.DataFrame, own: list[tuple[float, float]]) -> Difference:
     """The mean of the column `value`. own: std and degrees of freedom of what it is a difference of, where it has no own."""
     frame = frame.dropna(subset=["value"])
     draws = frame.groupby(CELL)["value"].count()
@@ -135,12 +140,12 @@ def _estimate(frame: pd.DataFrame, own: list[tuple[float, int]]) -> Difference:
     if not freedom:
         variances, freedoms = np.array([std**2 for std, _ in own]), np.array([freedom for _, freedom in own])
         std = np.sqrt(variances.sum())
-        freedom = std**4 / (variances**2 / freedoms).sum() if std > 0 else np.nan  # Welch and Satterthwaite
+        freedom = std**4 / (variances**2 / freedoms).sum() if std > 0 else np.nan  # Satterthwaite's again
     half = stats.t.ppf((1 + LEVEL) / 2, freedom) * std * np.sqrt((1 / draws).sum()) / len(draws)
     return Difference(mean, float(mean - half), float(mean + half), len(draws), int(draws.sum()), float(freedom))
 
 
-def _own(frame: pd.DataFrame, metric: str, context: pd.DataFrame | None) -> tuple[float, int]:
+def _own(frame: pd.DataFrame, metric: str, context: pd.DataFrame | None) -> tuple[float, float]:
     if context is not None and len(frame):
         alike = (context[METHOD] == frame[METHOD].iloc[0]).all(axis=1)
         frame = context[alike & context["dataset"].isin(frame["dataset"])]  # draws lie nearer on one dataset than on another

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ygan_core.config import Config
 from ygan_core.study.measure.flops import PFLOP, training_operations
@@ -87,7 +88,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     index = pd.MultiIndex.from_tuples(found, names=["trained", "beside", "score"])
     signed = [*classes.values(), "mean", "low", "high"]
     table = pd.DataFrame(list(found.values()), index, [*signed, "df", "lower in", "n", "pairs", "Y-GAN is"])
-    table["df"] = table["df"].astype(float).round().astype("Int64")  # whole but where two methods' own spreads stand in
+    table["df"] = table["df"].astype(float).round().astype("Int64")
     table.attrs["signed"] = signed
     for row in table.index:
         _mark(table, row, classes, own[is_chosen(own)])
@@ -134,9 +135,10 @@ def verdict_added(rows: pd.DataFrame) -> str:
         if score == SHOWN["s"]:
             gap = Difference(row["mean"], row["low"], row["high"], row["n"], row["pairs"], row["df"])
             freedom = f" Degrees of freedom of the interval: {gap.freedom:.0f}." * gap.seeds_known
+            chance = stats.binomtest(int(row["lower in"]), gap.cells).pvalue
             lines.append(
                 f"- {trained} {beside}: {said(gap)} over {gap.cells} of ten classes, {gap.draws} pairs of trainings. Y-GAN is "
-                f"below in {row['lower in']} of {gap.cells}.{freedom}"
+                f"below in {row['lower in']} of {gap.cells} (sign test over the classes: p = {chance:.2g}).{freedom}"
             )
     return "\n".join(lines) or "Not trained yet."
 
