@@ -232,7 +232,7 @@ def test_a_study_with_records_trains_nothing_by_itself(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("ygan_core.study.show.study.display", lambda what: said.append(what.data))
     study.show("table1")
-    assert said == [f"*0 of its {len(tables.TABLES['table1'].jobs(study))} trainings are done.*"]
+    assert said == [f"*0 of the {len(tables.TABLES['table1'].jobs(study))} trainings that it plans are done.*"]
 
 
 def test_what_is_shown_has_its_caption(tmp_path, monkeypatch):

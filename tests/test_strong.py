@@ -303,7 +303,8 @@ def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
     rows = pd.concat([alone, pd.DataFrame(whitened)])
     (line,) = beyond.verdict_added(rows).splitlines()
     assert "Y-GAN in 4 epochs, less the classifier in 4 epochs" in line and "+0.028" in line and f"({UNTOLD})" in line
-    assert "over 2 of ten classes, 3 pairs" in line and "below in 0 of 2 (sign test over the classes: p = 0.5). Degrees of freedom of the interval: 1." in line
+    assert "over 2 of ten classes, 3 pairs" in line and "below in 0 of 2 (sign test over the classes: p = 0.5)." in line
+    assert "Degrees of freedom of the interval: 1." in line
     costly = alone.assign(value=alone["value"].where(alone["metric"] != "training_operations", 0.2e15))
     (line,) = beyond.verdict(costly).splitlines()
     assert "One training of each of these classes costs 0.400 PFLOP in all, one training of the paper's Y-GAN 3.4." in line

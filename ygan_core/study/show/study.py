@@ -71,7 +71,7 @@ class Study(store.Study):
         views = {**figures.FIGURES, **tables.TABLES}
         if name not in views:
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
-        jobs = views[name].jobs(self)
+        jobs = views[name].jobs(self) if runs is None else []
         runs = self.runs(jobs) if runs is None else runs
         said = f"<small>{markdown(views[name].caption)}</small>"
         if runs and name in figures.FIGURES:
@@ -83,7 +83,7 @@ class Study(store.Study):
             display(HTML(render.html(table)))
             display(HTML(f"<details><summary>What is in it?</summary>{said}</details>"))
         if not self.trains and len(runs) < len(jobs):
-            display(Markdown(f"*{len(runs)} of its {len(jobs)} trainings are done.*"))
+            display(Markdown(f"*{len(runs)} of the {len(jobs)} trainings that it plans are done.*"))
         if runs and name in verdicts.VERDICTS:
             display(Markdown(verdicts.verdict(self, name, runs)))
 

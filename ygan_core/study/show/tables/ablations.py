@@ -30,7 +30,8 @@ def table5(rows: pd.DataFrame) -> pd.DataFrame:
 def table6(rows: pd.DataFrame) -> pd.DataFrame:
     """Weak labels (section 6.3): AUC with the true classes, and with k-means clusters in their place (Y-GAN*).
 
-    Both are means over the same classes held out. The columns are those of Table 5.
+    Both are means over the same classes held out, of which n says how many. The columns are those of Table 5: seeds, how many
+    draws a class has; std over seeds, the sample std of a class's draws; last, the mean with the other weights.
     """
     return _by_dataset(printed(6).rename(columns={"model": "method", "labels": "row"}), rows, "title")
 
