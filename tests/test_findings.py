@@ -215,7 +215,7 @@ def test_figures_7_and_8_are_judged_in_each_configuration():
     row = judgement(table, "Fig. 8")
     assert row["judgement"] == "balanced: undecided; paper: undecided: one draw"
     assert row["found here"].startswith(
-        "balanced, CIFAR10: s is above 1 of 1; the best is s; paper, CIFAR10: s is above 0 of 1"
+        "balanced, CIFAR10: s is above 1 of 1; the highest is s; paper, CIFAR10: s is above 0 of 1"
     )
 
 
