@@ -1,5 +1,7 @@
 """What the detector takes for images: folders in three layouts, files of every kind, arrays, tensors; and what it refuses."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -167,6 +169,9 @@ def test_the_layout_of_the_authors_public_code(tmp_path):
     for root in (tmp_path, tmp_path / "test"):
         found, lines = said(root, training=False)
         assert found.anomalous.tolist() == [False] * 9 + [True] * 6 and "it is known which images are anomalies" in lines
+    shutil.rmtree(tmp_path / "train" / "1.abnormal")
+    found, _ = said(tmp_path / "train", training=False)
+    assert found.anomalous.tolist() == [False] * 12
 
 
 def test_a_folder_with_train_and_test_is_no_two_classes(tmp_path):

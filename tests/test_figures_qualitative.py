@@ -241,7 +241,7 @@ def test_the_ladder_takes_the_other_trainings_of_the_same_cells(smoke):
 def test_color_mnists_figures_hold_what_they_say(smoke, monkeypatch):
     runs = list(smoke[1].values())
     monkeypatch.setattr(color_mnist, "maps", lambda wanted: [run.test[z][rows][:, :2] for run, z, rows in wanted])
-    for ax, run in zip(color_mnist.color_mnist_scores(runs).axes, runs, strict=True):
+    for ax, run in zip(scores.score_distributions(runs).axes, runs, strict=True):
         assert sum(bar.get_height() for bar in ax.patches) == (run.test["in_test"] & ~run.test["anomalous"]).sum()
         assert f"AUC {run.metrics['auc']:.3f}" in ax.get_title()
     panels = color_mnist.fig6b(runs).axes

@@ -115,6 +115,10 @@ def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
     said = capsys.readouterr().out
     assert record.job.id in said and "same bytes" in said
     assert study.find(record.job).folder == record.folder  # what was trained anew lies elsewhere
+    again = ShownStudy("smoke", study.root / "verified")
+    shutil.copytree(record.folder, again.root / "records" / record.job.id)  # a folder of its own, and a record
+    assert again.trained(record.job).folder == again.path(record.job) == again.find(record.job).folder
+    assert again.recorded(record.job).folder.parent.name == "records" and verify(again, "3").index.tolist() == [record.job.id]
     row = verify(study, "3").loc[record.job.id]
     assert row["difference"] == 0 and row["alike made"] and row["verdict"] == "same bytes"
 

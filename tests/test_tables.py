@@ -30,7 +30,7 @@ def training(auc, other=0.5, dataset="mnist", held_out=4, method="ygan", **setti
     own = {"ygan": "balanced", "classifier": "control"}.get(method, "")
     shown = {
         **dict(dataset=dataset, held_out=held_out, stand_in=-1, method=method, variant="full", deviation="none"),
-        **dict(labels="true", pixels="all", width=16, epochs=7, image_size=32, seed=0, split_seed=0),
+        **dict(labels="true", pixels="all", width=16, epochs=7, batch_size=64, image_size=32, seed=0, split_seed=0),
         **{"class": str(held_out), "configuration": own, "precision": "float32"},
     }
     shown |= {name: settings.pop(name) for name in list(settings) if name in shown}

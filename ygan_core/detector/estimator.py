@@ -130,7 +130,7 @@ class YGANDetector(BaseEstimator):
         training.remarks(images)
         settings = {name: getattr(self, name) for name in OF_THE_TRAINING}
         identity = hashlib.sha256(repr((settings, images.identity)).encode()).hexdigest()
-        with training.workplace(Path(checkpoint) if checkpoint else None, identity) as place:
+        with training.workplace(Path(checkpoint).expanduser() if checkpoint else None, identity) as place:
             self._fit(images, place)
         return self
 
@@ -354,7 +354,7 @@ class YGANDetector(BaseEstimator):
         from ygan_core.detector.export import export
 
         check_is_fitted(self)
-        export(self.model_, Path(path), self.size_, self.channels_, self.threshold_, self.classes_.tolist())
+        export(self.model_, Path(path).expanduser(), self.size_, self.channels_, self.threshold_, self.classes_.tolist())
 
     def _say(self, line: str) -> None:
         if self.verbose:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -15,7 +16,7 @@ from ygan_core.data.prepare import prepare
 from ygan_core.data.protocol import sub_classes
 from ygan_core.detector.defects import DEFECTS, damage, pixel_auroc, pro
 from ygan_core.detector.estimator import YGANDetector
-from ygan_core.detector.heat import MEANS, heat_maps
+from ygan_core.detector.heat import heat_maps
 from ygan_core.scores import to_input
 
 CELLS = {"mnist": 4, "fmnist": 4, "cifar10": 4, "plantvillage": -1}  # the class held out; it is not looked at here
@@ -36,19 +37,16 @@ def compare(datasets: Iterable[str] = CELLS, per_class: int = 0, source: str = "
         detector = YGANDetector(**settings).fit(images, labels.numpy())
         padim = PaDiM(replace(base, method="padim")).fit(images)
         normal = data.images[split.held_back[:IMAGES]]
-        maps = {name: _means(detector, name) for name in MEANS if name == "doubt" or hasattr(detector.model_, "D")}
+        maps = {n: partial(heat_maps, n, detector.model_, mean_z_r=detector.mean_z_r_) for n in detector.heat_scales_}
+        maps["PaDiM"] = partial(padim_maps, padim)
         for kind in DEFECTS:
             damaged, masks = damage(kind, normal.numpy())
             damaged = torch.from_numpy(damaged)
-            for name, make in {**maps, "PaDiM": lambda x, padim=padim: padim_maps(padim, x)}.items():
+            for name, make in maps.items():
                 heat = make(damaged).numpy()
                 found = {"pixel_auroc": pixel_auroc(heat, masks), "pro": pro(heat, masks)}
                 rows.append({"dataset": dataset, "means": name, "defect": kind, **found})
     return pd.DataFrame(rows)
-
-
-def _means(detector: YGANDetector, name: str) -> Callable[[Tensor], Tensor]:
-    return lambda images: heat_maps(name, detector.model_, images, detector.mean_z_r_)
 
 
 @torch.inference_mode()

@@ -52,7 +52,7 @@ def write_page(detector: YGANDetector, images: Source, table: pd.DataFrame, path
         weak=detector.weak_,
     )
     try:
-        write_atomically(Path(path), lambda partial: partial.write_text(text, encoding="utf-8"))
+        write_atomically(Path(path).expanduser(), lambda partial: partial.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise DetectorError(f"{path} cannot be written ({error.strerror}): choose another place") from None
 
@@ -73,7 +73,7 @@ def _cards(detector: YGANDetector, images: Source, table: pd.DataFrame):
 
 
 def heated(picture: Image.Image, heat: torch.Tensor) -> Image.Image:
-    """A heat map (S, S) over a picture in grey. 1 is a normal image's warmest place; from 2 on the map is at its brightest."""
+    """A heat map (S, S) over a picture in grey. From twice `TOP` of a normal image on it is brightest."""
     width, height = picture.size
     large = F.interpolate(heat[None, None], size=(height, width), mode="bilinear")[0, 0]
     colour = matplotlib.colormaps[HEAT]((large / 2).clamp(0, 1).numpy())[..., :3] * 255

@@ -108,14 +108,8 @@ def _labelled(images: Source, y) -> Source:
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise DetectorError("y holds NaN or inf: labels are names or whole numbers")
     classes, labels = np.unique(y, return_inverse=True)
-    return Source(
-        **{
-            **vars(images),
-            "labels": labels,
-            "classes": tuple(map(str, classes)),
-            "identity": (*images.identity, _digest(labels), *classes),
-        }
-    )
+    identity = (*images.identity, _digest(labels), *classes)
+    return replace(images, labels=labels, classes=tuple(map(str, classes)), identity=identity)
 
 
 def _array(X) -> Source:
@@ -158,11 +152,10 @@ def _array(X) -> Source:
     )
 
 
-def _digest(*arrays: np.ndarray) -> str:
+def _digest(array: np.ndarray) -> str:
     digest = hashlib.sha256()
-    for array in arrays:
-        for part in np.array_split(array, max(1, len(array) // 1000)):  # of a large array no copy is made
-            digest.update(np.ascontiguousarray(part))
+    for part in np.array_split(array, max(1, len(array) // 1000)):  # of a large array no copy is made
+        digest.update(np.ascontiguousarray(part))
     return digest.hexdigest()
 
 
@@ -204,8 +197,8 @@ def _authors_layout(root: Path, training: bool, say: Callable[[str], None]) -> S
         say(f"{root}: the layout of the authors' public code, {len(folders)} normal classes")
         return _classes(root / NORMAL, folders) if folders else _files(sorted(_walk(root / NORMAL)), root / NORMAL)
     say(f"{root}: the layout of the authors' public code, so it is known which images are anomalies")
-    parts = [sorted(_walk(root / name)) for name in (NORMAL, ABNORMAL)]
-    found = _files(parts[0] + parts[1], root)
+    parts = [sorted(_walk(root / name)) for name in (NORMAL, ABNORMAL) if (root / name).is_dir()]
+    found = _files(sum(parts, []), root)
     return replace(found, anomalous=np.array([name.startswith(f"{ABNORMAL}/") for name in found.names]))
 
 

@@ -15,13 +15,8 @@ from torch import Tensor, nn
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, running_statistics_untouched
 
-RUNNING, SHUFFLED, SORTED, APART = "running", "shuffled", "sorted", "apart"
-STATISTICS = {
-    RUNNING: "running statistics: each image by itself",
-    SHUFFLED: "shuffled batches",
-    SORTED: "batches sorted by class, as the public code's loader has them",
-    APART: "normal images shuffled, anomalies in batches of their own",
-}
+# running: each image by itself; sorted: by class, as the public code's loader has them; apart: anomalies in their own batches
+RUNNING, SHUFFLED, SORTED, APART = STATISTICS = ("running", "shuffled", "sorted", "apart")
 SIZES = (8, 64, 256)
 SETTINGS = [(RUNNING, 1), *((statistics, size) for statistics in (SHUFFLED, SORTED, APART) for size in SIZES)]
 AUTHORS = (SORTED, 64)  # how the public code scores

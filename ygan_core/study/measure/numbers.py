@@ -7,12 +7,12 @@ import torch
 
 from ygan_core import metrics
 from ygan_core.data import species
-from ygan_core.study.measure.evaluation import OWN, Facts
+from ygan_core.study.measure.evaluation import Facts
 from ygan_core.weak_labels import FORMS, purity
 
 SEVEN = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c")  # of the paper, Eq. 12 to 18
 POST_HOC = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
-SCORES = (*SEVEN, *POST_HOC, OWN)  # and a baseline's own
+SCORES = (*SEVEN, *POST_HOC)  # of a network with a C
 SINCE = ("RMDS",)  # of notebook 11; the first trainings of the reference edition lack it, so no mean over cells has it
 
 
@@ -23,7 +23,7 @@ def numbers(facts: Facts, headline: str, classes: tuple[str, ...]) -> dict[str, 
     set's normal images whose nearest one has their class; of weak labels clusters, purity and the
     same as the section is written (clusters_as_written, purity_as_written), and classes, the number of true ones.
     """
-    found = {f"auc_{name}": _auc(facts, name) for name in (*SCORES, *SINCE) if name in facts and name != OWN}
+    found = {f"auc_{name}": _auc(facts, name) for name in (*SCORES, *SINCE) if name in facts}
     found["auc"] = _auc(facts, headline)
     found |= rates(facts, headline, classes)
     if "right" in facts:

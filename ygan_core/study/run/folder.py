@@ -101,10 +101,10 @@ class Run:
         found = dict(self.about.get("numbers", {}).get(self.weights, {}))
         if self.about.get("partial"):  # its facts are of a part of the test images only
             return found
-        found |= cached(self.cache, self._hash("npz"), numbers, self.test, self.score, self.classes)
+        found |= cached(self.cache, self.hash_of("npz"), numbers, self.test, self.score, self.classes)
         two_latents = self.config.latents in ("dual", "split")
         if self.config.dataset == "color_mnist" and two_latents and self.has_weights and not self.about.get("numbers"):
-            found |= cached(self.cache, self._hash("safetensors"), disentanglement, self.model(), self.config)
+            found |= cached(self.cache, self.hash_of("safetensors"), disentanglement, self.model(), self.config)
         return found
 
     @functools.cached_property
@@ -121,7 +121,7 @@ class Run:
         rows = np.flatnonzero(self.test["in_test"])
         labels, anomalous = (torch.from_numpy(self.test[name][rows]) for name in ("label", "anomalous"))
         arguments = self.model(), self.images(rows), labels, anomalous
-        return cached(self.cache, self._hash("safetensors"), batch_statistics.aucs, *arguments)
+        return cached(self.cache, self.hash_of("safetensors"), batch_statistics.aucs, *arguments)
 
     def pictured(self) -> Run:
         """This run as pictures need it, with latents. Of a record: those unseen images that the starter pack has too.
@@ -187,7 +187,8 @@ class Run:
         """Where what was computed of it is kept."""
         return self.folder.parent.parent / "cache"
 
-    def _hash(self, ending: str) -> str:
+    def hash_of(self, ending: str) -> str:
+        """The checksum of its facts (npz) or its networks (safetensors), with its weights."""
         return sums_of(self.folder)[f"{self.weights}.{ending}"]
 
 
@@ -235,7 +236,7 @@ def _check(about: dict) -> None:
 
 SHOWN = (
     *("dataset", "held_out", "stand_in", "method", "variant", "deviation", "labels", "pixels"),
-    *("width", "epochs", "image_size", "seed", "split_seed"),
+    *("width", "epochs", "batch_size", "image_size", "seed", "split_seed"),
 )
 RUNS_COLUMNS = [
     *(*SHOWN, "class", "configuration", "precision", "weights", "headline"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pandas as pd
@@ -39,9 +38,9 @@ def log(study: Study) -> pd.DataFrame:
         row = {"method": method, "candidate": candidate, "dataset": c.dataset, "held_out": c.held_out, "stand_in": c.stand_in}
         row |= {"auc_last": last.metrics["auc"], "auc_averaged": averaged.metrics["auc"]}
         if candidate.startswith(search.AVERAGED_AT.get(method, "none")):
-            row["auc_reestimated"] = cached(run.cache, f"{run.job.id}-averaged", auc_reestimated, averaged)
+            row["auc_reestimated"] = cached(run.cache, averaged.hash_of("safetensors"), auc_reestimated, averaged)
         if method == "whitened":
-            row |= cached(run.cache, f"{run.job.id}-averaged", aucs_with_residual, averaged)
+            row |= cached(run.cache, averaged.hash_of("safetensors"), aucs_with_residual, averaged)
         row["accuracy_averaged"] = averaged.metrics["normal_accuracy"]
         row |= {name: averaged.metrics[name] for name in (*SWAPPED, *PROBED) if name in averaged.metrics}
         rows.append(row | {"job": run.job.id})
@@ -59,7 +58,7 @@ def _file(study: Study) -> Path:
 def auc_reestimated(run: Run) -> float:
     """The AUC of a run's networks once E_s's running statistics are estimated anew on the training images (`update_bn`)."""
     data, parts = prepare(run.config)
-    model = copy.deepcopy(run.model())
+    model = run.model()
     update_bn((scores.to_input(batch) for batch in data.images[parts.train].split(512)), model.E_s)
     anomalous = torch.arange(len(parts.test)) >= len(parts.test_normal)
     return metrics.auc(scores.s(scores.classify(model, data.images[parts.test])), anomalous)

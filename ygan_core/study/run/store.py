@@ -28,7 +28,7 @@ from ygan_core.weak_labels import WeakLabels, imagenet_features, weak_labels
 
 @dataclass
 class Study:
-    """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
+    """One profile's results: results/<profile>/. It finds what is done, and trains nothing.
 
     profile: smoke, quick, laptop, paper, or search; results: the folder above, by default results/ of the repository; device:
     auto, cpu, cuda or mps; precision: float32, tf32, bfloat16 or fastest; settings: overrides of Config, typed and checked.
@@ -85,13 +85,15 @@ class Study:
 
     def find(self, job: Job) -> Run | None:
         """The run of a job that is done, else None. A folder that is not whole, or holds another job, is not done."""
-        for folder in (self.path(job), self.root / "records" / job.id):
-            if (folder / SUMS).exists():
-                try:
-                    return read(folder, job)
-                except Damaged:
-                    continue
-        return None
+        return self.trained(job) or self.recorded(job)
+
+    def trained(self, job: Job) -> Run | None:
+        """What was trained in this place, with its weights, or None."""
+        return _whole(self.path(job), job)
+
+    def recorded(self, job: Job) -> Run | None:
+        """The record of a training, or None."""
+        return _whole(self.root / "records" / job.id, job)
 
     def state(self, job: Job) -> str:
         """done, failed, running, damaged (to be trained again), stopped (there is a checkpoint to go on from) or waiting."""
@@ -171,6 +173,13 @@ class Study:
         return table
 
 
+def _whole(folder: Path, job: Job) -> Run | None:
+    try:
+        return read(folder, job) if (folder / SUMS).exists() else None
+    except Damaged:
+        return None
+
+
 _KINDS_OF = {"profile": str, "results": (str, Path, type(None)), "device": str, "precision": str, "settings": dict}
 _KINDS = {
     "profile": "a profile's name",
@@ -191,10 +200,8 @@ def _rows(folder: Path, sums: str) -> list[tuple]:
 def _is_locked(path: Path) -> bool:
     if not path.exists():
         return False
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        with FileLock(path, timeout=0):
+            return False
     except Timeout:
         return True
-    lock.release()
-    return False

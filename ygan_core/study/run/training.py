@@ -43,7 +43,7 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
     Raises JobFailed, also for a job that failed before; DataError or ConfigError where its data or its settings do not do.
     """
     folder = study.path(job)
-    if (done := study.find(job)) and not (anew and done.folder != folder):
+    if done := (study.trained if anew else study.find)(job):
         return done
     folder.mkdir(parents=True, exist_ok=True)
     lock, log = FileLock(folder / ".lock"), folder / "error.txt"
@@ -57,7 +57,7 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
     try:
         if log.exists():
             raise JobFailed(f"{job.id} failed before ({log}): --retry tries again")
-        if (done := study.find(job)) and done.folder == folder:
+        if done := study.trained(job):
             return done
         if (other := _holds(folder)) not in (None, job):
             raise JobFailed(f"{folder} holds another job, {other.id}: move it to its own place, or remove it")

@@ -97,7 +97,8 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc", context: p
     both = (frame.reindex(columns=[*keys, metric]) for frame in (a, b))
     pairs = next(both).merge(next(both), on=keys, suffixes=("_a", "_b"), validate="one_to_one")
     pairs["value"] = pairs[f"{metric}_a"] - pairs[f"{metric}_b"]
-    return _estimate(pairs, [_own(a, metric, context), _own(b, metric, context)])
+    here = (frame[frame["dataset"].isin(pairs["dataset"])] for frame in (a, b))
+    return _estimate(pairs, [_own(frame, metric, context) for frame in here])
 
 
 def level(frame: pd.DataFrame, metric: str = "auc", less: float = 0.0, context: pd.DataFrame | None = None) -> Difference:

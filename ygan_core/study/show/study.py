@@ -25,11 +25,8 @@ class NotTrained(RuntimeError):
 
 
 class Study(store.Study):
-    """One profile's results: results/<profile>/. Asked for runs, it loads what is done and trains the rest.
-
-    profile: smoke, quick, laptop or paper; results: the folder above, by default results/ of the repository; device: auto, cpu,
-    cuda or mps; precision: float32, tf32, bfloat16 or fastest; settings: overrides of Config. Where there are settings, what is
-    drawn lies in a folder of its own. Raises ConfigError.
+    """One profile's results (`store.Study`), shown. Asked for runs, it loads what is done and trains the rest, but of a profile
+    with records (`trains`). Raises ConfigError.
     """
 
     def __post_init__(self):
@@ -67,7 +64,7 @@ class Study(store.Study):
         return runs if jobs else []
 
     def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
-        """Display a figure or a table, its caption, and its verdict. Always draws anew; trains what is missing."""
+        """Display a figure or a table, drawn anew, its caption, and its verdict. Trains what is missing, if it trains."""
         views = {**figures.FIGURES, **tables.TABLES}
         if name not in views:
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")

@@ -14,7 +14,7 @@ from functools import partial
 import pandas as pd
 
 from ygan_core.config import TENS
-from ygan_core.study.measure.numbers import POST_HOC, SEVEN
+from ygan_core.study.measure.numbers import POST_HOC, SCORES, SEVEN
 from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
@@ -47,7 +47,7 @@ from ygan_core.study.show.spread import (
 from ygan_core.study.show.tables import TABLES, beyond, public_code
 from ygan_core.study.show.tables.blocks import is_chosen, is_whole, lacks, paired
 from ygan_core.study.show.tables.color_mnist import LEAK, MOST, leaks, of_swaps, separates, swaps
-from ygan_core.study.show.tables.findings import IN_FIG8
+from ygan_core.study.show.tables.findings import IN_FIG8, of_level
 from ygan_core.study.show.tables.schedules import extent as schedule
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
@@ -145,7 +145,7 @@ def benchmark(number: int, rows: pd.DataFrame) -> str:
     def stands(own: pd.DataFrame) -> str:
         classes, (dataset,) = sorted(set(own["held_out"])), set(own["dataset"])
         expected = paper_auc(dataset, classes)
-        found = judged(agreement(level(own, less=claimed["mean"]), f"the printed {claimed['mean']:.3f}"), own)
+        found = of_level(level(own, less=claimed["mean"]), own)
         if is_whole(own):
             spread = own.groupby("held_out")["auc"].mean().std(ddof=0)
             return f" over ten classes, std {spread:.3f} over them. **{found}**."
@@ -161,9 +161,9 @@ def table4(rows: pd.DataFrame) -> str:
     claimed, second = paper["Y-GAN", "TNR"], paper.drop("Y-GAN", level="model").dropna().idxmax()[0]
 
     def stands(own: pd.DataFrame) -> str:
-        m, found = own.mean(numeric_only=True), agreement(level(own, less=claimed), f"the printed {claimed:.3f}")
+        m, found = own.mean(numeric_only=True), of_level(level(own, less=claimed), own)
         return (
-            f" over all leaves. **{judged(found, own)}**. At the threshold from {m['calibration']:.0f} healthy leaves left "
+            f" over all leaves. **{found}**. At the threshold from {m['calibration']:.0f} healthy leaves left "
             f"untrained, TNR is {m['tnr']:.2f} and TPR {m['tpr']:.2f}; at the test set's own EER they are {m['tnr_eer']:.2f} "
             f"and {m['tpr_eer']:.2f}."
         )
@@ -265,7 +265,7 @@ def fig8(rows: pd.DataFrame) -> str:
         "The paper, for CIFAR10 and PlantVillage: $s$ (Eq. 12) is the best of seven scores, and those on $z_s$ beat $s_x$."
     ]
     for (data, label), group in trainings.groupby(["dataset", "configuration"], sort=False):
-        there = [name for name in (*SEVEN, *POST_HOC) if f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
+        there = [name for name in SCORES if f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
         if not {"s", "s_x"} <= set(there):
             continue
         best = {name: _between(group, "s", name) for name in SEVEN if name in there and name != "s"}

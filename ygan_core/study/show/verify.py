@@ -35,7 +35,7 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) 
     deviations of a difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such
     record.
     """
-    records = {run.job: run for run in study.found() if run.folder.parent.name == "records"}
+    records = {job: run for job in study.jobs if (run := study.recorded(job))}
     if not records:
         raise ConfigError(f"--verify: no records in {study.root / 'records'}")
     chosen = _chosen(study, records, which, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import seaborn as sns
 import torch
 from joblib import Parallel, cpu_count, delayed
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from sklearn.manifold import TSNE
@@ -127,6 +129,13 @@ def show_grid(ax: Axes, tiles: Tensor, gaps: int = 0) -> None:
     ax.set(xlim=(0, columns + gap * gaps), ylim=(rows + gap * gaps, 0), aspect="equal")
     ax.tick_params(length=0)
     sns.despine(ax=ax, left=True, bottom=True)
+
+
+def class_legend(names: list[str], colours: Sequence, held_out: int) -> tuple[list[Line2D], list[str]]:
+    """Handles and names of a legend of classes. That which was held out has the outline of the anomalies."""
+    outlines = ["black" if number == held_out else "none" for number in range(len(names))]
+    handles = [Line2D([], [], marker="o", ls="", ms=5, mfc=c, mec=o) for c, o in zip(colours, outlines, strict=True)]
+    return handles, [f"{name} (anomalous)" if number == held_out else name for number, name in enumerate(names)]
 
 
 def scatter(ax: Axes, points: np.ndarray, colours: np.ndarray, anomalous: np.ndarray) -> None:

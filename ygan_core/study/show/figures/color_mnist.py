@@ -13,19 +13,21 @@ from ygan_core.data import COLOURS
 from ygan_core.study.plan.jobs import Job, first_draws
 from ygan_core.study.plan.variants import configuration
 from ygan_core.study.run.folder import Run
+from ygan_core.study.run.records import SHOWN
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import (
     CLASS_COLOURS,
     GROUND_COLOURS,
     centres,
+    class_legend,
     maps,
     pictured,
     scatter,
-    score_histogram,
     show_grid,
     swap_grid,
     title,
 )
+from ygan_core.study.show.figures.scores import score_distributions
 from ygan_core.study.show.view import View
 
 
@@ -67,7 +69,7 @@ def fig6b(runs: list[Run]) -> Figure:
     is coloured twice: by digit, and by ground colour. Anomalies have a black outline.
     """
     runs = pictured(runs)
-    rows = [np.concatenate([np.flatnonzero(run.test["label"] == digit)[:250] for digit in range(10)]) for run in runs]
+    rows = [np.concatenate([np.flatnonzero(run.test["label"] == digit)[:SHOWN] for digit in range(10)]) for run in runs]
     flat = maps([(run, z, which) for run, which in zip(runs, rows, strict=True) for z in ("z_s", "z_r")])
 
     fig, axes = plt.subplots(len(runs), 3, figsize=(9, 3.1 * len(runs)), squeeze=False)
@@ -79,25 +81,9 @@ def fig6b(runs: list[Run]) -> Figure:
         for ax, heading in zip(row, ("$z_s$, by digit", "$z_r$, by digit", "$z_r$, by ground colour"), strict=True):
             ax.set_title(heading)
         row[0].set_ylabel(title(run).replace(": ", ":\n").replace("s, ", "s,\n"), fontsize=8)
-    held_out = runs[0].config.held_out
-    handles = [
-        plt.Line2D([], [], marker="o", ls="", ms=5, mfc=CLASS_COLOURS[digit], mec="black" if digit == held_out else "none")
-        for digit in range(10)
-    ]
-    names = [f"{digit} (anomalous)" if digit == held_out else f"{digit}" for digit in range(10)]
-    fig.legend(handles, names, loc="outside lower center", ncols=10, handletextpad=0.1, columnspacing=1.0)
-    return fig
-
-
-def color_mnist_scores(runs: list[Run]) -> Figure:
-    """The score $s$ (Eq. 12) of the test set, which has as many anomalies as normal images. The scale of the images is
-    logarithmic above ten.
-    """
-    fig, axes = plt.subplots(1, len(runs), figsize=(4.4 * len(runs), 2.6), squeeze=False, sharex=True)
-    for ax, run in zip(axes.flat, runs, strict=True):
-        score_histogram(ax, run.scores[run.test["in_test"]], run.test["anomalous"][run.test["in_test"]])
-        ax.set(title=f"{title(run)}\nAUC {run.metrics['auc']:.3f}", xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)", ylabel="images")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    names = [str(digit) for digit in range(10)]
+    legend = class_legend(names, CLASS_COLOURS, runs[0].config.held_out)
+    fig.legend(*legend, loc="outside lower center", ncols=10, handletextpad=0.1, columnspacing=1.0)
     return fig
 
 
@@ -139,6 +125,6 @@ VIEWS = {
     "color_mnist_samples": View(color_mnist_samples, _jobs, "Images of Color-MNIST"),
     "fig6a": View(fig6a, _jobs, "Fig. 6a: the swap grid"),
     "fig6b": View(fig6b, _jobs, "Fig. 6b: t-SNE of both latents"),
-    "color_mnist_scores": View(color_mnist_scores, _jobs, "How the scores of Color-MNIST are spread"),
+    "color_mnist_scores": View(score_distributions, _jobs, "How the scores of Color-MNIST are spread"),
     "color_mnist_losses": View(color_mnist_losses, _jobs, "The loss terms over the training, Color-MNIST"),
 }

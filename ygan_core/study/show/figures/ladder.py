@@ -52,7 +52,7 @@ def images_and_auc(runs: list[Run], weights: str) -> pd.Series:
 
 
 def ladder_jobs(study: Study) -> list[Job]:
-    """The trainings of several lengths, and what Tables 1 to 3 have of the same cells in the same configurations."""
+    """The trainings of several lengths, and what Tables 1 to 4 have of the same cells in the same configurations."""
     steps = study.select(group="ladder")
     cells = {_cell(job) for job in steps}
     return [*(job for job in study.select(group=("classifier", *CONFIGURATIONS)) if _cell(job) in cells), *steps]

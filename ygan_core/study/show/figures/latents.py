@@ -9,11 +9,19 @@ from matplotlib.figure import Figure
 
 from ygan_core.data import DATASETS, species
 from ygan_core.study.run.folder import Run
-from ygan_core.study.show.figures.base import CLASS_COLOURS, SPECIES_COLOURS, maps, pictured, scatter, swap_grid, title
+from ygan_core.study.run.records import SHOWN
+from ygan_core.study.show.figures.base import (
+    CLASS_COLOURS,
+    SPECIES_COLOURS,
+    class_legend,
+    maps,
+    pictured,
+    scatter,
+    swap_grid,
+    title,
+)
 from ygan_core.study.show.figures.scores import first_of, heading
 from ygan_core.study.show.view import View
-
-SHOWN = 250  # images a class, as in Fig. 6b
 
 
 def fig7(runs: list[Run]) -> Figure:
@@ -59,11 +67,7 @@ def tsne_latents(runs: list[Run]) -> Figure:
         scatter(ax, points, colours, anomalous)
         ax.set_title(latent)
     fig.suptitle(f"{heading([run])}; {title(run)}; AUC {run.metrics['auc']:.3f}", fontsize=9)
-    handles = [
-        plt.Line2D([], [], marker="o", ls="", ms=5, mfc=palette[g], mec="black" if g == run.config.held_out else "none")
-        for g in range(len(names))
-    ]
-    shown = [f"{name} (anomalous)" if g == run.config.held_out else name for g, name in enumerate(names)]
+    handles, shown = class_legend(names, palette, run.config.held_out)
     if leaves:
         handles.append(plt.Line2D([], [], marker="o", ls="", ms=5, mfc="white", mec="black"))
         shown.append("diseased")

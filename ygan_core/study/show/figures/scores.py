@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ygan_core import config
-from ygan_core.data import DATASETS
 from ygan_core.study.measure.numbers import POST_HOC
 from ygan_core.study.plan.jobs import Job, shown
 from ygan_core.study.plan.variants import ABLATIONS
@@ -166,7 +165,7 @@ def heading(runs: list[Run]) -> str:
     else:
         what = f"{first.classes[first.config.held_out]} held out"
     several = f", {len(runs)} trainings" if len(held_out) > 1 else f", {len(seeds)} seeds"
-    return f"{DATASETS[first.config.dataset].title}, {what}" + several * (len(seeds) > 1)
+    return f"{TITLES[first.config.dataset]}, {what}" + several * (len(seeds) > 1)
 
 
 def ygan_jobs(study: Study) -> list[Job]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import pandas as pd
 
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
 from ygan_core.study.show.printed import CLUSTERS, PURITY, printed
 from ygan_core.study.show.render import OURS
 from ygan_core.study.show.tables import blocks
-from ygan_core.study.show.tables.blocks import CHOSEN, KEYS, agreed, three_blocks, whole_in_the_cells_of
+from ygan_core.study.show.tables.blocks import CHOSEN, KEYS, agreed, beside_whole, three_blocks
 from ygan_core.study.show.view import View
 
 
 def table5(rows: pd.DataFrame) -> pd.DataFrame:
-    """Ablations (section 6.2): AUC by dataset, the mean over the classes held out, every variant over the same ones.
+    """Ablations (section 6.2): AUC by dataset, the mean over the classes held out, of which n says how many.
 
-    B3 has no classifier: its score is Eq. 13, the others' is Eq. 12. A class's AUC is the mean over its draws; n: how many
-    classes; seeds: how many draws of each. std over classes: population; std over seeds: the sample std of a class's draws,
+    B3 has no classifier: its score is Eq. 13, the others' is Eq. 12. A class's AUC is the mean over its draws; seeds: how many
+    draws of each. std over classes: population; std over seeds: the sample std of a class's draws,
     pooled over classes. weights: those of the last epoch, or their average over the end of the training; the mean with the
     other ones stands beside it. A mean over fewer classes than the paper's, or at another image size, has no difference.
     """
@@ -30,7 +29,7 @@ def table5(rows: pd.DataFrame) -> pd.DataFrame:
 def table6(rows: pd.DataFrame) -> pd.DataFrame:
     """Weak labels (section 6.3): AUC with the true classes, and with k-means clusters in their place (Y-GAN*).
 
-    Both are means over the same classes held out, of which n says how many. The columns are those of Table 5: seeds, how many
+    Means over the classes held out, of which n says how many. The columns are those of Table 5: seeds, how many
     draws a class has; std over seeds, the sample std of a class's draws; last, the mean with the other weights.
     """
     return _by_dataset(printed(6).rename(columns={"model": "method", "labels": "row"}), rows, "title")
@@ -85,6 +84,9 @@ def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.Data
     ours = ours.reindex(columns=[*first, *ours.columns.difference(first, sort=False)])
     alike = pd.DataFrame(like, columns=names).reindex(pd.MultiIndex.from_frame(ours[["method", "configuration"]])).eq(True)
     table = three_blocks(paper.assign(configuration=""), ours, names, alike.to_numpy())
+    counts = table.loc[[OURS], [f"n, {title}" for title in like]].apply(pd.to_numeric)
+    few = counts < counts.max()  # over other classes: harder or easier ones
+    table.attrs["not_best"] = {(row, title) for title in like for row in few.index[few[f"n, {title}"]]}
     table.attrs["marks"] = {
         ((OURS, own[method], order[own[method]], own["configuration"]), TITLES[own["dataset"]]): CHOSEN
         for _, own in trainings[blocks.is_chosen(trainings)].iterrows()
@@ -94,14 +96,12 @@ def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.Data
 
 def _ablations(study: Study) -> list[Job]:
     """The variants, and Y-GAN whole beside them."""
-    jobs = study.select(group="ablations", variant=tuple(ABLATIONS))
-    return [*whole_in_the_cells_of(study, jobs), *jobs]
+    return beside_whole(study, study.select(group="ablations"))
 
 
 def _weak(study: Study) -> list[Job]:
     """Y-GAN*, and Y-GAN with true classes beside it."""
-    jobs = study.select(group="weak_labels")
-    return [*whole_in_the_cells_of(study, jobs), *jobs]
+    return beside_whole(study, study.select(group="weak_labels"))
 
 
 TABLES = {

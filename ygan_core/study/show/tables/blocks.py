@@ -131,12 +131,13 @@ def of_numbers(table: pd.DataFrame, notes: dict[tuple, str]) -> dict[tuple, str]
     return {cell: note for cell, note in notes.items() if pd.notna(table.at[cell])}
 
 
-def whole_in_the_cells_of(study: Study, jobs: list[Job]) -> list[Job]:
-    """Y-GAN whole, in the cells, the draws and the configuration that `jobs` have."""
+def beside_whole(study: Study, jobs: list[Job]) -> list[Job]:
+    """These jobs; before them Y-GAN whole, in the cells, the draws and the configuration that they have."""
 
     def cell(job: Job) -> tuple:
         c = job.config
         return c.dataset, c.held_out, c.seed, c.split_seed, c.name
 
     wanted = {cell(job) for job in jobs}
-    return [job for job in study.select(method="ygan", group=("balanced", "paper")) if cell(job) in wanted]
+    whole = study.select(method="ygan", group=("balanced", "paper"))
+    return [*(job for job in whole if cell(job) in wanted), *jobs]

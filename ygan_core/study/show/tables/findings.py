@@ -1,7 +1,7 @@
 """Do the paper's claims hold? One row a claim: what it says, what was found here, the judgement, and on what it stands.
 
 A judgement speaks of the size that was trained here. Y-GAN is judged in each configuration. Against its rivals it stands in
-one: as printed, `paper`, where that was trained over all classes, else in the study's other one. Every number stands with its
+one: that which was trained over all classes, `paper` before another. Every number stands with its
 interval over the draws measured here (`spread`).
 """
 
@@ -52,7 +52,7 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     """The paper's claims, a row each, and whether they hold in what was trained here.
 
     found here: with the 95 % interval over the trainings, where there are several. stands on: how many cells (a dataset and the
-    class held out in it), and how many trainings or pairs of them; not blind: cells that had a part in a choice of settings
+    class held out in it), and how many trainings; not blind: cells that had a part in a choice of settings
     (`config.CHOSEN_ON`). The judgement *reproduced* needs all that the claim is over, at the paper's image size. An AUC is
     reproduced where its interval lies no more than 0.01 below the printed one, a cost where its interval lies within 0.01 of
     it. They are not reproduced where the interval leaves the printed one out; the judgement says in how many of the paper's
@@ -99,7 +99,7 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
         own = trainings[trainings["dataset"] == dataset]
         each = dict(iter(_full(own).groupby("own", sort=False)))
         texts = [_beside_printed(group, own) for group in each.values()]
-        words = {name: _of_level(level(group, less=claimed, context=own), group) for name, group in each.items()}
+        words = {name: of_level(level(group, less=claimed, context=own), group) for name, group in each.items()}
         what = "over all leaves" if number == 4 else "over ten classes"
         yield (
             f"Table {number}: the AUC on {TITLES[dataset]} is {claimed:.3f} {what}",
@@ -131,7 +131,8 @@ def _of_each(words: dict[str, str]) -> str:
     return "; ".join(words.values() if len(words) == 1 else (f"{name}: {word}" for name, word in words.items()))
 
 
-def _of_level(gap: Difference, own: pd.DataFrame) -> str:
+def of_level(gap: Difference, own: pd.DataFrame) -> str:
+    """A judgement on a printed AUC. gap: how much higher the trainings `own`, of one dataset, are."""
     if lack := lacks(own):
         return f"{UNDECIDED}: {lack}"
     if not gap.seeds_known:

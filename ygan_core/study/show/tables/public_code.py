@@ -25,7 +25,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES, method_title
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.spread import CELL, DRAW, Difference, count, difference, level, pooled, said, shown, told
-from ygan_core.study.show.tables.blocks import CHOSEN, chosen_on, whole_in_the_cells_of
+from ygan_core.study.show.tables.blocks import CHOSEN, beside_whole, chosen_on
 from ygan_core.study.show.view import View
 
 ALONE = (RUNNING, 1)
@@ -334,8 +334,7 @@ def trained_jobs(study: Study) -> list[Job]:
 
 def deviation_jobs(study: Study) -> list[Job]:
     """Every deviation, and Y-GAN without one in the cells, the draws and the configuration that they have."""
-    jobs = study.select(group="deviations")
-    return [*whole_in_the_cells_of(study, jobs), *jobs]
+    return beside_whole(study, study.select(group="deviations"))
 
 
 def all_jobs(study: Study) -> list[Job]:

@@ -12,8 +12,6 @@ import pandas as pd
 from ygan_core.baselines import BASELINES
 from ygan_core.baselines.f_anogan import PHASE_2_FROM
 
-BATCH = 64  # images a step, unless --set batch_size changes it
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -46,7 +44,9 @@ def amount(training: pd.Series) -> int:
     """How long a training was, in its schedule's unit. training: a row of `cells`."""
     if AUTHORS[training["method"]].unit == "epochs":
         return int(training["epochs"])
-    return int(training["epochs"] * (training["training_images"] // BATCH) * (1 - PHASE_2_FROM))  # f-AnoGAN's E comes last
+    return int(
+        training["epochs"] * (training["training_images"] // training["batch_size"]) * (1 - PHASE_2_FROM)
+    )  # f-AnoGAN's E comes last
 
 
 def extent(training: pd.Series) -> str | None:

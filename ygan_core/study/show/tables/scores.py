@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ygan_core.study.measure.evaluation import OWN
 from ygan_core.study.measure.numbers import SCORES
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
@@ -23,7 +22,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     numbers.
     """
     trainings = cells(rows)
-    columns = {f"auc_{name}": name for name in SCORES if name != OWN}
+    columns = {f"auc_{name}": name for name in SCORES}
     each = trainings.reindex(columns=[*INDEX, "held_out", *columns]).groupby([*INDEX, "held_out"], sort=False).mean()
     groups = trainings.groupby(INDEX, sort=False)
     table = each.groupby(INDEX, sort=False).mean().rename(columns=columns)
