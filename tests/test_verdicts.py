@@ -16,7 +16,7 @@ from ygan_core.study.show.cells import cells
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.printed import class_names, paper_auc, printed
 from ygan_core.study.show.spread import ONE_DRAW, UNTOLD, Difference, difference, level, pooled, said, told
-from ygan_core.study.show.tables import TABLES, ablations, claims
+from ygan_core.study.show.tables import TABLES, ablations, claims, color_mnist
 
 DEFAULTS = dict(stand_in=-1, method="ygan", variant="full", deviation="none", labels="true", pixels="all", width=16, epochs=7)
 DEFAULTS |= dict(batch_size=64, image_size=32, seed=0, split_seed=0, configuration="balanced", precision="float32")
@@ -291,15 +291,15 @@ def colours(seed=0, **probes):
 
 
 def test_color_mnist_says_both_probes():
-    text = verdicts.color_mnist(rows_of(colours()))
+    text = color_mnist.verdict(rows_of(colours()))
     assert text.count("**holds in this training**") == 3 and "nothing here says how far another seed would differ" in text
-    text = verdicts.color_mnist(rows_of(colours(probe_colour_z_s=0.69, unit_colour_z_s=0.21, swap_colour=0.5)))
+    text = color_mnist.verdict(rows_of(colours(probe_colour_z_s=0.69, unit_colour_z_s=0.21, swap_colour=0.5)))
     assert "colour from $z_s$ at 0.69 (of unit length 0.21)" in text and "chance: colour 0.10, digit 0.11" in text
     assert text.count("**does not hold in this training**") == 2
-    text = verdicts.color_mnist(rows_of(colours(), colours(seed=1, swap_colour=0.5)))
+    text = color_mnist.verdict(rows_of(colours(), colours(seed=1, swap_colour=0.5)))
     assert "**holds in 1 of 2 trainings**" in text and text.count("**holds in 2 of 2 trainings**") == 2
     assert "means of 2 trainings" in text and "AUC of **0.950, 0.960**" in text and "another seed" not in text
-    assert "No Color-MNIST network" in verdicts.color_mnist(rows_of(training("color_mnist", 0)))
+    assert "No Color-MNIST network" in color_mnist.verdict(rows_of(training("color_mnist", 0)))
 
 
 def test_accuracy_needs_five_networks():
@@ -315,8 +315,10 @@ def test_the_ladder_says_whether_the_longest_training_is_the_best():
     lengths = [training(auc=auc, epochs=epochs, seed=s) for epochs, auc in ((3, 0.5), (7, 0.7), (10, 0.6)) for s in range(2)]
     (line,) = verdicts.ladder(rows_of(*lengths, training(held_out=1))).splitlines()
     assert "MNIST, 4 held out, Y-GAN (`balanced`" in line and "0.500 in 3, 0.700 in 7, 0.600 in 10 epochs" in line
-    assert "the highest is that of 7. The paper has 100 epochs." in line
+    assert "the highest is that of 7. The paper has 100." in line
     assert "the longest is the highest" in verdicts.ladder(rows_of(*lengths[:4]))
+    more = rows_of(*lengths[:2], training(auc=0.4, epochs=7), training(auc=0.9, epochs=7, seed=5))
+    assert "0.500 in 3, 0.400 in 7 epochs" in verdicts.ladder(more)  # of the seed that both have
 
 
 def test_the_papers_sentences_recomputed_from_its_tables():

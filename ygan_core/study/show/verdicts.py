@@ -21,7 +21,6 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.printed import (
-    CHANCE,
     NUMBERS,
     PURITY,
     class_names,
@@ -31,6 +30,7 @@ from ygan_core.study.show.printed import (
     weak_label_costs,
 )
 from ygan_core.study.show.spread import (
+    DRAW,
     HIGHER,
     LOWER,
     NEAR,
@@ -44,12 +44,10 @@ from ygan_core.study.show.spread import (
     shown,
     told,
 )
-from ygan_core.study.show.tables import TABLES, beyond, public_code
-from ygan_core.study.show.tables.blocks import is_chosen, is_whole, lacks, paired
-from ygan_core.study.show.tables.color_mnist import LEAK, MOST, leaks, of_swaps, separates, swaps
+from ygan_core.study.show.tables import TABLES, beyond, color_mnist, public_code
+from ygan_core.study.show.tables.blocks import how_much, is_chosen, is_whole, lacks, paired
 from ygan_core.study.show.tables.findings import IN_FIG8, of_level
-from ygan_core.study.show.tables.schedules import extent as schedule
-from ygan_core.study.show.tables.schedules import is_short, is_trained
+from ygan_core.study.show.tables.schedules import extent, is_short
 
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
 FEWEST = 5  # networks that a rank correlation is given of
@@ -76,61 +74,6 @@ def all_higher(gaps: list[Difference]) -> str:
     if LOWER in words:
         return "does not agree"
     return "agrees" if words == {HIGHER} else ONE_DRAW if ONE_DRAW in words else UNTOLD
-
-
-def extent(trainings: pd.DataFrame) -> str:
-    """How much was trained, and whose weights these are."""
-    first, images = trainings.iloc[0], trainings["training_images"]
-    seen = " to ".join(f"{int(number):,}" for number in sorted({images.min(), images.max()}))
-    if not is_trained(first["method"]):
-        return f"{seen} training images"
-    return f"{first['weights']} weights, width {first['width']}, {count(first['epochs'], 'epoch')}, {seen} training images"
-
-
-def color_mnist(rows: pd.DataFrame) -> str:
-    """Section 5's claims against each training on Color-MNIST. Of a record without networks nothing is said."""
-    trainings = of_swaps(cells(rows))
-    if trainings.empty:
-        return "No Color-MNIST network is here to be judged."
-    alone = not trainings["configuration"].duplicated().any()
-    note = "\n\nEach is one training: nothing here says how far another seed would differ." * alone
-    return "\n\n".join(_color_mnist(own) for _, own in trainings.groupby("configuration", sort=False)) + note
-
-
-def _color_mnist(own: pd.DataFrame) -> str:
-    """own: the trainings of one configuration."""
-    m, n = own.mean(numeric_only=True), len(own)
-
-    def holds(each: pd.Series) -> str:
-        if n == 1:
-            return f"**{'holds' if each.all() else 'does not hold'} in this training**"
-        return f"**holds in {each.sum()} of {n} trainings**"
-
-    def probe(what: str, latent: str) -> str:
-        unit = m.get(f"unit_{what}_{latent}", float("nan"))  # the networks of results/weights were not measured so
-        unit_length = f" (of unit length {unit:.2f})" if pd.notna(unit) else ""
-        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f}{unit_length}"
-
-    aucs = ", ".join(f"{auc:.3f}" for auc in own["auc"])
-    chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what in ("colour", "digit"))
-    return "\n".join(
-        [
-            f"**`{own['configuration'].iloc[0]}`** ({extent(own)}{f'; means of {n} trainings' * (n > 1)}):",
-            "",
-            f"- *Another image's $z_r$ changes the ground and leaves the digit*: {holds(swaps(own))}. Of the hybrids, "
-            f"{m['swap_digit']:.0%} show the digit of the $z_s$ image; the same reader reads {m['read_digit']:.0%} of the real "
-            f"images. {m['swap_colour']:.0%} show the ground of the $z_r$ image. Asked: {MOST:.0%} of the grounds, and "
-            f"{MOST:.0%} of the digits that the reader reads.",
-            f"- *$z_s$ separates the normal digits, $z_r$ the ten grounds*: {holds(separates(own))}. On standardised "
-            f"latents a linear classifier reads the {probe('digit', 'z_s')} and the {probe('colour', 'z_r')}. Asked: "
-            f"{MOST:.0%}.",
-            f"- *The two latents are mutually exclusive*: {holds(~leaks(own))}. A linear classifier reads the "
-            f"{probe('colour', 'z_s')} and the {probe('digit', 'z_r')}; chance: {chance}. A latent leaks what is read off it, "
-            f"standardised, at more than {LEAK} times chance.",
-            f"- The held-out {own['class'].iloc[0]} is told from the normal digits with an AUC of "
-            f"**{aucs}** (the paper prints none for Color-MNIST).",
-        ]
-    )
 
 
 def benchmark(number: int, rows: pd.DataFrame) -> str:
@@ -183,12 +126,12 @@ def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]
     for label, own in trainings[of_ygan].groupby("configuration", sort=False):
         chosen = ", ".join(own.loc[is_chosen(own), "class"].drop_duplicates())
         not_blind = f" Not blind: {chosen}, the anomaly in a choice of its settings." if chosen else ""
-        yield f"- `{label}` ({extent(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{not_blind}"
+        yield f"- `{label}` ({how_much(own)}): Y-GAN {shown(level(own, context=trainings), '')}{stands(own)}{not_blind}"
         for (title, other), those in trainings[~of_ygan].groupby(["title", "configuration"], sort=False):
             name = f"{title} (`{other}`, {those['weights'].iloc[0]} weights)" if other else title
             gap = difference(own, those, context=trainings)
             if is_short(those.iloc[0]):
-                had = schedule(those.iloc[0])
+                had = extent(those.iloc[0])
                 yield f"    - {name}: not compared, as its authors' schedule is longer or unknown: it had {had}."
             elif gap.cells:
                 where = f"{count(gap.cells, 'cell')}, {count(gap.draws, 'pair')} of trainings"
@@ -303,15 +246,16 @@ def ladder(rows: pd.DataFrame) -> str:
     """What each length of training gives, with the headline's weights: does the AUC still rise?"""
     lines = []
     for (data, held_out, title), own in cells(rows).groupby(["dataset", "class", "title"], sort=False):
-        by_length = own.groupby("epochs")["auc"].mean()
-        if len(by_length) > 1:
+        same = own.pivot(index="epochs", columns=DRAW, values="auc").dropna(axis=1)  # the seeds that all lengths have
+        by_length = same.mean(axis=1)
+        if len(same) > 1 and len(same.columns):
             longest, best = by_length.index[-1], by_length.idxmax()
             aucs = ", ".join(f"{auc:.3f} in {epochs}" for epochs, auc in by_length.items())
             ends = "the longest is the highest" if longest == best else f"the highest is that of {best}"
             what = "leaves" if data == "plantvillage" else "held out"
             lines.append(
                 f"- {TITLES[data]}, {held_out} {what}, {title} (`{own['configuration'].iloc[0]}`, {own['weights'].iloc[0]} "
-                f"weights): {aucs} epochs; {ends}. The paper has {paper_epochs(data)} epochs."
+                f"weights, {count(len(same.columns), 'seed')}): {aucs} epochs; {ends}. The paper has {paper_epochs(data)}."
             )
     return "\n".join(lines) or "No cell has several lengths yet."
 
@@ -370,7 +314,7 @@ def _values(column: pd.Series) -> str:
 
 
 VERDICTS: dict[str, Callable[..., str]] = {
-    "color_mnist_probes": color_mnist,
+    "color_mnist_probes": color_mnist.verdict,
     **{f"table{number}": partial(benchmark, number) for number in NUMBERS.values() if number < 4},
     "table4": table4,
     "table5": table5,

@@ -20,9 +20,9 @@ from ygan_core.study.show.view import View
 
 def ladder(runs: list[Run]) -> Figure:
     """The AUC after trainings of several lengths, against the number of images that a training saw (epochs × images), on a
-    logarithmic scale. A dot is a training; every length is a training of its own. The lines join the means. Filled and solid:
-    averaged weights. Hollow and dashed: last weights. The dotted line is what Tables 1 to 3 print for Y-GAN; the grey dashed
-    line is chance.
+    logarithmic scale. A dot is a training; every length is a training of its own. The lines join the means of the seeds that
+    all lengths have. Filled and solid: averaged weights. Hollow and dashed: last weights. The dotted line is what Tables 1 to 3
+    print for Y-GAN; the grey dashed line is chance.
     """
     datasets = list(dict.fromkeys(run.config.dataset for run in runs))
     fig, axes = plt.subplots(1, len(datasets), figsize=(max(4.6 * len(datasets), 5), 3.6), sharey=True, squeeze=False)
@@ -33,7 +33,8 @@ def ladder(runs: list[Run]) -> Figure:
             for weights in (LAST, AVERAGED) if those else ():
                 auc = images_and_auc(those, weights)
                 label = f"{method_title(method)}: {configuration(those[0].config)}, {weights} weights"
-                ax.plot(auc.groupby(level=0).mean(), color=colour, lw=1.2, label=label, ls="-" if weights == AVERAGED else "--")
+                same = images_and_auc(in_every_length(those), weights).groupby(level=0).mean()
+                ax.plot(same, color=colour, lw=1.2, label=label, ls="-" if weights == AVERAGED else "--")
                 ax.plot(auc, ls="", marker="o", ms=4, color=colour, mfc=colour if weights == AVERAGED else "white")
         if dataset in TENS:  # the paper's leaves are larger
             ax.axhline(paper_auc(dataset, [run.config.held_out for run in own]), color="black", lw=1, ls=":", zorder=0)
@@ -43,6 +44,12 @@ def ladder(runs: list[Run]) -> Figure:
     axes[0, 0].set_ylabel("AUC (Eq. 12)")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
+
+
+def in_every_length(runs: list[Run]) -> list[Run]:
+    """The trainings of those seeds that each length was trained with."""
+    draws = {epochs: {_draw(run) for run in runs if run.config.epochs == epochs} for epochs in {r.config.epochs for r in runs}}
+    return [run for run in runs if all(_draw(run) in own for own in draws.values())]
 
 
 def images_and_auc(runs: list[Run], weights: str) -> pd.Series:
@@ -56,6 +63,10 @@ def ladder_jobs(study: Study) -> list[Job]:
     steps = study.select(group="ladder")
     cells = {_cell(job) for job in steps}
     return [*(job for job in study.select(group=("classifier", *CONFIGURATIONS)) if _cell(job) in cells), *steps]
+
+
+def _draw(run: Run) -> tuple[int, int]:
+    return run.config.seed, run.config.split_seed
 
 
 def _cell(job: Job) -> tuple:

@@ -16,7 +16,7 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.printed import IMAGE_SIZE, class_names
 from ygan_core.study.show.render import DIFFERENCE, OURS, PAPER
-from ygan_core.study.show.spread import CELL, DRAW, pooled
+from ygan_core.study.show.spread import CELL, DRAW, count, pooled
 from ygan_core.study.show.tables.schedules import is_short, is_trained
 
 KEYS = ["method", "row", "configuration"]  # what a row is named by; a level that names nothing is not shown
@@ -78,6 +78,15 @@ def other_weights(rows: pd.DataFrame, by: list[str], name: str = "mean") -> pd.D
 def agreed(values: pd.Series) -> str | float:
     """The value that a group's trainings share, as text; where they differ all of them; nan where there is none."""
     return ", ".join(map(str, values.dropna().unique())) or np.nan
+
+
+def how_much(trainings: pd.DataFrame) -> str:
+    """How much was trained, and whose weights these are."""
+    first, images = trainings.iloc[0], trainings["training_images"]
+    seen = " to ".join(f"{int(number):,}" for number in sorted({images.min(), images.max()}))
+    if not is_trained(first["method"]):
+        return f"{seen} training images"
+    return f"{first['weights']} weights, width {first['width']}, {count(first['epochs'], 'epoch')}, {seen} training images"
 
 
 def gradient_only(trainings: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.printed import CHANCE
-from ygan_core.study.show.tables.blocks import CHOSEN, agreed, is_chosen, of_numbers, other_weights
+from ygan_core.study.show.tables.blocks import CHOSEN, agreed, how_much, is_chosen, of_numbers, other_weights
 from ygan_core.study.show.view import View
 
 AUC = "AUC (Eq. 12)"
@@ -77,6 +77,52 @@ def leaks(trainings: pd.DataFrame) -> pd.Series:
     """Section 3.1, of each training: whether a latent tells what is the other's."""
     colour = trainings["probe_colour_z_s"] > LEAK * CHANCE["colour"]
     return colour | (trainings["probe_digit_z_r"] > LEAK * CHANCE["digit"])
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """Section 5's claims against each training on Color-MNIST. Of a record without networks nothing is said."""
+    trainings = of_swaps(cells(rows))
+    if trainings.empty:
+        return "No Color-MNIST network is here to be judged."
+    alone = not trainings["configuration"].duplicated().any()
+    note = "\n\nEach is one training: nothing here says how far another seed would differ." * alone
+    return "\n\n".join(_verdict(own) for _, own in trainings.groupby("configuration", sort=False)) + note
+
+
+def _verdict(own: pd.DataFrame) -> str:
+    """own: the trainings of one configuration."""
+    m, n = own.mean(numeric_only=True), len(own)
+
+    def holds(each: pd.Series) -> str:
+        if n == 1:
+            return f"**{'holds' if each.all() else 'does not hold'} in this training**"
+        return f"**holds in {each.sum()} of {n} trainings**"
+
+    def probe(what: str, latent: str) -> str:
+        unit = m.get(f"unit_{what}_{latent}", float("nan"))  # the networks of results/weights were not measured so
+        unit_length = f" (of unit length {unit:.2f})" if pd.notna(unit) else ""
+        return f"{what} from ${latent}$ at {m[f'probe_{what}_{latent}']:.2f}{unit_length}"
+
+    aucs = ", ".join(f"{auc:.3f}" for auc in own["auc"])
+    chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what in ("colour", "digit"))
+    return "\n".join(
+        [
+            f"**`{own['configuration'].iloc[0]}`** ({how_much(own)}{f'; means of {n} trainings' * (n > 1)}):",
+            "",
+            f"- *Another image's $z_r$ changes the ground and leaves the digit*: {holds(swaps(own))}. Of the hybrids, "
+            f"{m['swap_digit']:.0%} show the digit of the $z_s$ image; the same reader reads {m['read_digit']:.0%} of the real "
+            f"images. {m['swap_colour']:.0%} show the ground of the $z_r$ image. Asked: {MOST:.0%} of the grounds, and "
+            f"{MOST:.0%} of the digits that the reader reads.",
+            f"- *$z_s$ separates the normal digits, $z_r$ the ten grounds*: {holds(separates(own))}. On standardised "
+            f"latents a linear classifier reads the {probe('digit', 'z_s')} and the {probe('colour', 'z_r')}. Asked: "
+            f"{MOST:.0%}.",
+            f"- *The two latents are mutually exclusive*: {holds(~leaks(own))}. A linear classifier reads the "
+            f"{probe('colour', 'z_s')} and the {probe('digit', 'z_r')}; chance: {chance}. A latent leaks what is read off it, "
+            f"standardised, at more than {LEAK} times chance.",
+            f"- The held-out {own['class'].iloc[0]} is told from the normal digits with an AUC of "
+            f"**{aucs}** (the paper prints none for Color-MNIST).",
+        ]
+    )
 
 
 def _jobs(study: Study) -> list[Job]:
