@@ -68,7 +68,8 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     By the length of the classifier's training: in as many epochs both see as many images; in more epochs it may cost as many
     operations as Y-GAN. Paired: the same classes, seeds and splits. low, high: the 95 % interval of the mean over the seeds. It
     takes the classes with one pair to vary from pair to pair as those with several do. df: the degrees of freedom of that
-    spread; with few of them the interval is rough. lower in: the number of classes where Y-GAN has the lower AUC.
+    spread (Satterthwaite's: fewer where one class has most of it); with few of them the interval is rough. lower in: the number
+    of classes where Y-GAN has the lower AUC.
     """
     trainings, found = cells(rows, metrics=AUCS), {}
     first = trainings["configuration"].str.split(",").str[0]  # settings that were changed follow
