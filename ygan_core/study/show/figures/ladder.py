@@ -24,7 +24,10 @@ def ladder(runs: list[Run]) -> Figure:
     all lengths have. Filled and solid: averaged weights. Hollow and dashed: last weights. The dotted line is what Tables 1 to 3
     print for Y-GAN; the grey dashed line is chance.
     """
-    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
+    lengths = {}
+    for run in runs:
+        lengths.setdefault(run.config.dataset, set()).add(run.config.epochs)
+    datasets = [dataset for dataset, epochs in lengths.items() if len(epochs) > 1] or [*lengths]  # one length is no ladder
     fig, axes = plt.subplots(1, len(datasets), figsize=(max(4.6 * len(datasets), 5), 3.6), sharey=True, squeeze=False)
     for ax, dataset in zip(axes.flat, datasets, strict=True):
         own = [run for run in runs if run.config.dataset == dataset]
