@@ -56,8 +56,7 @@ def run_jobs(
     workers: by default as many as `processes` says. anew: a record without weights is not done. Raises
     ConfigError where no scheduler answers, and ClusterGone, also where the cluster has no worker for `patience` seconds.
     """
-    find = study.trained if anew else study.find
-    todo = [job for job in jobs if not find(job)]
+    todo = [job for job in jobs if not study.find(job, anew)]
     if not todo:
         study.write_runs()
         return {}
@@ -113,12 +112,8 @@ def _in_processes(study: Study, jobs: list[Job], workers: int, cost: dict[str, f
                         yield job_id, why
                 bar.update(round(total - sum(cost[j] * _left(study, job) for j, job in left.items())) - bar.n)
             for job_id, job in left.items():
-                yield (
-                    job_id,
-                    ""
-                    if (study.trained if anew else study.find)(job)
-                    else f"{job_id}: the process that trained it died: run it again",
-                )
+                died = f"{job_id}: the process that trained it died: run it again"
+                yield job_id, "" if study.find(job, anew) else died
         finally:
             for process in pipes.values():
                 process.join(0 if left else 10)  # one that has nothing left to do cleans up after itself

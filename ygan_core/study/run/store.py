@@ -83,9 +83,12 @@ class Study:
         """A job's folder. Jobs of all settings lie together: what a setting does not change is trained once."""
         return self.root / "jobs" / job.id
 
-    def find(self, job: Job) -> Run | None:
-        """The run of a job that is done, else None. A folder that is not whole, or holds another job, is not done."""
-        return self.trained(job) or self.recorded(job)
+    def find(self, job: Job, anew: bool = False) -> Run | None:
+        """The run of a job that is done, else None. A folder that is not whole, or holds another job, is not done.
+
+        anew: a record does not count as done.
+        """
+        return self.trained(job) or (None if anew else self.recorded(job))
 
     def trained(self, job: Job) -> Run | None:
         """What was trained in this place, with its weights, or None."""

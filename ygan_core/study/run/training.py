@@ -43,7 +43,7 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
     Raises JobFailed, also for a job that failed before; DataError or ConfigError where its data or its settings do not do.
     """
     folder = study.path(job)
-    if done := (study.trained if anew else study.find)(job):
+    if done := study.find(job, anew):
         return done
     folder.mkdir(parents=True, exist_ok=True)
     lock, log = FileLock(folder / ".lock"), folder / "error.txt"
