@@ -51,8 +51,8 @@ def ladder(runs: list[Run]) -> Figure:
 
 def in_every_length(runs: list[Run]) -> list[Run]:
     """The trainings of those seeds that each length was trained with."""
-    draws = {epochs: {_draw(run) for run in runs if run.config.epochs == epochs} for epochs in {r.config.epochs for r in runs}}
-    return [run for run in runs if all(_draw(run) in own for own in draws.values())]
+    there = {(run.config.epochs, _draw(run)) for run in runs}
+    return [run for run in runs if all((epochs, _draw(run)) in there for epochs, _ in there)]
 
 
 def images_and_auc(runs: list[Run], weights: str) -> pd.Series:
