@@ -100,15 +100,15 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     def repeated(config: Config, draws: tuple[Draw, ...]) -> list[Config]:
         return [config] if asked else drawn(config, draws)
 
-    def cells(configuration: str, classes: Classes, once: bool = False) -> list[Config]:
+    def cells(configuration: str, classes: Classes, once: bool = False, size: str = name) -> list[Config]:
         found = []
         for dataset, held_out_classes in classes.items():
-            base = profile_config(name, dataset, configuration, settings)
+            base = profile_config(size, dataset, configuration, settings)
             for held_out in (base.held_out,) if "held_out" in settings else held_out_classes:
                 config = replace(base, held_out=held_out)
                 several = not once and held_out in p.drawn
                 found += repeated(config, p.draws if several else ONCE)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(classifier(config) if configuration == "control" else config for config in found))
 
     color = [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist]
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
@@ -121,15 +121,19 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     ]
     beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
     as_long = {dataset: profile_config(name, dataset, "whitened", settings).epochs for dataset in beyond}
-    background = {"classifier": _controls(cells("control", leaves, once=True)), "ygan": cells(first, leaves, once=True)}
+    background = {"classifier": cells("control", leaves, once=True), "ygan": cells(first, leaves, once=True)}
     return {
         "color_mnist": [one for config in color for one in repeated(config, p.color_draws)],
-        "classifier": _controls(cells("control", tables)),
+        "classifier": cells("control", tables),
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
         "strong": cells("strong", p.strong),
         "whitened": cells("whitened", beyond),
         "strong_short": [replace(c, epochs=as_long[c.dataset]) for c in cells("strong", beyond)],
-        "ladder": [classifier(config) if config.name == "control" else config for config in ladder],
+        "strong_wide": cells("strong", p.strong_wide, size="paper"),
+        "paper_size": [
+            c for kind in ("paper", "balanced", "control") for c in cells(kind, p.paper_size, once=True, size="paper")
+        ],
+        "ladder": ladder,
         "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
         "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],
         "baselines": [
@@ -147,10 +151,6 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     }
 
 
-def _controls(configs: Iterable[Config]) -> list[Config]:
-    return [classifier(config) for config in configs]
-
-
 def _search(settings: dict) -> dict[str, list[Config]]:
     """The trainings of `plan/search.py`, by candidate."""
     found = {}
@@ -162,7 +162,7 @@ def _search(settings: dict) -> dict[str, list[Config]]:
                 for stand_in in search.STAND_INS
                 for base in bases
             ]
-            found[f"{method}, {candidate}"] = _controls(configs) if method == "classifier" else configs
+            found[f"{method}, {candidate}"] = [classifier(c) for c in configs] if method == "classifier" else configs
     for name, candidates, epochs in (
         ("strong", search.STRONG, search.STRONG_EPOCHS),
         ("whitened", search.WHITENED, search.WHITENED_EPOCHS),

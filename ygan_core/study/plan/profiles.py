@@ -29,6 +29,8 @@ class Profile:
     variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
     baseline_names: tuple[str, ...] = ()  # entries of BASELINES; (): all
     strong: Classes = field(default_factory=dict)  # notebook 11: the strong control, and Y-GAN beside it
+    strong_wide: Classes = field(default_factory=dict)  # the strong control as the profile `paper` has it
+    paper_size: Classes = field(default_factory=dict)  # Y-GAN and the control as the profile `paper` has them
     weak_labels: Classes = field(default_factory=dict)
     background_only: tuple[str, ...] = ("classifier", "ygan")  # methods that are trained on PlantVillage's background
     deviations: Classes = field(default_factory=dict)  # notebook 09
@@ -122,6 +124,8 @@ PROFILES = {
         ablations=_four(ONE),
         baselines=_four(ONE),
         strong=dict.fromkeys(TENS, TEN),
+        strong_wide={"cifar10": TEN},
+        paper_size={"cifar10": ONE},
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
         ladder={"mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},

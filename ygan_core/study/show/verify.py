@@ -22,6 +22,7 @@ from ygan_core.study.show.spread import METHOD, pooled
 
 CHEAPEST = "cheapest"
 MADE = ("versions", "processor", "device", "gpu", "precision")  # what decides the last bits of a number
+DAYS = "paper_size"  # the group of jobs that take one core a day each: they are drawn on a GPU alone
 VERDICTS = (SAME, NEAR, FAR_OFF, UNKNOWN) = ("same bytes", "near", "far", "differs")
 FAR = 3  # a difference of more than so many standard deviations between two seeds is no matter of chance
 
@@ -31,11 +32,12 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) 
 
     which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device the one of the fewest seconds.
     recorded, anew: the AUC; alike made: by the same versions on the same device; std over seeds: of the same method on the same
-    dataset in as many epochs, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard
+    dataset at the same size, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard
     deviations of a difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such
     record.
     """
-    records = {job: run for job in study.jobs if (run := study.recorded(job))}
+    jobs = [job for job in study.jobs if job.group != DAYS or study.device != "cpu"]
+    records = {job: run for job in jobs if (run := study.recorded(job))}
     if not records:
         raise ConfigError(f"--verify: no records in {study.root / 'records'}")
     chosen = _chosen(study, records, which, seed)
@@ -72,7 +74,7 @@ def _same(record: Run, anew: Run) -> bool:
 
 def _spread(record: Run, context: pd.DataFrame) -> float:
     own = context[context["job"] == record.job.id].iloc[0]
-    keys = [*METHOD, "dataset", "epochs"]  # a record may be of the ladder, or of a short control
+    keys = [*METHOD, "dataset", "width", "epochs"]  # a record may be of the ladder, or of a short or wide control
     alike = (context[keys] == own[keys]).all(axis=1)
     return pooled(context[alike])[0]
 

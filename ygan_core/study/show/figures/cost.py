@@ -34,6 +34,8 @@ def auc_by_cost(runs: list[Run]) -> Figure:
     the left edge stands what does none of these operations.
     """
     trainings = cells(rows_of(runs))
+    several = trainings.groupby(BY)["width"].transform("nunique") > 1  # these are told apart by their width
+    trainings["title"] += (", width " + trainings["width"].astype(str)).where(several, "")
     datasets = [name for name in TENS if name in set(trainings["dataset"])]
     names = list(dict.fromkeys(zip(*(trainings[key] for key in BY), strict=True)))
     looks = dict(zip(names, zip(sns.color_palette("husl", len(names)), MARKERS * 2, strict=False), strict=False))
@@ -76,7 +78,7 @@ def _counted(classes: pd.Series) -> str:
 
 
 def _jobs(study: Study) -> list[Job]:
-    return study.select(dataset=TENS, group=(*MAIN, "whitened"))
+    return study.select(dataset=TENS, group=(*MAIN, "whitened", "strong_wide"))
 
 
 VIEWS = {"auc_by_cost": View(auc_by_cost, _jobs, "What an AUC costs")}

@@ -1,4 +1,4 @@
-"""How the AUC grows with the length of a training: Y-GAN beside the Classifier control."""
+"""How the AUC grows with the length of a training, and in trainings of the paper's size: Y-GAN, and the control beside it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from ygan_core.study.plan.variants import configuration
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import method_title
-from ygan_core.study.show.figures.base import METHOD_COLOURS
+from ygan_core.study.show.figures.base import CLASS_COLOURS, METHOD_COLOURS, title
 from ygan_core.study.show.figures.scores import heading
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.view import View
+
+SIZE_COLOURS = dict(zip(("paper", "control", "balanced"), CLASS_COLOURS, strict=False))
 
 
 def ladder(runs: list[Run]) -> Figure:
@@ -49,6 +51,32 @@ def ladder(runs: list[Run]) -> Figure:
     return fig
 
 
+def paper_size(runs: list[Run]) -> Figure:
+    """Trainings of the paper's own size, 64 filters and 100 epochs: the AUC on the test set, and how often C is right on
+    held-back normal images, after each epoch. Thick: the weights of that epoch. Thin: averaged weights, which come later, since
+    they span a tenth of the training. The dotted line is what the paper prints for Y-GAN; the grey dashed line is chance.
+    """
+    there = {}
+    for run in runs:
+        there.setdefault((run.config.dataset, run.config.held_out), []).append(run)
+    fig, axes = plt.subplots(len(there), 2, figsize=(9.2, 3.1 * len(there) + 0.5), sharex=True, squeeze=False)
+    for row, ((dataset, held_out), own) in zip(axes, there.items(), strict=True):
+        for ax, measured in zip(row, ("auc", "normal_accuracy"), strict=True):
+            for run in own:
+                colour = SIZE_COLOURS[run.config.name]
+                ax.plot(run.losses[measured], color=colour, lw=1.6, label=f"{method_title(run.config.method)}: {title(run)}")
+                ax.plot(run.losses[f"{measured}_averaged"], color=colour, lw=0.7)
+            ax.set_title(heading(own[:1]))
+        row[0].axhline(paper_auc(dataset, [held_out]), color="black", lw=1, ls=":", zorder=0)
+        row[0].axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
+        row[0].set_ylabel("AUC (Eq. 12)")
+        row[1].set_ylabel("accuracy of $C$")
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center")
+    return fig
+
+
 def in_every_length(runs: list[Run]) -> list[Run]:
     """The trainings of those seeds that each length was trained with."""
     there = {(run.config.epochs, _draw(run)) for run in runs}
@@ -76,4 +104,7 @@ def _cell(job: Job) -> tuple:
     return job.config.dataset, job.config.held_out, job.config.method, job.config.name
 
 
-VIEWS = {"ladder": View(ladder, ladder_jobs, "Does a longer training help?")}
+VIEWS = {
+    "ladder": View(ladder, ladder_jobs, "Does a longer training help?"),
+    "paper_size": View(paper_size, lambda study: study.select(group="paper_size"), "One class at the paper's own size"),
+}

@@ -189,7 +189,7 @@ def _kind(run: Run) -> str:
 
 
 def _with_accuracy(study: Study) -> list[Job]:
-    return study.select(group=("classifier", *config.CONFIGURATIONS, "ablations"), score="s")
+    return study.select(group=("classifier", *config.CONFIGURATIONS, "strong_wide", "paper_size", "ablations"), score="s")
 
 
 def silhouette(runs: list[Run]) -> Figure:

@@ -32,7 +32,7 @@ def paper_operations(dataset: str) -> float:
 
 
 def strong(rows: pd.DataFrame) -> pd.DataFrame:
-    """The AUC of the strong classifier by the class held out, beside what the paper prints for Y-GAN.
+    """The AUC of the strong classifier, by its width and by the class held out, beside what the paper prints for Y-GAN.
 
     s (Eq. 12) is the headline, as everywhere: it was fixed beforehand. The other scores are of the same trained networks. mean:
     over the classes, each of which is a mean over its seeds; n: how many classes; trainings: how many in all. normal accuracy:
@@ -40,10 +40,10 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     """
     trainings, found = cells(rows, metrics=AUCS), {}
     classes = _classes(trainings)
-    for dataset, own in trainings.groupby("dataset", sort=False):
+    for (dataset, width), own in trainings.groupby(["dataset", "width"], sort=False):
         paper = printed(NUMBERS[dataset]).set_index("model").loc["Y-GAN"]
         there = dict(zip(classes.values(), paper[class_names(NUMBERS[dataset])], strict=True))
-        found[TITLES[dataset], "Y-GAN, as printed"] = there | {"mean": paper["mean"], "n": len(TEN)}
+        found[TITLES[dataset], "", "Y-GAN, as printed"] = there | {"mean": paper["mean"], "n": len(TEN)}
         for score, name in SHOWN.items():
             value = f"auc_{score}"
             if own[value].isna().all():
@@ -51,13 +51,13 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
             about = summary(own, BY, value).iloc[0]
             row = own.groupby("held_out")[value].mean().rename(classes).to_dict()
             row |= {"mean": about["mean"], "n": int(about["n"]), "trainings": len(own)}
-            found[TITLES[dataset], name] = row | {"normal accuracy": own["normal_accuracy"].mean()}
-    table = pd.DataFrame(found).T.rename_axis(["dataset", "score"])
+            found[TITLES[dataset], str(width), name] = row | {"normal accuracy": own["normal_accuracy"].mean()}
+    table = pd.DataFrame(found).T.rename_axis(["dataset", "width", "score"])
     table = table.reindex(columns=[*classes.values(), "mean", "n", "trainings", "normal accuracy"])
     table = table.astype({"n": "Int64", "trainings": "Int64"}).astype(object)
     chosen = trainings[is_chosen(trainings)]
     for row in table.index:
-        if row[1] in SHOWN.values():
+        if row[-1] in SHOWN.values():
             _mark(table, row, classes, chosen[chosen["dataset"].map(TITLES) == row[0]])
     return table
 
@@ -111,7 +111,7 @@ def _mark(table: pd.DataFrame, row: tuple, classes: dict, chosen: pd.DataFrame) 
 def verdict(rows: pd.DataFrame) -> str:
     """How far class labels alone go: mean, classes above the paper's number for them, spread, the best score, cost."""
     trainings, lines = cells(rows), []
-    for dataset, own in trainings.groupby("dataset", sort=False):
+    for (dataset, width), own in trainings.groupby(["dataset", "width"], sort=False):
         classes = own.groupby("held_out")["auc"].mean()
         above = sum(auc > paper_auc(dataset, [held_out]) for held_out, auc in classes.items())
         means = own.groupby("held_out")[[f"auc_{score}" for score in SHOWN if f"auc_{score}" in own]].mean().mean()
@@ -120,9 +120,9 @@ def verdict(rows: pd.DataFrame) -> str:
         other = "None of its other scores has a higher mean." if best == "s" else other
         costs = own.groupby("held_out")["training_operations"].mean().sum() / PFLOP, paper_operations(dataset) / PFLOP
         lines.append(
-            f"- {TITLES[dataset]}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. In these the "
-            f"paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} of "
-            f"{len(classes)}. Its standard deviation over these classes is {classes.std(ddof=0):.3f}, that of the paper's "
+            f"- {TITLES[dataset]}, width {width}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. "
+            f"In these the paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} "
+            f"of {len(classes)}. Its standard deviation over these classes is {classes.std(ddof=0):.3f}, that of the paper's "
             f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. {other} One training of each of these classes "
             f"costs {costs[0]:.3f} PFLOP in all, one training of the paper's Y-GAN {costs[1]:.1f}."
         )
@@ -145,7 +145,7 @@ def verdict_added(rows: pd.DataFrame) -> str:
 
 
 def _jobs(study: Study) -> list[Job]:
-    return study.select(group="strong")
+    return study.select(group=("strong", "strong_wide"))
 
 
 def _both(study: Study) -> list[Job]:
