@@ -55,6 +55,26 @@ def test_a_training_as_long_as_the_papers_is_judged_without_its_length():
     assert judgement(findings(rows), "Table 1:")["judgement"] == "not reproduced"
 
 
+def test_trainings_of_the_papers_size_stand_in_a_row_of_their_own():
+    size = dict(dataset="cifar10", held_out=4, width=64, epochs=100)
+    latents = dict(neighbours_z_s=0.6, neighbours_z_r=0.2)
+    whole = [
+        training(**size, **PAPER, auc=0.70, metrics=latents),
+        training(**size, auc=0.5, metrics=dict(neighbours_z_s=0.6, neighbours_z_r=0.3)),
+        training(**size, **CLASSIFIER, auc=0.71),
+    ]
+    short = ten(around(0.55), dataset="cifar10", seeds=2, **PAPER)
+    table = findings(rows_of(*short, *whole))
+    row = judgement(table, "Table 3, at the paper's own size: the AUC of the Deer is 0.759")
+    assert row["found here"] == "paper 0.700 (one draw); balanced 0.500 (one draw); the plain classifier 0.710 (one draw)"
+    assert row["judgement"] == "paper: undecided: one draw; balanced: undecided: one draw"
+    assert judgement(table, "Table 3:")["found here"] == judgement(findings(rows_of(*short)), "Table 3:")["found here"]
+    row = judgement(table, "Fig. 7: on CIFAR10, at the paper's own size")
+    assert row["judgement"] == "paper: reproduced, in one draw; balanced: not reproduced, in one draw"
+    alone = findings(rows_of(*whole))  # all are of that size: then there is nothing to set apart
+    assert not any("own size" in claim for claim in alone.index) and "0.700" in judgement(alone, "Table 3:")["found here"]
+
+
 def test_a_wide_interval_reproduces_nothing():
     wide = ten(lambda held_out, seed: PRINTED + (-0.1 if seed else 0.1), seeds=2)
     assert judgement(findings(rows_of(*wide)), "Table 1:")["judgement"] == f"undecided: {UNTOLD}"

@@ -18,6 +18,7 @@ from ygan_core.study.run.records import narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
 from ygan_core.study.show import commands, tables
+from ygan_core.study.show import verify as verify_module
 from ygan_core.study.show.cells import cells
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
@@ -210,6 +211,19 @@ def test_verify_without_records_says_so(tmp_path, capsys):
     assert "no records in" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["all", "--verify", "0"])
+
+
+def test_the_edition_has_trainings_of_the_papers_size_and_no_core_is_asked_for_them(tmp_path, monkeypatch):
+    laptop, paper = (ShownStudy(name, tmp_path, device="cpu") for name in ("laptop", "paper"))
+    whole = laptop.select(group=("paper_size", "strong_wide"))
+    assert {job.id for job in whole} <= {job.id for job in paper.jobs} and {job.config.width for job in whole} == {64}
+    (control,) = laptop.select(group="paper_size", method="classifier")
+    (other,) = laptop.select(group="classifier", dataset="cifar10", held_out=0)
+    for job in (control, other):
+        shutil.copytree(model.RECORDS / job.id, laptop.root / "records" / job.id)
+    assert [run.job for run in laptop.found()] == [other, control]
+    monkeypatch.setattr(verify_module, "run_jobs", lambda again, chosen, workers: {job.id: "asked for" for job in chosen})
+    assert verify(laptop, "9").index.tolist() == [other.id]
 
 
 def test_networks_by_their_name(recorded, monkeypatch):

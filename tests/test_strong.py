@@ -314,6 +314,15 @@ def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
     assert beyond.verdict_added(alone) == "Not trained yet."
 
 
+def test_two_widths_of_the_strong_classifier_are_told_apart():
+    narrow, wide = (pd.DataFrame(beside("strong", 10, 1.0, {(0, 0): auc}, normal_accuracy=0.9)) for auc in (0.7, 0.8))
+    both = pd.concat([narrow.assign(width=32), wide.assign(width=64, job="wide")])
+    means = beyond.strong(both)["mean"].xs("s (Eq. 12)", level="score")
+    assert (means["CIFAR10", "32"], means["CIFAR10", "64"]) == (0.7, 0.8)
+    first, second = beyond.verdict(both).splitlines()
+    assert "width 32: $s$ (Eq. 12) has 0.700" in first and "width 64: $s$ (Eq. 12) has 0.800" in second
+
+
 def test_which_accuracy_belongs_to_the_printed_auc():
     """Two classes, one easier than the other: in each the AUC rises by half of the accuracy."""
     settings = {(0, 0): (0.5, 0.70), (0, 1): (0.7, 0.80), (0, 2): (0.9, 0.90), (1, 0): (0.6, 0.60), (1, 1): (0.8, 0.70)}

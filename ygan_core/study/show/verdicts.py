@@ -262,6 +262,8 @@ def ladder(rows: pd.DataFrame) -> str:
 
 def paper_size(rows: pd.DataFrame) -> str:
     """What trainings of the paper's own size give: the AUC, how good C is, what the latents hold."""
+    if rows.empty:
+        return "Not trained yet."
     last, averaged, best = cells(rows, LAST), cells(rows, AVERAGED), cells(rows, LAST, epoch_rule="best_on_test")
     others = pd.DataFrame({"averaged": averaged.set_index("job")["auc"], "best": best.set_index("job")["auc"]})
     lines = []
@@ -271,7 +273,7 @@ def paper_size(rows: pd.DataFrame) -> str:
             text = (
                 f"    - {one['title']} (`{one['configuration']}`, {count(one['epochs'], 'epoch')}): {one['auc']:.3f} with the "
                 f"last weights, {one['averaged']:.3f} with averaged ones, {one['best']:.3f} after the best epoch, which only "
-                f"the labels of the test set can choose. $C$ is right on {one['normal_accuracy']:.2f} of held-back normal images."
+                f"the test set's labels can choose. $C$ is right on {one['normal_accuracy']:.2f} of held-back images."
             )
             if one["title"] == "Y-GAN":
                 text += (
@@ -279,7 +281,7 @@ def paper_size(rows: pd.DataFrame) -> str:
                     f"{one['neighbours_z_r']:.2f} by $z_r$ (chance {1 / 9:.2f})."
                 )
             lines.append(text)
-    return "\n".join(lines) or "Not trained yet."
+    return "\n".join(lines)
 
 
 def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:

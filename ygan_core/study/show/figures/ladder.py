@@ -12,7 +12,7 @@ from ygan_core.study.plan.variants import configuration
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import method_title
-from ygan_core.study.show.figures.base import CLASS_COLOURS, METHOD_COLOURS, title
+from ygan_core.study.show.figures.base import CLASS_COLOURS, METHOD_COLOURS
 from ygan_core.study.show.figures.scores import heading
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.view import View
@@ -64,16 +64,21 @@ def paper_size(runs: list[Run]) -> Figure:
         for ax, measured in zip(row, ("auc", "normal_accuracy"), strict=True):
             for run in own:
                 colour = SIZE_COLOURS[run.config.name]
-                ax.plot(run.losses[measured], color=colour, lw=1.6, label=f"{method_title(run.config.method)}: {title(run)}")
+                ax.plot(
+                    run.losses[measured],
+                    color=colour,
+                    lw=1.6,
+                    label=f"{method_title(run.config.method)}: {configuration(run.config)}",
+                )
                 ax.plot(run.losses[f"{measured}_averaged"], color=colour, lw=0.7)
-            ax.set_title(heading(own[:1]))
+            ax.set_title(f"{heading(own[:1])}; width {own[0].config.width}")
         row[0].axhline(paper_auc(dataset, [held_out]), color="black", lw=1, ls=":", zorder=0)
         row[0].axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         row[0].set_ylabel("AUC (Eq. 12)")
         row[1].set_ylabel("accuracy of $C$")
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
 
