@@ -253,6 +253,7 @@ def test_each_view_asks_for_the_first_ygan_in_full(smoke):
     wanted = {"fig4": ["mnist", "fmnist", "cifar10"], "fig5": ["plantvillage"], "fig7": ["cifar10"]}
     wanted |= {name: ["color_mnist"] for name in ("fig1", "fig2", "fig3")} | {"plantvillage_augmentation": ["plantvillage"]}
     wanted |= {f"tsne_{name}": [name] for name in DATASETS[1:]}
+    wanted |= {"fig7_paper_size": [], "tsne_paper_size": []}  # of the reference edition alone
     assert {name: [config.dataset for config in configs] for name, configs in asked.items()} == wanted
     every = [config for configs in asked.values() for config in configs]
     settings = {(c.method, c.variant, c.deviation, c.labels, c.name, c.seed, c.split_seed) for c in every}

@@ -20,6 +20,8 @@ from ygan_core.study.run.training import run_job
 from ygan_core.study.show import commands, tables
 from ygan_core.study.show import verify as verify_module
 from ygan_core.study.show.cells import cells
+from ygan_core.study.show.figures import ladder
+from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
 from ygan_core.study.show.verify import _chosen, _judged, _spread, verify
@@ -224,6 +226,22 @@ def test_the_edition_has_trainings_of_the_papers_size_and_no_core_is_asked_for_t
     assert [run.job for run in laptop.found()] == [other, control]
     monkeypatch.setattr(verify_module, "run_jobs", lambda again, chosen, workers: {job.id: "asked for" for job in chosen})
     assert verify(laptop, "9").index.tolist() == [other.id]
+
+
+def test_curves_of_the_papers_size_end_at_the_recorded_numbers():
+    study = ShownStudy("laptop")
+    runs = {run.config.name: run for run in study.found(study.select(group="paper_size"))}
+    aucs, accuracies = ladder.paper_size(list(runs.values())).axes
+    for ax, measured in ((aucs, "auc"), (accuracies, "normal_accuracy")):
+        ends = {line.get_label(): line.get_ydata()[-1] for line in ax.lines if line.get_label().startswith(("Y-GAN", "Class"))}
+        assert ends == {
+            f"{'Classifier' if name == 'control' else 'Y-GAN'}: {name}": pytest.approx(
+                run.at("last").metrics[measured], abs=1e-4
+            )
+            for name, run in runs.items()
+        }
+    printed = [line.get_ydata()[0] for line in aucs.lines if line.get_ls() == ":"]
+    assert len(runs) == 3 and printed == [pytest.approx(paper_auc("cifar10", [4]))]
 
 
 def test_networks_by_their_name(recorded, monkeypatch):

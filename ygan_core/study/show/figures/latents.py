@@ -8,8 +8,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ygan_core.data import DATASETS, species
+from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.records import SHOWN
+from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures.base import (
     CLASS_COLOURS,
     SPECIES_COLOURS,
@@ -75,8 +77,14 @@ def tsne_latents(runs: list[Run]) -> Figure:
     return fig
 
 
+def _paper_size(study: Study) -> list[Job]:
+    return study.select(group="paper_size", name="paper")
+
+
 VIEWS = {
     "fig7": View(fig7, first_of("cifar10"), "Fig. 7: swaps on CIFAR10"),
+    "fig7_paper_size": View(fig7, _paper_size, "Fig. 7: swaps on CIFAR10, at the paper's own size"),
+    "tsne_paper_size": View(tsne_latents, _paper_size, "t-SNE of both latents, CIFAR10, at the paper's own size"),
     **{
         f"tsne_{name}": View(tsne_latents, first_of(name), f"t-SNE of both latents, {dataset.title}")
         for name, dataset in DATASETS.items()
