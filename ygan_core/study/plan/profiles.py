@@ -128,7 +128,7 @@ PROFILES = {
         paper_size={"cifar10": ONE},
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
-        ladder={"color_mnist": (0,), "mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},
+        ladder={"mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},
         color_draws=THRICE,
         recorded=True,
     ),
