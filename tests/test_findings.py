@@ -66,7 +66,10 @@ def test_trainings_of_the_papers_size_stand_in_a_row_of_their_own():
     short = ten(around(0.55), dataset="cifar10", seeds=2, **PAPER)
     table = findings(rows_of(*short, *whole))
     row = judgement(table, "Table 3, at the paper's own size: the AUC of the Deer is 0.759")
-    assert row["found here"] == "paper 0.700 (one draw); balanced 0.500 (one draw); the plain classifier 0.710 (one draw)"
+    assert row["found here"] == (
+        "paper 0.700 (one draw) with averaged weights; balanced 0.500 (one draw) with averaged weights; "
+        "the plain classifier 0.710 (one draw) with averaged weights"
+    )
     assert row["judgement"] == "paper: undecided: one draw; balanced: undecided: one draw"
     assert judgement(table, "Table 3:")["found here"] == judgement(findings(rows_of(*short)), "Table 3:")["found here"]
     row = judgement(table, "Fig. 7: on CIFAR10, at the paper's own size")

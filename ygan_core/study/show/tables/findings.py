@@ -129,8 +129,11 @@ def _at_paper_size(trainings: pd.DataFrame) -> Iterator[Row]:
     for (dataset, held_out, where), own in trainings.groupby([*CELL, "class"], sort=False):
         claimed, each = paper_auc(dataset, [held_out]), dict(iter(own.groupby("own", sort=False)))
         plain = each.pop("control", own[:0])
-        texts = [f"{name} {shown(level(group), '')}" for name, group in each.items()]
-        texts += [f"the plain classifier {shown(level(plain), '')}"] if len(plain) else []
+        texts = [
+            f"{name} {shown(level(group), '')} with {group['weights'].iloc[0]} weights"
+            for name, group in [*each.items(), ("the plain classifier", plain)]
+            if len(group)
+        ]
         words = {name: _of_one_cell(level(group, less=claimed)) for name, group in each.items()}
         yield (
             f"Table {NUMBERS[dataset]}, at the paper's own size: the AUC of the {where} is {claimed:.3f}",
