@@ -74,8 +74,14 @@ def test_trainings_of_the_papers_size_stand_in_a_row_of_their_own():
     assert judgement(table, "Table 3:")["found here"] == judgement(findings(rows_of(*short)), "Table 3:")["found here"]
     row = judgement(table, "Fig. 7: on CIFAR10, at the paper's own size")
     assert row["judgement"] == "paper: reproduced, in one draw; balanced: not reproduced, in one draw"
-    alone = findings(rows_of(*whole))  # all are of that size: then there is nothing to set apart
-    assert not any("own size" in claim for claim in alone.index) and "0.700" in judgement(alone, "Table 3:")["found here"]
+    assert row["shown by"] == "fig7_paper_size"
+    longer = training(**(size | dict(epochs=99)), **PAPER, seed=5, auc=0.6)  # one epoch less is no such training
+    assert len(findings(rows_of(*short, longer)).filter(like="own size", axis=0)) == 0
+    others = [training(dataset="cifar10", held_out=4, auc=0.6, width=64, epochs=100, **PADIM)]
+    others += [training(**size, **PAPER, variant="A1", auc=0.3), training(**size, labels="weak", auc=0.4)]
+    others += [training(dataset="color_mnist", held_out=0, width=64, epochs=100), *leaves(0.9, width=64, epochs=200)]
+    alone = findings(rows_of(*whole, *others))  # none is smaller: then there is nothing to set apart
+    assert not any("own size" in claim for claim in alone.index) and "paper 0.700" in judgement(alone, "Table 3:")["found here"]
 
 
 def test_a_wide_interval_reproduces_nothing():

@@ -210,7 +210,7 @@ def test_a_record_that_cannot_be_trained_anew_says_why_in_a_line(recorded, monke
 
 def test_verify_without_records_says_so(tmp_path, capsys):
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path), "--verify", "2"]) == 2
-    assert "no records in" in capsys.readouterr().err
+    assert "no records to draw on this device in" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["all", "--verify", "0"])
 
@@ -225,7 +225,12 @@ def test_the_edition_has_trainings_of_the_papers_size_and_no_core_is_asked_for_t
         shutil.copytree(model.RECORDS / job.id, laptop.root / "records" / job.id)
     assert [run.job for run in laptop.found()] == [other, control]
     monkeypatch.setattr(verify_module, "run_jobs", lambda again, chosen, workers: {job.id: "asked for" for job in chosen})
+    monkeypatch.setattr(verify_module, "Study", lambda *_: laptop)
     assert verify(laptop, "9").index.tolist() == [other.id]
+    laptop.device = "cuda"
+    assert set(verify(laptop, "9").index) == {other.id, control.id}
+    changed = ShownStudy("laptop", tmp_path, settings={"epochs": 3})  # what a notebook then trains is for one core
+    assert not changed.select(group=("paper_size", "strong_wide")) and changed.select(group="strong")
 
 
 def test_curves_of_the_papers_size_end_at_the_recorded_numbers():
@@ -233,13 +238,11 @@ def test_curves_of_the_papers_size_end_at_the_recorded_numbers():
     runs = {run.config.name: run for run in study.found(study.select(group="paper_size"))}
     aucs, accuracies = ladder.paper_size(list(runs.values())).axes
     for ax, measured in ((aucs, "auc"), (accuracies, "normal_accuracy")):
-        ends = {line.get_label(): line.get_ydata()[-1] for line in ax.lines if line.get_label().startswith(("Y-GAN", "Class"))}
-        assert ends == {
-            f"{'Classifier' if name == 'control' else 'Y-GAN'}: {name}": pytest.approx(
-                run.at("last").metrics[measured], abs=1e-4
-            )
-            for name, run in runs.items()
-        }
+        curves = [line for line in ax.lines if len(line.get_xdata()) == 100]
+        assert [line.get_label().split(": ")[1] for line in curves[::2]] == list(runs)
+        for weights, lines in (("last", curves[::2]), ("averaged", curves[1::2])):
+            for line, run in zip(lines, runs.values(), strict=True):
+                assert line.get_ydata()[-1] == pytest.approx(run.at(weights).metrics[measured], abs=1e-4)
     printed = [line.get_ydata()[0] for line in aucs.lines if line.get_ls() == ":"]
     assert len(runs) == 3 and printed == [pytest.approx(paper_auc("cifar10", [4]))]
 

@@ -320,6 +320,10 @@ def test_two_widths_of_the_strong_classifier_are_told_apart():
     means = beyond.strong(both)["mean"].xs("s (Eq. 12)", level="score")
     assert (means["CIFAR10", "32"], means["CIFAR10", "64"]) == (0.7, 0.8)
     first, second = beyond.verdict(both).splitlines()
+    chosen = [beside("strong", 10, 1.0, {(held_out, 0): 0.7}, normal_accuracy=0.9) for held_out in (7, 0)]
+    chosen = pd.concat([pd.DataFrame(rows).assign(width=width) for rows, width in zip(chosen, (32, 64), strict=True)])
+    marks = beyond.strong(chosen).attrs["marks"]
+    assert {row[1] for row, _ in marks} == {"32"}  # the Horse had a part in the choice, and was not trained in width 64
     assert "width 32: $s$ (Eq. 12) has 0.700" in first and "width 64: $s$ (Eq. 12) has 0.800" in second
 
 

@@ -158,8 +158,9 @@ class YGAN(nn.Module):
     def from_pretrained(cls, name: str) -> YGAN:
         """Networks that come with the repository, such as cifar10-4-balanced: on the CPU, float32, in eval mode.
 
-        name: dataset, class held out, configuration. They are trained by the reference edition (results/laptop); their
-        convolutions were kept in half precision. Raises ValueError for a name that is not there, or a file that was changed.
+        name: dataset, class held out, configuration; cifar10-4-paper is of the paper's own width and length. They are trained
+        by the reference edition (results/laptop); their convolutions were kept in half precision. Raises ValueError for a name
+        that is not there, or a file that was changed.
         """
         files = {file.parent.name.rpartition("-s0-")[0]: file for file in RECORDS.glob("*-s0-*/*.safetensors")}
         if name not in files:

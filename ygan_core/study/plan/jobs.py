@@ -100,15 +100,18 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     def repeated(config: Config, draws: tuple[Draw, ...]) -> list[Config]:
         return [config] if asked else drawn(config, draws)
 
-    def cells(configuration: str, classes: Classes, once: bool = False, size: str = name) -> list[Config]:
+    def cells(configuration: str, classes: Classes, once: bool = False, of: str = name) -> list[Config]:
         found = []
         for dataset, held_out_classes in classes.items():
-            base = profile_config(size, dataset, configuration, settings)
+            base = profile_config(of, dataset, configuration, settings)
             for held_out in (base.held_out,) if "held_out" in settings else held_out_classes:
                 config = replace(base, held_out=held_out)
                 several = not once and held_out in p.drawn
                 found += repeated(config, p.draws if several else ONCE)
         return list(dict.fromkeys(classifier(config) if configuration == "control" else config for config in found))
+
+    def of_paper(configuration: str, classes: Classes) -> list[Config]:
+        return [] if settings else cells(configuration, classes, once=True, of="paper")  # a change is for one core to try
 
     color = [profile_config(name, "color_mnist", configuration, settings) for configuration in p.color_mnist]
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
@@ -129,10 +132,8 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         "strong": cells("strong", p.strong),
         "whitened": cells("whitened", beyond),
         "strong_short": [replace(c, epochs=as_long[c.dataset]) for c in cells("strong", beyond)],
-        "strong_wide": cells("strong", p.strong_wide, size="paper"),
-        "paper_size": [
-            c for kind in ("paper", "balanced", "control") for c in cells(kind, p.paper_size, once=True, size="paper")
-        ],
+        "strong_wide": of_paper("strong", p.strong_wide),
+        "paper_size": [c for kind in ("paper", "balanced", "control") for c in of_paper(kind, p.paper_size)],
         "ladder": ladder,
         "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
         "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],

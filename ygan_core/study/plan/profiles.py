@@ -29,8 +29,8 @@ class Profile:
     variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
     baseline_names: tuple[str, ...] = ()  # entries of BASELINES; (): all
     strong: Classes = field(default_factory=dict)  # notebook 11: the strong control, and Y-GAN beside it
-    strong_wide: Classes = field(default_factory=dict)  # the strong control as the profile `paper` has it
-    paper_size: Classes = field(default_factory=dict)  # Y-GAN and the control as the profile `paper` has them
+    strong_wide: Classes = field(default_factory=dict)  # the strong control once, in the configs of the profile `paper`
+    paper_size: Classes = field(default_factory=dict)  # of TENS: Y-GAN and the control, once, in the configs of `paper`
     weak_labels: Classes = field(default_factory=dict)
     background_only: tuple[str, ...] = ("classifier", "ygan")  # methods that are trained on PlantVillage's background
     deviations: Classes = field(default_factory=dict)  # notebook 09

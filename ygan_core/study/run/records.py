@@ -46,7 +46,8 @@ def write_record(study: Study, run: Run) -> Run:
         about["numbers"][weights] = own.metrics
         if run.config.dataset in TENS and run.job.group in IN_BATCHES:
             about["batch_statistics"][weights] = [[*setting, auc] for setting, auc in own.batch_statistics.items()]
-    if run.job in [*first_draws(study.select(group="color_mnist")), *shown(study.jobs)]:  # pictures show it
+    large = study.select(group="paper_size", name="paper")
+    if run.job in [*first_draws(study.select(group="color_mnist")), *shown(study.jobs), *large]:  # pictures show it
         _save_networks(run, folder)
     for name in ("config.json", "losses.csv"):
         write_atomically(folder / name, lambda p, n=name: p.write_bytes((run.folder / n).read_bytes()))

@@ -46,7 +46,7 @@ from ygan_core.study.show.spread import (
 )
 from ygan_core.study.show.tables import TABLES, beyond, color_mnist, public_code
 from ygan_core.study.show.tables.blocks import how_much, is_chosen, is_whole, lacks, paired
-from ygan_core.study.show.tables.findings import IN_FIG8, of_level
+from ygan_core.study.show.tables.findings import IN_FIG8, NINE, of_level
 from ygan_core.study.show.tables.schedules import extent, is_short
 
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
@@ -273,12 +273,13 @@ def paper_size(rows: pd.DataFrame) -> str:
             text = (
                 f"    - {one['title']} (`{one['configuration']}`, {count(one['epochs'], 'epoch')}): {one['auc']:.3f} with the "
                 f"last weights, {one['averaged']:.3f} with averaged ones, {one['best']:.3f} after the best epoch, which only "
-                f"the test set's labels can choose. $C$ is right on {one['normal_accuracy']:.2f} of held-back images."
+                f"the test set's labels can choose. With the last weights $C$ is right on "
+                f"{one['normal_accuracy']:.2f} of held-back images."
             )
             if one["title"] == "Y-GAN":
                 text += (
                     f" The nearest neighbour of an image has its class at {one['neighbours_z_s']:.2f} by $z_s$, at "
-                    f"{one['neighbours_z_r']:.2f} by $z_r$ (chance {1 / 9:.2f})."
+                    f"{one['neighbours_z_r']:.2f} by $z_r$ (chance {1 / NINE:.2f})."
                 )
             lines.append(text)
     return "\n".join(lines)
@@ -307,7 +308,7 @@ def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
     there = "" if found.min() <= at <= found.max() else f", where no network lies ({found.min():.2f} to {found.max():.2f})"
     where = f"belongs to an accuracy of {at:.2f}{there}" if 0 <= at <= 1 else "is reached by no accuracy"
     what = f"{printed_auc:.3f}, the mean of what the paper prints for these classes,"
-    return f"{start} On this line {what} {where}. The line joins several methods: it is no proof of a cause."
+    return f"{start} On this line {what} {where}. The line joins several methods and sizes: it is no proof of a cause."
 
 
 def _cost(cost: Difference) -> str:

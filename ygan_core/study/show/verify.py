@@ -22,7 +22,7 @@ from ygan_core.study.show.spread import METHOD, pooled
 
 CHEAPEST = "cheapest"
 MADE = ("versions", "processor", "device", "gpu", "precision")  # what decides the last bits of a number
-DAYS = "paper_size"  # the group of jobs that take one core a day each: they are drawn on a GPU alone
+ON_A_GPU = "paper_size"  # the group of jobs that take one core up to 15 hours each: they are drawn on a GPU alone
 VERDICTS = (SAME, NEAR, FAR_OFF, UNKNOWN) = ("same bytes", "near", "far", "differs")
 FAR = 3  # a difference of more than so many standard deviations between two seeds is no matter of chance
 
@@ -30,16 +30,16 @@ FAR = 3  # a difference of more than so many standard deviations between two see
 def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) -> pd.DataFrame:
     """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
 
-    which: how many, drawn at random by `seed`, or `cheapest`: of those trained on such a device the one of the fewest seconds.
-    recorded, anew: the AUC; alike made: by the same versions on the same device; std over seeds: of the same method on the same
-    dataset at the same size, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard
-    deviations of a difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such
-    record.
+    which: how many, drawn at random by `seed` (on a CPU without those of the paper's own size), or `cheapest`: of those trained
+    on such a device the one of the fewest seconds. recorded, anew: the AUC; alike made: by the same versions on the same
+    device; std over seeds: of the same method on the same dataset at the same size, where several draws were recorded; verdict:
+    `same bytes`, `near`, `far` (more than FAR standard deviations of a difference), `differs` where no spread is known; or why
+    it failed. Raises ConfigError where there is no such record.
     """
-    jobs = [job for job in study.jobs if job.group != DAYS or study.device != "cpu"]
+    jobs = [job for job in study.jobs if job.group != ON_A_GPU or study.device != "cpu"]
     records = {job: run for job in jobs if (run := study.recorded(job))}
     if not records:
-        raise ConfigError(f"--verify: no records in {study.root / 'records'}")
+        raise ConfigError(f"--verify: no records to draw on this device in {study.root / 'records'}")
     chosen = _chosen(study, records, which, seed)
     again = Study(study.profile, study.root / "verified", study.device, study.precision)
     failed = run_jobs(again, chosen, workers)

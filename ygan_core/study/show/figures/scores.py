@@ -103,9 +103,9 @@ def accuracy_plot(runs: list[Run]) -> Figure:
     """AUC against the accuracy of C on held-back normal images. Each point is a training. Is the better classifier the better
     detector, as Vaze et al. found ("Open-set recognition: a good closed-set classifier is all you need?", ICLR 2022)?
 
-    The marker says the method or the variant. Hollow markers are Y-GAN in a second configuration. ρ is Spearman's rank
-    correlation of the n points. It is given from five points on; with few points it may be chance. Each panel has its own
-    range of accuracies: some are narrow.
+    The marker says the method or the variant; widths and lengths differ too. Hollow markers are Y-GAN in a second
+    configuration. ρ is Spearman's rank correlation of the n points. It is given from five points on; with few points it may be
+    chance. Each panel has its own range of accuracies: some are narrow.
     """
     measured = [run for run in runs if {"auc", "normal_accuracy"} <= run.metrics.keys()]
     datasets = list(dict.fromkeys(run.config.dataset for run in measured))

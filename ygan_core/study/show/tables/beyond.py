@@ -58,7 +58,8 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     chosen = trainings[is_chosen(trainings)]
     for row in table.index:
         if row[-1] in SHOWN.values():
-            _mark(table, row, classes, chosen[chosen["dataset"].map(TITLES) == row[0]])
+            of_row = (chosen["dataset"].map(TITLES) == row[0]) & (chosen["width"].astype(str) == row[1])
+            _mark(table, row, classes, chosen[of_row])
     return table
 
 

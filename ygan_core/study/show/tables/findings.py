@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from ygan_core.baselines import BASELINES
-from ygan_core.config import DATASETS, Config
+from ygan_core.config import TENS, Config
 from ygan_core.study.measure.numbers import SEVEN
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import ABLATIONS
@@ -67,10 +67,10 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     mirrored images (notebook 11).
     """
     trainings, averaged = (_named(cells(rows, weights)) for weights in ("headline", AVERAGED))
-    whole = is_paper_size(trainings)
-    trainings, whole = (trainings, trainings[:0]) if whole.all() else (trainings[~whole], trainings[whole])
-    found = [*_levels(trainings), *_at_paper_size(whole), _best_of_all(trainings), _ablations(trainings), _weak(trainings)]
-    found += _figures(trainings, whole)
+    large = _is_large(trainings)
+    trainings, large = trainings[~large], trainings[large]
+    found = [*_levels(trainings), *_at_paper_size(large), _best_of_all(trainings), _ablations(trainings), _weak(trainings)]
+    found += _figures(trainings, large)
     averaged = averaged[averaged["job"].isin(trainings["job"])]
     found += [_plain(averaged, title, kind) for title, kind in LABELS_ALONE.items()]
     found += [_control(averaged)]
@@ -83,14 +83,12 @@ def _named(trainings: pd.DataFrame) -> pd.DataFrame:
     return trainings.assign(own=trainings["configuration"].str.split(",").str[0])
 
 
-def is_paper_size(trainings: pd.DataFrame) -> pd.Series:
-    """Whether each is a training of Y-GAN or of the control of the paper's width and length."""
-    epochs = trainings["dataset"].map({dataset: paper_epochs(dataset) for dataset in DATASETS})
-    return (
-        trainings["title"].isin(("Y-GAN", "Classifier"))
-        & (trainings["width"] >= Config().width)
-        & (trainings["epochs"] >= epochs)
-    )
+def _is_large(trainings: pd.DataFrame) -> pd.Series:
+    """Whether each is a whole Y-GAN or control of the paper's width and length, on a dataset where others are smaller."""
+    lengths = trainings["dataset"].map({dataset: paper_epochs(dataset) for dataset in TENS})
+    own = trainings["title"].isin(("Y-GAN", "Classifier")) & (trainings["variant"] == "full")
+    large = own & (trainings["width"] >= Config().width) & (trainings["epochs"] >= lengths)
+    return large & trainings["dataset"].isin(trainings.loc[own & ~large, "dataset"])
 
 
 def _full(trainings: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +132,7 @@ def _at_paper_size(trainings: pd.DataFrame) -> Iterator[Row]:
             for name, group in [*each.items(), ("the plain classifier", plain)]
             if len(group)
         ]
-        words = {name: _of_one_cell(level(group, less=claimed)) for name, group in each.items()}
+        words = {name: _of_gap(level(group, less=claimed)) for name, group in each.items()}
         yield (
             f"Table {NUMBERS[dataset]}, at the paper's own size: the AUC of the {where} is {claimed:.3f}",
             "; ".join(texts),
@@ -169,10 +167,10 @@ def of_level(gap: Difference, own: pd.DataFrame) -> str:
     """A judgement on a printed AUC. gap: how much higher the trainings `own`, of one dataset, are."""
     if lack := lacks(own):
         return f"{UNDECIDED}: {lack}"
-    return _of_one_cell(gap, _fails(own))
+    return _of_gap(gap, _fails(own))
 
 
-def _of_one_cell(gap: Difference, fails: str = FAILS) -> str:
+def _of_gap(gap: Difference, fails: str = FAILS) -> str:
     if not gap.seeds_known:
         return f"{UNDECIDED}: one draw"
     if gap.low >= -NEAR:
@@ -266,7 +264,7 @@ def _weak(trainings: pd.DataFrame) -> Row:
     )
 
 
-def _figures(trainings: pd.DataFrame, whole: pd.DataFrame) -> Iterator[Row]:
+def _figures(trainings: pd.DataFrame, large: pd.DataFrame) -> Iterator[Row]:
     color = of_swaps(trainings)
     if len(color):
         means = {_of_length(own): own.mean(numeric_only=True) for _, own in color.groupby("own", sort=False)}
@@ -290,13 +288,14 @@ def _figures(trainings: pd.DataFrame, whole: pd.DataFrame) -> Iterator[Row]:
             ]
             chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what, _ in probes)
             yield claim, f"{'; '.join(texts)} (chance: {chance})", _of_pictures(color, holds), _stands_on(color), "fig6b"
-    for those, where in ((trainings, "on CIFAR10"), (whole, "on CIFAR10, at the paper's own size,")):
-        yield from _neighbours(_full(those[those["dataset"] == "cifar10"]), where)
+    yield from _neighbours(trainings, "on CIFAR10", "fig7")
+    yield from _neighbours(large, "on CIFAR10, at the paper's own size,", "fig7_paper_size")
     yield _best_score(trainings)
     yield "Fig. 9: Y-GAN looks at the object, or at parts of it", "maps to look at; no number", UNDECIDED, "", "fig9"
 
 
-def _neighbours(own: pd.DataFrame, where: str) -> Iterator[Row]:
+def _neighbours(trainings: pd.DataFrame, where: str, view: str) -> Iterator[Row]:
+    own = _full(trainings[trainings["dataset"] == "cifar10"])
     if len(own) and "neighbours_z_r" in own:
         means = own.groupby("own", sort=False)[["neighbours_z_s", "neighbours_z_r"]].mean()
         texts = [f"{name}: at {z_s:.2f} by z_s, at {z_r:.2f} by z_r" for name, z_s, z_r in means.itertuples()]
@@ -304,7 +303,7 @@ def _neighbours(own: pd.DataFrame, where: str) -> Iterator[Row]:
         text += "project, the paper shows swaps)"
         holds = own["own"].map((means["neighbours_z_s"] > HALF) & (means["neighbours_z_r"] <= LEAK / NINE))
         claim = f"Fig. 7: {where} z_s holds what tells classes apart, z_r does not"
-        yield claim, text, _of_pictures(own, holds), _stands_on(own), "fig7"
+        yield claim, text, _of_pictures(own, holds), _stands_on(own), view
 
 
 def _of_length(trainings: pd.DataFrame) -> str:
