@@ -53,9 +53,9 @@ def ladder(runs: list[Run]) -> Figure:
 
 def paper_size(runs: list[Run]) -> Figure:
     """Trainings of the paper's own size, 64 filters and 100 epochs: the AUC on the test set, and how often C is right on
-    held-back normal images, after each epoch. Thick: the weights of that epoch. Thin: averaged weights. They span ten epochs, and
-    need 30 to 75 to come near: what they remember of the first steps fades slowly. The dotted line is what the paper prints for
-    Y-GAN; the grey dashed line is chance.
+    held-back normal images, after each epoch. Thick: the weights of that epoch. Thin: averaged weights. They span ten epochs,
+    and need 30 to 75 to come near: what they remember of the first steps fades slowly. The dotted line is what the paper prints
+    for Y-GAN; the grey dashed line is chance.
     """
     there = {}
     for run in runs:
