@@ -37,20 +37,6 @@ def training(dataset="mnist", held_out=4, auc=0.9, averaged=None, metrics=None, 
     return [row | dict(epoch_rule="last", epoch=c["epochs"]) for row in rows]
 
 
-def test_what_is_said_of_a_training_of_the_papers_size():
-    latents = dict(neighbours_z_s=0.6, neighbours_z_r=0.2, normal_accuracy=0.7)
-    one = dict(averaged=0.65, width=64, epochs=100)
-    control = training("cifar10", auc=0.71, metrics=dict(normal_accuracy=0.75), **one, **CLASSIFIER)
-    rows = rows_of(training("cifar10", auc=0.7, metrics=latents, **one), control)
-    best = rows[rows["weights"] == "last"].assign(epoch_rule="best_on_test")
-    best = best.assign(value=best["value"].where(best["metric"] != "auc", 0.72))
-    first, line, last = verdicts.paper_size(pd.concat([rows, best])).splitlines()
-    assert "Classifier (`control`, 100 epochs): 0.710" in last and "right on 0.75 of" in last and "neighbour" not in last
-    assert "Deer held out" in first and f"{paper_auc('cifar10', [4]):.3f} for Y-GAN" in first
-    assert "0.700 with the last weights, 0.650 with averaged ones, 0.720 after the best epoch" in line
-    assert "right on 0.70 of" in line and "at 0.60 by $z_s$, at 0.20 by $z_r$" in line
-
-
 def rows_of(*trainings):
     return pd.DataFrame([row for rows in trainings for row in rows], columns=RUNS_COLUMNS)
 
@@ -378,3 +364,17 @@ def test_every_verdict_is_of_a_view_and_of_what_is_done():
         assert text.startswith(f"**Profile `smoke`** ({PROFILES['smoke'].purpose}).") and "nan" not in text.replace(
             "f-AnoGAN", ""
         )
+
+
+def test_what_is_said_of_a_training_of_the_papers_size():
+    latents = dict(neighbours_z_s=0.6, neighbours_z_r=0.2, normal_accuracy=0.7)
+    one = dict(averaged=0.65, width=64, epochs=100)
+    control = training("cifar10", auc=0.71, metrics=dict(normal_accuracy=0.75), **one, **CLASSIFIER)
+    rows = rows_of(training("cifar10", auc=0.7, metrics=latents, **one), control)
+    best = rows[rows["weights"] == "last"].assign(epoch_rule="best_on_test")
+    best = best.assign(value=best["value"].where(best["metric"] != "auc", 0.72))
+    first, line, last = verdicts.paper_size(pd.concat([rows, best])).splitlines()
+    assert "Classifier (`control`, 100 epochs): 0.710" in last and "right on 0.75 of" in last and "neighbour" not in last
+    assert "Deer held out" in first and f"{paper_auc('cifar10', [4]):.3f} for Y-GAN" in first
+    assert "0.700 with the last weights, 0.650 with averaged ones, 0.720 after the best epoch" in line
+    assert "right on 0.70 of" in line and "at 0.60 by $z_s$, at 0.20 by $z_r$" in line

@@ -92,6 +92,11 @@ def shown(jobs: Iterable[Job]) -> list[Job]:
     return sorted(first.values(), key=lambda job: DATASETS.index(job.config.dataset))
 
 
+def shown_at_paper_size(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs of the paper's own size that pictures show: those with the paper's weights of the losses."""
+    return [job for job in jobs if job.group == "paper_size" and job.config.name == "paper"]
+
+
 def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     p = profile(name)
     tables = {"mnist": p.classes, "fmnist": p.classes, "cifar10": p.classes, "plantvillage": LEAVES}

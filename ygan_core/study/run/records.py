@@ -24,7 +24,7 @@ from ygan_core.checksums import SUMS, seal
 from ygan_core.config import TENS
 from ygan_core.data import load
 from ygan_core.study.measure.evaluation import Facts
-from ygan_core.study.plan.jobs import first_draws, shown
+from ygan_core.study.plan.jobs import first_draws, shown, shown_at_paper_size
 from ygan_core.study.run.folder import PICTURED, Run, read
 from ygan_core.study.run.store import Study
 
@@ -46,8 +46,8 @@ def write_record(study: Study, run: Run) -> Run:
         about["numbers"][weights] = own.metrics
         if run.config.dataset in TENS and run.job.group in IN_BATCHES:
             about["batch_statistics"][weights] = [[*setting, auc] for setting, auc in own.batch_statistics.items()]
-    large = study.select(group="paper_size", name="paper")
-    if run.job in [*first_draws(study.select(group="color_mnist")), *shown(study.jobs), *large]:  # pictures show it
+    color_mnist = first_draws(study.select(group="color_mnist"))
+    if run.job in [*color_mnist, *shown(study.jobs), *shown_at_paper_size(study.jobs)]:  # pictures show it
         _save_networks(run, folder)
     for name in ("config.json", "losses.csv"):
         write_atomically(folder / name, lambda p, n=name: p.write_bytes((run.folder / n).read_bytes()))

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ygan_core.data import DATASETS, species
-from ygan_core.study.plan.jobs import Job
+from ygan_core.study.plan.jobs import Job, shown_at_paper_size
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.records import SHOWN
 from ygan_core.study.run.store import Study
@@ -78,7 +78,7 @@ def tsne_latents(runs: list[Run]) -> Figure:
 
 
 def _paper_size(study: Study) -> list[Job]:
-    return study.select(group="paper_size", name="paper")
+    return shown_at_paper_size(study.jobs)
 
 
 VIEWS = {

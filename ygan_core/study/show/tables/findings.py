@@ -125,14 +125,13 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
 
 def _at_paper_size(trainings: pd.DataFrame) -> Iterator[Row]:
     for (dataset, held_out, where), own in trainings.groupby([*CELL, "class"], sort=False):
-        claimed, each = paper_auc(dataset, [held_out]), dict(iter(own.groupby("own", sort=False)))
-        plain = each.pop("control", own[:0])
+        claimed, plain = paper_auc(dataset, [held_out]), {"control": "the plain classifier"}
+        each = dict(iter(own.groupby("own", sort=False)))
         texts = [
-            f"{name} {shown(level(group), '')} with {group['weights'].iloc[0]} weights"
-            for name, group in [*each.items(), ("the plain classifier", plain)]
-            if len(group)
+            f"{plain.get(name, name)} {shown(level(group), '')} with {group['weights'].iloc[0]} weights"
+            for name, group in each.items()
         ]
-        words = {name: _of_gap(level(group, less=claimed)) for name, group in each.items()}
+        words = {name: _of_gap(level(group, less=claimed)) for name, group in each.items() if name not in plain}
         yield (
             f"Table {NUMBERS[dataset]}, at the paper's own size: the AUC of the {where} is {claimed:.3f}",
             "; ".join(texts),
