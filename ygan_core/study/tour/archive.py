@@ -24,6 +24,7 @@ from ygan_core.data.datasets import REPOSITORY
 
 PARTS = ("ygan_core", "notebooks", "data/starter", "data/paper_tables", "data/README.md", "results/weights", "results/pictures")
 PARTS += ("README.md", "LICENSE", "LICENSE-texts", "CITATION.cff", "pyproject.toml", "constraints.txt", "results/search.csv")
+PARTS += ("results/README.md",)
 TEACHERS = ("solutions", "TEACHING.md", "slides.md", "handout.md", "__pycache__", ".ipynb_checkpoints")
 INSTALLER = Path(__file__).with_name("install_offline.py")
 CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")

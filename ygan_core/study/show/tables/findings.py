@@ -148,7 +148,7 @@ def _beside_printed(group: pd.DataFrame, context: pd.DataFrame) -> str:
     if len(classes) == 1:
         return text
     below = sum(auc < paper_auc(dataset, [held_out]) for (dataset, held_out), auc in classes.items())
-    return f"{text}, below the printed number in {below} of {len(classes)} classes"
+    return f"{text}, below in {below} of {len(classes)} classes"
 
 
 def _claimed(dataset: str) -> float:
@@ -158,8 +158,9 @@ def _claimed(dataset: str) -> float:
 
 
 def _of_each(words: dict[str, str]) -> str:
-    """The judgement of each configuration; of one alone without its name."""
-    return "; ".join(words.values() if len(words) == 1 else (f"{name}: {word}" for name, word in words.items()))
+    """The judgement of each configuration; one that all share, once."""
+    shared = dict.fromkeys(words.values())
+    return "; ".join(shared if len(shared) == 1 else (f"{name}: {word}" for name, word in words.items()))
 
 
 def of_level(gap: Difference, own: pd.DataFrame) -> str:
@@ -282,11 +283,11 @@ def _figures(trainings: pd.DataFrame, large: pd.DataFrame) -> Iterator[Row]:
         }
         for claim, (*probes, holds) in claims.items():
             texts = [
-                f"{name}: " + ", ".join(f"the {what} is read off {z} at {m[f'probe_{what}_{z}']:.2f}" for what, z in probes)
+                f"{name}: " + ", ".join(f"{what} read off {z} {m[f'probe_{what}_{z}']:.2f}" for what, z in probes)
                 for name, m in means.items()
             ]
             chance = ", ".join(f"{what} {CHANCE[what]:.2f}" for what, _ in probes)
-            yield claim, f"{'; '.join(texts)} (chance: {chance})", _of_pictures(color, holds), _stands_on(color), "fig6b"
+            yield claim, f"{'; '.join(texts)}; chance: {chance}", _of_pictures(color, holds), _stands_on(color), "fig6b"
     yield from _neighbours(trainings, "on CIFAR10", "fig7")
     yield from _neighbours(large, "on CIFAR10, at the paper's own size,", "fig7_paper_size")
     yield _best_score(trainings)
@@ -297,9 +298,9 @@ def _neighbours(trainings: pd.DataFrame, where: str, view: str) -> Iterator[Row]
     own = _full(trainings[trainings["dataset"] == "cifar10"])
     if len(own) and "neighbours_z_r" in own:
         means = own.groupby("own", sort=False)[["neighbours_z_s", "neighbours_z_r"]].mean()
-        texts = [f"{name}: at {z_s:.2f} by z_s, at {z_r:.2f} by z_r" for name, z_s, z_r in means.itertuples()]
-        text = f"the nearest neighbour of an image has its class, {'; '.join(texts)} (chance {1 / NINE:.2f}; a measure of this "
-        text += "project, the paper shows swaps)"
+        texts = [f"{name}: {z_s:.2f} by z_s, {z_r:.2f} by z_r" for name, z_s, z_r in means.itertuples()]
+        text = f"{'; '.join(texts)}; chance {1 / NINE:.2f}: how often the nearest neighbour of an image has its class "
+        text += "(a measure of this project, the paper shows swaps)"
         holds = own["own"].map((means["neighbours_z_s"] > HALF) & (means["neighbours_z_r"] <= LEAK / NINE))
         claim = f"Fig. 7: {where} z_s holds what tells classes apart, z_r does not"
         yield claim, text, _of_pictures(own, holds), _stands_on(own), view
