@@ -261,7 +261,7 @@ def test_both_claims_of_fig_8_are_judged_alike():
         return [re.search(r"\*\*(.*?)\*\*", line)[1] for line in text.splitlines() if "*: **" in line], text
 
     found, text = judge(best)
-    assert found == ["agrees", "agrees"] and "Post-hoc scores above $s$ here: energy +0.100 [+0.100, +0.100] (higher)" in text
+    assert found == ["agrees", "agrees"] and "Post-hoc scores above $s$ here: energy +0.100 [+0.100, +0.100]." in text
     assert judge(best | {"s_c": 0.85})[0] == ["does not agree", "agrees"]
     assert judge(best | {"s_x": 0.75})[0] == ["agrees", "does not agree"]
     assert judge(best, classes=9)[0] == ["no verdict: some classes are missing"] * 2

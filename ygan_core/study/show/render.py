@@ -19,6 +19,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 PAPER, OURS, DIFFERENCE = "paper", "ours", "ours - paper"  # the sources of rows: the first level of an index, where it has one
+EMPTY = "Nothing of this table is trained yet."
 DASH, SIGNS = "–", "†‡§¶"
 
 
@@ -39,6 +40,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown."""
+    if table.empty:
+        return EMPTY
     shown, bold = _flat(table)
     styler = _styled(shown.map(lambda cell: str(cell).replace("|", "\\|")), bold, "**{}**", "html").hide(axis="index")
     lines = [line.strip() for line in styler.to_string(delimiter=" | ").strip().splitlines()]
@@ -48,12 +51,16 @@ def markdown(table: pd.DataFrame) -> str:
 
 def html(table: pd.DataFrame) -> str:
     """A table as HTML, for notebooks and the page. Whatever is text in it is shown as text."""
+    if table.empty:
+        return f"<p>{EMPTY}</p>"
     body = _styled(readable(table), best(table), "<b>{}</b>", "html").to_html(exclude_styles=True)
     return body + "".join(f"<p>{note}</p>" for note in _notes(table))
 
 
 def latex(table: pd.DataFrame) -> str:
     """A table as LaTeX, for the package booktabs."""
+    if table.empty:
+        return f"% {EMPTY}\n"
     body = _styled(*_flat(table), "\\textbf{{{}}}", "latex").hide(axis="index").to_latex(hrules=True)
     return body + "".join(f"\n\\par {note}\n" for note in _notes(table))
 

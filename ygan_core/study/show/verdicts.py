@@ -205,7 +205,8 @@ def fig8(rows: pd.DataFrame) -> str:
         return judged(all_higher(list(gaps.values())), group) if group["dataset"].iloc[0] in IN_FIG8 else "not in Fig. 8"
 
     lines = [
-        "The paper, for CIFAR10 and PlantVillage: $s$ (Eq. 12) is the best of seven scores, and those on $z_s$ beat $s_x$."
+        "The paper, for CIFAR10 and PlantVillage: $s$ (Eq. 12) is the best of seven scores, and those on $z_s$ beat $s_x$. In "
+        "brackets: the 95 % interval over the trainings."
     ]
     for (data, label), group in trainings.groupby(["dataset", "configuration"], sort=False):
         there = [name for name in SCORES if f"auc_{name}" in group and group[f"auc_{name}"].notna().any()]
@@ -219,10 +220,10 @@ def fig8(rows: pd.DataFrame) -> str:
         lines += [
             f"- {TITLES[data]}, `{label}` ({many}):",
             f"    - *$s$ is the best of the seven*: **{judge(best, group)}**. $s$ has "
-            f"{shown(level(group, 'auc_s'), '')}; less each other score: {_gaps(best)}.",
+            f"{shown(level(group, 'auc_s'), '')}. Less each other score, {_gaps(best)}.",
             f"    - *the scores on $z_s$ beat $s_x$*: **{judge(on_z_s, group)}**. $s_x$ has "
-            f"{shown(level(group, 'auc_s_x'), '')}; each less it: {_gaps(on_z_s)}.",
-            f"    - Post-hoc scores above $s$ here: {_gaps(above) or 'none that can be told'}.",
+            f"{shown(level(group, 'auc_s_x'), '')}. Each less it, {_gaps(on_z_s)}.",
+            f"    - Post-hoc scores above $s$ here: {_each(above) or 'none that can be told'}.",
         ]
     return "\n".join(lines)
 
@@ -327,7 +328,13 @@ def _between(group: pd.DataFrame, score: str, less: str) -> Difference:
 
 
 def _gaps(gaps: dict[str, Difference]) -> str:
-    return ", ".join(f"{name} {said(gap)}" for name, gap in gaps.items())
+    """The differences of several scores, by what can be told of them."""
+    words = dict.fromkeys(map(told, gaps.values()))
+    return "; ".join(f"{word}: {_each({name: gap for name, gap in gaps.items() if told(gap) == word})}" for word in words)
+
+
+def _each(gaps: dict[str, Difference]) -> str:
+    return ", ".join(f"{name} {shown(gap)}" for name, gap in gaps.items())
 
 
 def _list(numbers: dict[str, float], form: str) -> str:

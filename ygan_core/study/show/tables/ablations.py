@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ygan_core.config import TENS
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
@@ -14,14 +15,17 @@ from ygan_core.study.show.tables import blocks
 from ygan_core.study.show.tables.blocks import CHOSEN, KEYS, agreed, beside_whole, three_blocks
 from ygan_core.study.show.view import View
 
+HELD_OUT = "held out"
+
 
 def table5(rows: pd.DataFrame) -> pd.DataFrame:
-    """Ablations (section 6.2): AUC by dataset, the mean over the classes held out, of which n says how many.
+    """Ablations (section 6.2): AUC by dataset, the mean over the classes held out.
 
-    B3 has no classifier: its score is Eq. 13, the others' is Eq. 12. A class's AUC is the mean over its draws; seeds: how many
-    draws of each. std over classes: population; std over seeds: the sample std of a class's draws,
-    pooled over classes. weights: those of the last epoch, or their average over the end of the training; the mean with the
-    other ones stands beside it. A mean over fewer classes than the paper's, or at another image size, has no difference.
+    held out: these classes; the paper's numbers are means over all. Rows *ours - paper* are there where ours are so too, at the
+    paper's image size. B3 has no classifier: its score is Eq. 13, the others' is Eq. 12. weights: last are those of the last
+    step, averaged their mean over the end of the training; the mean with the other ones stands on the right. n: how many
+    classes. seeds: how many draws of each, a class's AUC is their mean. std over classes: population; std over seeds: the
+    sample std of a class's draws, pooled over classes.
     """
     return _by_dataset(printed(5).rename(columns={"variant": "method", "description": "row"}), rows, "variant")
 
@@ -29,7 +33,7 @@ def table5(rows: pd.DataFrame) -> pd.DataFrame:
 def table6(rows: pd.DataFrame) -> pd.DataFrame:
     """Weak labels (section 6.3): AUC with the true classes, and with k-means clusters in their place (Y-GAN*).
 
-    Means over the classes held out, of which n says how many. The columns are those of Table 5: seeds, how many
+    Means over the classes held out, which stand there. The columns are those of Table 5: n, how many classes; seeds, how many
     draws a class has; std over seeds, the sample std of a class's draws; last, the mean with the other weights.
     """
     return _by_dataset(printed(6).rename(columns={"model": "method", "labels": "row"}), rows, "title")
@@ -76,14 +80,16 @@ def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.Data
         parts.append(found.rename(columns={name: title if name == "mean" else f"{name}, {title}" for name in found}))
         groups = own.groupby(by, sort=False)
         like[title] = pd.Series({key: blocks.is_whole(group) and blocks.is_like(group) for key, group in groups})
-    ours = pd.concat(parts, axis=1).assign(weights=trainings.groupby(by, sort=False)["weights"].agg(agreed))
+    groups = trainings.groupby(by, sort=False)
+    held_out = {key: _held_out(group) for key, group in groups}
+    ours = pd.concat(parts, axis=1).assign(weights=groups["weights"].agg(agreed), **{HELD_OUT: pd.Series(held_out, dtype=str)})
     ours = ours.reset_index(names=["method", "configuration"])
     ours = ours.sort_values("method", key=lambda column: column.map(list(order).index), kind="stable", ignore_index=True)
     ours["row"] = ours["method"].map(order)
-    first = [*KEYS, *names, "weights"]
+    first = [*KEYS, *names, HELD_OUT, "weights"]
     ours = ours.reindex(columns=[*first, *ours.columns.difference(first, sort=False)])
     alike = pd.DataFrame(like, columns=names).reindex(pd.MultiIndex.from_frame(ours[["method", "configuration"]])).eq(True)
-    table = three_blocks(paper.assign(configuration=""), ours, names, alike.to_numpy())
+    table = three_blocks(paper.assign(configuration="", **{HELD_OUT: "all"}), ours, names, alike.to_numpy())
     counts = table.loc[[OURS], [f"n, {title}" for title in like]].apply(pd.to_numeric)
     few = counts < counts.max()  # over other classes: harder or easier ones
     table.attrs["not_best"] = {(row, title) for title in like for row in few.index[few[f"n, {title}"]]}
@@ -92,6 +98,15 @@ def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.Data
         for _, own in trainings[blocks.is_chosen(trainings)].iterrows()
     }
     return table
+
+
+def _held_out(trainings: pd.DataFrame) -> str:
+    """The classes held out, by dataset: Deer (CIFAR10)."""
+    names = {}
+    for dataset, own in trainings.groupby("dataset", sort=False):
+        whole = blocks.is_whole(own) and dataset in TENS
+        names[TITLES[dataset]] = "all" if whole else ", ".join(own.sort_values("held_out")["class"].drop_duplicates())
+    return ", ".join(f"{classes} ({title})" for title, classes in names.items())
 
 
 def _ablations(study: Study) -> list[Job]:

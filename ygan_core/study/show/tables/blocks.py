@@ -22,8 +22,7 @@ from ygan_core.study.show.tables.schedules import is_short, is_trained
 KEYS = ["method", "row", "configuration"]  # what a row is named by; a level that names nothing is not shown
 MAIN = ("classifier", "strong", "balanced", "paper", "baselines")  # the groups of jobs that Tables 1 to 4 are made of
 CHOSEN = (
-    "Not blind: in a choice of settings this class, or a class in this mean, was the anomaly, and without it the choice might "
-    "have been another."
+    "Not blind: this class, or one in this mean, was the anomaly in a choice of the settings. So the number may be too high."
 )
 
 
