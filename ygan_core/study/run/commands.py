@@ -19,16 +19,20 @@ from ygan_core.study.run.store import Study
 def list_jobs(study: Study, options: argparse.Namespace) -> int:
     """Print every job with its number, its state, and what it will take on one worker of this machine.
 
-    Each kind of training is timed when its first job comes: of large networks that takes seconds, so lines appear one by one.
+    Each kind of training is timed when its first job comes: of large networks that takes a while, so its name appears before.
     """
     print(f"{len(study.jobs)} jobs", flush=True)
     counts, left = collections.Counter(), 0.0
     for number, job in enumerate(study.jobs, 1):
         counts[state := study.state(job)] += 1
-        seconds = 0.0 if state == "done" else costs(study, [job])[job.id]
+        line = f"{number:4} {job.id:62} {state:8}"
+        if state == "done":
+            print(line.rstrip(), flush=True)
+            continue
+        print(line, end=" ", flush=True)
+        seconds = costs(study, [job])[job.id]
         left += seconds
-        minutes = f"{seconds / 60:8.1f} min" if seconds else ""
-        print(f"{number:4} {job.id:62} {state:8} {minutes}".rstrip(), flush=True)
+        print(f"{seconds / 60:8.1f} min", flush=True)
     said = ", ".join(f"{n} {state}" for state, n in counts.items())
     minutes = f"about {left / 60:.1f} minutes of one worker of this machine ({study.precision})"
     print(f"{said}. Left: {minutes}.")
