@@ -45,7 +45,7 @@ def settings(said: str, *cells: str, changes: str = "") -> Try:
 
 PROBES = 'sorted(study.run(study.select(group="color_mnist")[0]).metrics.items())'
 SWAP = ("jobs = study.select", "run = study.run", "z_r.roll")
-PAIRS, GRADIENT = ("run = study.run", "higher ="), ("def gradient", "whole, by_hand")
+PAIRS = ("run = study.run", "higher =")
 CLUSTERS, AUC_IN = ("features, network", "tried ="), ("package =", "def auc_in", "size =")
 LEAVES = 'study.table("table4", [study.run(study.select(dataset="plantvillage", group="balanced")[0])]).to_csv()'
 TABLE_5 = '[study.run(study.select(dataset="mnist", group="balanced")[0]), *map(study.run, study.select(variant="A4"))]'
@@ -69,7 +69,13 @@ TRIES = {
         Try("`q: float = 0.8`", "q: float = 0.95", "q: float = 0.8", (), LEAVES, "ygan_core/study/measure/numbers.py"),
     ],
     "03_ablations": [
-        Try('`name, left_out = "A2", ["L_r"]`', 'name, left_out = "A1", ["L_con"]', 'name, left_out = "A2", ["L_r"]', GRADIENT),
+        Try(
+            '`configuration = "paper"`',
+            'configuration = "balanced"',
+            'configuration = "paper"',
+            ("trainer = Trainer", "gradient =", "length ="),
+            "length.to_csv()",
+        ),
         settings('"seed": 1', changes=f"{TABLE_5}[0].metrics"),
         Try(
             '`"A4": dict(lambda_1=0.0),`',

@@ -222,6 +222,8 @@ def test_what_a_part_costs():
     assert "the paper's cost is +0.000: **no verdict: some classes are missing**" in text
     assert re.search(r"A2 \(without L_r\): costs \+0\.000 \[.*\], cannot be told apart at this scale from 0 over", text)
     assert "A1 (without L_con) costs least, 0.024; without Ds it is 0.030. B3 costs most, 0.292" in text  # Table 5 itself
+    assert "No ablation is trained" not in text
+    assert verdicts.table5(rows_of(*draws[:3])).startswith("**No ablation is trained in this edition.** Table 5 shows")
     wave = [0.01, -0.01, 0.0]
     whole = ten(0.95, seeds=3) + ten(lambda h, s: 0.943 + wave[(h + s) % 3], seeds=3, variant="A2")
     assert "the paper's cost is +0.007: **agrees with that to 0.01**" in verdicts.table5(rows_of(*whole))

@@ -33,9 +33,12 @@ def fig1(runs: list[Run]) -> Figure:
     """Fig. 1, the idea, on a normal and on an anomalous digit (black outline). Each image has the median score of its kind in
     the test set.
 
-    From left to right: the image x; its latents z_s and z_r, one colour for each value; the reconstruction D(z_s, z_r); the
+    From left to right: the image x; its latents z_s and z_r, a line for each number; the reconstruction D(z_s, z_r); the
     reconstruction from the same z_s and the mean z_r of all held-back normal images, which takes the residual of the image
     away; the probabilities that C gives to the normal digits, and the score s of Eq. 12.
+
+    The colour of a line in a latent: purple above 0, orange below, white at 0. Each latent has its own scale: its largest
+    number, of either sign, is darkest.
     """
     run = pictured(runs)[0]
     model, test, rows = run.model(), run.test, middle_rows(run)
@@ -80,7 +83,8 @@ def fig2(runs: list[Run]) -> Figure:
     """Fig. 2, the five networks. Each block is the output of a layer: channels × height × width. Each yellow box is a loss
     term with its weight, at the place where it acts. ⊕ joins two latents. R reverses the gradient (Eq. 7).
 
-    The image and its latents are those of a held-back image. The hybrid has the z_r of another image.
+    The image and its latents are those of a held-back image; the latents are coloured as in Fig. 1. The hybrid has the z_r of
+    another image.
     """
     run = pictured(runs)[0]
     model = run.model()
@@ -144,6 +148,8 @@ def fig3(runs: list[Run]) -> Figure:
 
     The second number is the cosine between z_s of x and z_s of x', which is another digit. If it is near 1 too, then all
     latents point the same way, and a high first cosine says nothing.
+
+    The latents are coloured as in Fig. 1: purple above 0, orange below, white at 0. All z_s have one scale, all z_r another.
     """
     run = pictured(runs)[0]
     model = run.model()

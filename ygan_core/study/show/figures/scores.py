@@ -193,10 +193,11 @@ def _with_accuracy(study: Study) -> list[Job]:
 
 
 def silhouette(runs: list[Run]) -> Figure:
-    """How many clusters? The average silhouette of k-means with k clusters (section 6.3). Each line is a class held out.
+    """How many clusters? The average silhouette of k-means with k clusters (section 6.3).
 
-    Filled: with cosine distances, as it is done here. Hollow: as the section is written. The dashed line is the number of true
-    classes.
+    Two curves a class held out, in the colour of that class (two more for each further split of the images). Filled: with
+    cosine distances, as it is done here. Hollow: as the section is written. These are silhouettes in two different spaces:
+    compare where the two curves peak, not how high they are. The dashed line is the number of true classes.
     """
     groups = {}
     for run in runs:
