@@ -52,6 +52,7 @@ TABLE_5 = '[study.run(study.select(dataset="mnist", group="balanced")[0]), *map(
 BOTH = '[*map(study.run, study.select(deviation="both"))]'
 STRONG = 'study.run(study.select(group="strong")[0]).metrics["auc"]'
 OWN = ("leaves, count =", "detector.fit(")
+GROUND = ("edge_cases", "def most", "leaves = study", "margin =", "table =")
 TRIES = {
     "00_tour": [
         settings('"lambda_4": 0', "from functools", "live =", changes="live.losses.to_csv()"),
@@ -116,19 +117,20 @@ TRIES = {
     ],
     "07_gradcam": [
         Try(
-            '`quarter = "coldest"`',
-            'quarter = "warmest"',
-            'quarter = "coldest"',
-            ("library =", "heat =", "quarter ="),
-            "rise",
+            "`test & anomalous`",
+            "test & ~anomalous",
+            "test & anomalous",
+            ("library =", "strokes =", "rise ="),
+            "rise.values.tolist()",
         ),
     ],
     "08_edge_cases": [
+        Try("`margin = 15`", "margin = 25", "margin = 15", GROUND, "table.to_csv()"),
         Try(
             "`by = -logits.max(dim=1).values`",
             "by = scores.s_c(logits)",
             "by = -logits.max(dim=1).values",
-            ("edge_cases", "is_alarm =", "by ="),
+            ("edge_cases", "by ="),
             "sorted(worst[1]), both",
         ),
     ],
