@@ -10,7 +10,8 @@ VENV="$ROOT/.venv"
 TORCH_CPU_INDEX="${TORCH_CPU_INDEX:-https://download.pytorch.org/whl/cpu}"
 case "${YGAN_LATEST:-0}" in
     0) VERSIONS=(-c constraints.txt) ;;
-    *) VERSIONS=(--upgrade --upgrade-strategy eager) ;;
+    1) VERSIONS=(--upgrade --upgrade-strategy eager) ;;
+    *) printf '%s\n' "YGAN_LATEST=$YGAN_LATEST: it is 1, or 0" >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "$*" >&2; }

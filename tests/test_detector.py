@@ -1,6 +1,7 @@
 """The detector as an estimator: PyOD's names and signs, the threshold, settings, saving and loading."""
 
 import json
+import os
 import shutil
 import zipfile
 
@@ -266,6 +267,12 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(tmp_path, monke
         YGANDetector(**TINY).fit(folder, checkpoint=place)
     assert (place / "epoch-00001.pt").exists() and (place / "pixels.npy").exists()
     monkeypatch.setattr(training.Trainer, "epoch", epoch)
+    plan = (place / "config.json").read_text()
+    (place / "config.json").write_text(plan[:20])
+    with pytest.raises(DetectorError, match="config.json is damaged: remove the folder"):
+        YGANDetector(**TINY).fit(folder, checkpoint=place)
+    (place / "config.json").write_text(plan)
+    os.truncate(place / "pixels.npy", 1000)  # read anew
     resumed = YGANDetector(**TINY).fit(folder, checkpoint=place)
     assert np.array_equal(resumed.decision_scores_, whole.decision_scores_) and not place.exists()
     assert resumed.classes_.tolist() == list(CLASSES)

@@ -12,9 +12,11 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 from small_detector import CLASSES, pictures, trained, write_folder
 
+from ygan_core.detector import YGANDetector
 from ygan_core.detector.command_line import run
 from ygan_core.detector.page import BINS, PLOT, histogram
 
@@ -110,7 +112,7 @@ def test_the_histogram_parts_at_the_threshold():
 
 
 def _wrong(folder, detector, tmp_path):
-    """Twenty wrong uses, and a part of the line that each gives."""
+    """Wrong uses, and a part of the line that each gives."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("text")
@@ -141,6 +143,9 @@ def _wrong(folder, detector, tmp_path):
         "a page of none": (["score", str(detector), images, "--top", "0"], "--top"),
         "an unknown map": (["score", str(detector), images, "--heat-map", "warm"], "heat_map is auto"),
         "an unknown verb": (["train", images], "invalid choice"),
+        "a table over the detector": (["score", str(detector), images, "--csv", str(detector)], "give another name"),
+        "a page over the table": (["score", str(detector), images, "--csv", new, "--page", new], "give another name"),
+        "ONNX over the detector": (["export", str(detector), "--onnx", str(detector)], "give another name"),
         "nowhere for ONNX": (["export", str(detector), "--onnx", str(tmp_path / "none" / "a.onnx")], "there is no folder"),
     }
 
@@ -173,6 +178,25 @@ def test_stopped_by_ctrl_c_the_same_command_goes_on(folder, tmp_path):
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130 and errors.splitlines()[-1].startswith("stopped; the same command goes on")
     assert "Traceback" not in errors and list(place.glob("epoch-*.pt"))
+
+
+def test_a_detector_that_cannot_be_saved_keeps_its_training(tmp_path, monkeypatch, capsys):
+    flat = write_folder(tmp_path / "images", 20) / CLASSES[0]  # the detector lies among the images, and so does its training
+    target = flat / "a.ygan"
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    line = ["fit", str(flat.parent), "--save", str(target), *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr(YGANDetector, "save", full)
+        assert run(line) == 2 and "No space left" in capsys.readouterr().err
+    place = flat / "a.ygan.training"
+    assert (place / "epoch-00002.pt").exists()
+    with FileLock(place / ".lock"):
+        assert run(line) == 2 and "another process trains in" in capsys.readouterr().err
+    assert run(line) == 0 and target.exists() and not place.exists()
+    assert "epoch 2/2" not in capsys.readouterr().err  # nothing was trained again
 
 
 def test_what_the_page_of_a_detector_without_decoder_shows(tmp_path):

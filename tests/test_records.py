@@ -174,6 +174,16 @@ def test_a_record_that_is_left_out_is_named_and_no_success(damage, recorded, tmp
     assert main(["draw", "table1", "--profile", "smoke", "--results", str(tmp_path)]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert f"`git checkout -- {folder}` brings it back" in line
+    assert main(["all", "--profile", "smoke", "--results", str(tmp_path), "--verify", "1"]) != 0
+    assert line in capsys.readouterr().err
+
+
+def test_a_record_in_the_folder_of_another_is_named(recorded, tmp_path):
+    shutil.copytree(recorded[0].root, tmp_path / "smoke")
+    folder = tmp_path / "smoke" / "records" / recorded[2].job.id
+    folder.rename(folder.with_name("copied"))
+    (line,) = ShownStudy("smoke", tmp_path).damaged_records()
+    assert f"copied holds {folder.name}" in line
 
 
 def test_a_figure_without_trainings_does_not_replace_the_one_that_is_there(tmp_path, capsys):
@@ -224,7 +234,7 @@ def test_the_edition_has_trainings_of_the_papers_size_and_no_core_is_asked_for_t
     for job in (control, other):
         shutil.copytree(model.RECORDS / job.id, laptop.root / "records" / job.id)
     assert [run.job for run in laptop.found()] == [other, control]
-    monkeypatch.setattr(verify_module, "run_jobs", lambda again, chosen, workers: {job.id: "asked for" for job in chosen})
+    monkeypatch.setattr(verify_module, "run_jobs", lambda again, chosen, workers, **_: {job.id: "asked for" for job in chosen})
     monkeypatch.setattr(verify_module, "Study", lambda *_: laptop)
     assert verify(laptop, "9").index.tolist() == [other.id]
     laptop.device = "cuda"

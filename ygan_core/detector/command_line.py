@@ -98,8 +98,7 @@ def _fit(options: argparse.Namespace) -> None:
     _check_writable(target)
     names = ("recipe", "minutes", "epochs", "false_alarms", "image_size", "width", "augmentation", "heat_map", "seed", "device")
     detector = YGANDetector(**{name: getattr(options, name) for name in names})
-    detector.fit(options.images, checkpoint=target.with_name(f"{target.name}.training"))
-    detector.save(target)
+    detector.fit(options.images, checkpoint=target.with_name(f"{target.name}.training"), save=target)
     print(f"saved {target} ({target.stat().st_size / 2**20:.1f} MB)")
     print(f"next: python -m ygan_core.detector score {target} FOLDER --page report.html --csv scores.csv")
 
@@ -114,8 +113,9 @@ def _score(options: argparse.Namespace) -> None:
 
     if options.top < 1:
         raise DetectorError("--top is 1 at least")
-    for path in filter(None, (options.page, options.csv)):
-        _check_writable(path)
+    for path, other in ((options.page, options.csv), (options.csv, options.page)):
+        if path:
+            _check_writable(path, options.detector, Path(options.images), other)
     detector = YGANDetector.load(options.detector, options.device).set_params(verbose=True)
     if options.false_alarms is not None:
         detector.set_params(false_alarms=options.false_alarms)
@@ -142,7 +142,7 @@ def _score(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from ygan_core.detector.estimator import YGANDetector
 
-    _check_writable(options.onnx)
+    _check_writable(options.onnx, options.detector)
     YGANDetector.load(options.detector, "cpu").export_onnx(options.onnx)
     print(f"wrote {options.onnx}: it takes uint8 (n, height, width, channels), upright, and gives score, anomaly and logits")
 
@@ -160,9 +160,11 @@ def _localise(options: argparse.Namespace) -> None:
     print(table.groupby(["dataset", "means"], sort=False)[["pixel_auroc", "pro"]].mean().round(3).to_string())
 
 
-def _check_writable(path: Path) -> None:
-    """Find out before hours of work, not after it."""
+def _check_writable(path: Path, *taken: Path | None) -> None:
+    """Find out before hours of work, not after it. taken: what the same command reads, or writes beside it."""
     folder = path.resolve().parent
+    if path.resolve() in {other.resolve() for other in taken if other}:
+        raise OSError(f"{path} is another file of this command: give another name")
     if path.is_dir():
         raise OSError(f"{path} is a folder: give the name of a file")
     if not folder.is_dir():

@@ -113,13 +113,16 @@ class YGANDetector(BaseEstimator):
         self.device = device
         self.verbose = verbose
 
-    def fit(self, X, y=None, checkpoint: str | os.PathLike | None = None) -> YGANDetector:
+    def fit(
+        self, X, y=None, checkpoint: str | os.PathLike | None = None, save: str | os.PathLike | None = None
+    ) -> YGANDetector:
         """Train on normal images.
 
         X: a folder with a subfolder for each normal class; a folder in the layout of the authors' public code; a folder without
         subfolders, whose classes are then made by clustering; a list of files; an array or a tensor, (n, H, W), (n, H, W, C) or
         (n, C, H, W). y: (n,) labels, for lists and arrays; without, they are clustered.
-        checkpoint: a folder to go on from if the training is stopped; it is removed at the end.
+        checkpoint: a folder to go on from if the training is stopped; it is removed at the end. save: where the detector is
+        saved before that.
 
         Raises DetectorError, ConfigError, DataError or NonFiniteLoss with one line that says what to do.
         """
@@ -132,6 +135,8 @@ class YGANDetector(BaseEstimator):
         identity = hashlib.sha256(repr((settings, images.identity)).encode()).hexdigest()
         with training.workplace(Path(checkpoint).expanduser() if checkpoint else None, identity) as place:
             self._fit(images, place)
+            if save:
+                self.save(save)
         return self
 
     def _fit(self, images: Source, place: training.Workplace) -> None:

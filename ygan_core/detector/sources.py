@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from ygan_core.detector.pixels import DetectorError, fitted, from_array, upright
 
 NORMAL, ABNORMAL = "0.normal", "1.abnormal"  # the folders of the authors' public code
+MARK = "ygan-training"  # the file by which a folder is known to be a training's
 AT_ONCE = 32  # images that are decoded side by side
 NAMED = 5  # damaged files that are named one by one; more are counted
 
@@ -213,20 +214,25 @@ def _unwrapped(root: Path) -> Path:
 
 
 def _subfolders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX"))) if root.is_dir() else []
+    """The folders in a folder, without those of a training that goes on."""
+    found = [p for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
+    return sorted(p for p in found if not p.name.startswith((".", "__MACOSX")) and not (p / MARK).exists())
 
 
 def _images(root: Path) -> Iterator[Path]:
     """The files in a folder that are images by their ending."""
     endings = Image.registered_extensions()
     wanted = {ending for ending, kind in endings.items() if kind in Image.OPEN and kind not in ("PDF", "EPS", "MPEG", "FITS")}
-    return (p for p in root.iterdir() if p.suffix.lower() in wanted and not p.name.startswith(".") and p.is_file())
+    return (p for p in root.iterdir() if p.suffix.lower() in wanted and not p.name.startswith(".") and not p.is_dir())
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The images in a folder, at any depth. A link to a folder `above` is not followed: it would lead round in a circle."""
+    above = (*above, root.resolve())
     yield from _images(root)
     for folder in _subfolders(root):
-        yield from _walk(folder)
+        if folder.resolve() not in above:
+            yield from _walk(folder, above)
 
 
 def _files(paths: list[Path], root: Path, labels: np.ndarray | None = None, classes: tuple[str, ...] = ()) -> Source:

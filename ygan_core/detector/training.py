@@ -8,18 +8,19 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ygan_core.checkpoints import checkpoints, write_atomically
 from ygan_core.config import CLASSIFIER, CONFIGURATIONS, Config
 from ygan_core.detector.pixels import DetectorError
-from ygan_core.detector.sources import Source
+from ygan_core.detector.sources import MARK, Source
 from ygan_core.threads import one_thread
 from ygan_core.train import Trainer
 from ygan_core.weak_labels import CLUSTERS, cluster, imagenet_features
@@ -34,7 +35,7 @@ MOST_EPOCHS = 200  # the paper's longest training (4.3)
 LEFT_OUT, AT_LEAST, AT_MOST = 0.05, 50, 0.2  # as in the benchmarks; a threshold needs 50, as far as a fifth goes
 FEW = 20  # images, of a class or in all
 ALIKE = 4  # sides that differ by more than this are spoken of
-MARK = "ygan-training"  # the file by which a folder is known to be a training's
+LOCK = ".lock"
 SPARE = 2**28  # bytes of disk that checkpoints need
 IN_MEMORY = 2**29  # bytes of pixels; more lie in a file that is mapped
 
@@ -145,8 +146,9 @@ class Workplace:
         file, places = self.folder / "pixels.npy", self.folder / "places.npy"
         shape = (len(source), channels, size, size)
         if places.exists() and file.exists():
-            kept = np.load(places)
-            return torch.from_numpy(np.load(file, mmap_mode="c"))[: len(kept)], kept
+            with suppress(ValueError, EOFError):  # cut off: read anew
+                kept = np.load(places)
+                return torch.from_numpy(np.load(file, mmap_mode="c"))[: len(kept)], kept
         if self.lasting or math.prod(shape) > IN_MEMORY:
             self.folder.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self.folder).free < math.prod(shape) + SPARE:
@@ -172,7 +174,10 @@ class Workplace:
         """What `make` gave when this training began, as JSON holds it: a stopped training goes on as it was planned."""
         path = self.folder / f"{name}.json"
         if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
+            try:
+                return json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                raise DetectorError(f"{path} is damaged: remove the folder {self.folder} to begin anew") from None
         made = make()
         if self.lasting:
             write_atomically(path, lambda partial: partial.write_text(json.dumps(made), encoding="utf-8"))
@@ -188,7 +193,8 @@ class Workplace:
 def workplace(folder: Path | None, identity: str) -> Iterator[Workplace]:
     """A Workplace in `folder`, which is removed when the training has ended well; or a temporary one.
 
-    A folder that was begun with other images or settings is refused before anything is read. Raises DetectorError.
+    A folder that was begun with other images or settings, or that another process trains in, is refused before anything is
+    read. Raises DetectorError.
     """
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="ygan-", ignore_cleanup_errors=True) as temporary:
@@ -197,14 +203,16 @@ def workplace(folder: Path | None, identity: str) -> Iterator[Workplace]:
     mark = folder / MARK
     if folder.exists() and not (folder.is_dir() and (mark.exists() or not any(folder.iterdir()))):
         raise DetectorError(f"{folder} is there already, and is no training of this kind: give another place for it")
-    if mark.exists() and mark.read_text(encoding="utf-8") != identity:
+    if mark.exists() and mark.read_text(encoding="utf-8", errors="replace") != identity:
         raise DetectorError(f"{folder} holds a training of other images or settings: remove it to begin anew")
     write_atomically(mark, lambda partial: partial.write_text(identity, encoding="utf-8"))
-    yield Workplace(folder, lasting=True)
-    for file in [
-        *checkpoints(folder),
-        *(folder / name for name in ("pixels.npy", "places.npy", "config.json", "labels.json", MARK)),
-    ]:
-        file.unlink(missing_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            yield Workplace(folder, lasting=True)
+            names = ("pixels.npy", "places.npy", "config.json", "labels.json", MARK, LOCK)
+            for file in [*checkpoints(folder), *(folder / name for name in names)]:
+                file.unlink(missing_ok=True)
+    except Timeout:
+        raise DetectorError(f"another process trains in {folder}: wait for it, or give another name") from None
     if not any(folder.iterdir()):
         folder.rmdir()

@@ -12,7 +12,7 @@ from ygan_core.study.run.costs import costs
 from ygan_core.study.run.executors import run_jobs
 from ygan_core.study.run.folder import Damaged, MissingWeights
 from ygan_core.study.run.records import write_record
-from ygan_core.study.run.search_report import report
+from ygan_core.study.run.search_report import logged, report
 from ygan_core.study.run.store import Study
 
 
@@ -50,6 +50,7 @@ def run_some(study: Study, options: argparse.Namespace) -> int:
 
 def search(study: Study, options: argparse.Namespace) -> int:
     """Run the trainings by which settings were chosen, and print what the rule chooses. Returns the exit status."""
+    logged(study)  # a log that cannot be read is said before hours of training
     failed = run_jobs(study, study.jobs, options.workers, retry=options.retry)
     print(report(study))
     return _say(failed)

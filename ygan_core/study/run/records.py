@@ -71,7 +71,7 @@ def narrow(values: np.ndarray) -> np.ndarray:
     Scores that rounding would make a tie are set one step apart: their order, and so every AUC, stays as it was.
     """
     if values.dtype == np.int64:
-        return values.astype(np.min_scalar_type(-max(int(abs(values).max(initial=0)), 1)))
+        return values.astype(np.min_scalar_type(-int(abs(values).max(initial=0)) - 1))
     if values.dtype != np.float64:
         return values
     found = values.astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from torch.optim.swa_utils import update_bn
 
 from ygan_core import metrics, scores
 from ygan_core.checkpoints import write_atomically
+from ygan_core.config import ConfigError
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
 from ygan_core.study.measure.ood_scores import knn
@@ -45,10 +47,21 @@ def log(study: Study) -> pd.DataFrame:
         row |= {name: averaged.metrics[name] for name in (*SWAPPED, *PROBED) if name in averaged.metrics}
         rows.append(row | {"job": run.job.id})
     table, place = pd.DataFrame(rows), {job.id: place for place, job in enumerate(study.jobs)}
-    if _file(study).exists():
-        known = pd.read_csv(_file(study))
+    known = logged(study)
+    if len(known):
         table = pd.concat([known[~known["job"].isin(table.get("job", ()))], table])
     return table.sort_values("job", key=lambda ids: ids.map(place), kind="stable", ignore_index=True) if len(table) else table
+
+
+def logged(study: Study) -> pd.DataFrame:
+    """The log as it stands; no rows where there is none. Raises ConfigError where it cannot be read."""
+    if not (path := _file(study)).exists():
+        return pd.DataFrame()
+    with suppress(ValueError):  # empty, or no text
+        known = pd.read_csv(path)
+        if not known.reindex(columns=["method", "candidate", "job"]).isna().any(axis=None):
+            return known
+    raise ConfigError(f"{path} is damaged: restore it with git checkout, or remove it")
 
 
 def _file(study: Study) -> Path:

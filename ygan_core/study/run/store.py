@@ -120,7 +120,8 @@ class Study:
         found = []
         for folder in sorted(path for path in self.root.glob("records/*") if path.is_dir()):
             try:
-                read(folder)
+                if (held := read(folder).job.id) != folder.name:
+                    found.append(f"a record is left out: {folder} holds {held}: give the folder that name")
             except Damaged as error:
                 found.append(f"a record is left out: {error}")
         return found

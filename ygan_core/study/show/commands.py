@@ -130,12 +130,15 @@ def _make(study: Study, todo: list[Part], workers: int) -> list[str | NotTrained
 
 
 def _verify(study: Study, options: argparse.Namespace) -> int:
-    table = verify(study, options.verify, options.seed, options.workers)
+    damaged = study.damaged_records()
+    for line in damaged:
+        print(line, file=sys.stderr)
+    table = verify(study, options.verify, options.seed, options.workers, options.retry)
     failed = ~table["verdict"].isin(VERDICTS)
     print(table.assign(verdict=table["verdict"].mask(failed, "failed")).round(4).to_string())
     for why in table["verdict"][failed]:
         print(why, file=sys.stderr)
-    return 1 if (failed | (table["verdict"] == FAR_OFF)).any() else 0
+    return 1 if damaged or (failed | (table["verdict"] == FAR_OFF)).any() else 0
 
 
 def draw_all(study: Study, options: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ VERDICTS = (SAME, NEAR, FAR_OFF, UNKNOWN) = ("same bytes", "near", "far", "diffe
 FAR = 3  # a difference of more than so many standard deviations between two seeds is no matter of chance
 
 
-def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) -> pd.DataFrame:
+def verify(study: Study, which: str, seed: int = 0, workers: int | None = None, retry: bool = False) -> pd.DataFrame:
     """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
 
     which: how many, drawn at random by `seed` (on a CPU without those of the paper's own size), or `cheapest`: of those trained
@@ -42,7 +42,7 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None) 
         raise ConfigError(f"--verify: no records to draw on this device in {study.root / 'records'}")
     chosen = _chosen(study, records, which, seed)
     again = Study(study.profile, study.root / "verified", study.device, study.precision)
-    failed = run_jobs(again, chosen, workers)
+    failed = run_jobs(again, chosen, workers, retry=retry)
     context = cells(rows_of(records.values()))
     return pd.DataFrame([_row(records[job], again.find(job), failed, context) for job in chosen]).set_index("job")
 

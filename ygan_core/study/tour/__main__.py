@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ygan_core.command_line import OK, WRONG_USE, Parser, say
 from ygan_core.config import ConfigError
+from ygan_core.data import DataError
 from ygan_core.data.datasets import REPOSITORY
 
 
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         made = _do(options)
-    except (ConfigError, OSError) as error:
+    except (ConfigError, DataError, OSError, ValueError) as error:  # ValueError: a notebook that is no JSON
         say(str(error))
         return WRONG_USE
     print("\n".join(str(path) for path in made))
