@@ -14,7 +14,8 @@ import pytest
 
 from ygan_core.checkpoints import checkpoints
 from ygan_core.checksums import SUMS
-from ygan_core.study.__main__ import STOPPED, _patient, main
+from ygan_core.command_line import _patient
+from ygan_core.study.__main__ import STOPPED, main
 from ygan_core.study.run import executors
 from ygan_core.study.run.store import Study
 
@@ -68,7 +69,7 @@ def test_stopped_at_any_moment_it_says_one_line_and_130(moment, number, tmp_path
 
 
 def test_stopped_twice_it_says_so_once():
-    code = "import os, signal, ygan_core.study.__main__ as m; m._listen(); write = os.write\n"
+    code = f"import os, signal, ygan_core.command_line as m; m.take_over({STOPPED!r}); write = os.write\n"
     code += (
         "m.os.write = lambda *what: (write(*what), signal.raise_signal(signal.SIGTERM))\nsignal.raise_signal(signal.SIGTERM)"
     )

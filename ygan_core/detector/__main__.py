@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
+from ygan_core.command_line import take_over
 
 if __name__ == "__main__":
-    try:
-        from ygan_core.detector.command_line import run
+    take_over("\nstopped; the same command goes on from the last epoch that was finished\n")
+    from ygan_core.detector.command_line import run
 
-        sys.exit(run())
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last epoch that was finished", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    sys.exit(run())

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ygan_core.command_line import OK, WRONG_USE, Parser, say
+from ygan_core.command_line import OK, WRONG_USE, Parser, say, take_over
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError
 from ygan_core.data.datasets import REPOSITORY
@@ -53,4 +53,5 @@ def _do(options: argparse.Namespace) -> list[Path]:
 
 
 if __name__ == "__main__":
+    take_over("\nstopped\n")
     sys.exit(main())
