@@ -348,14 +348,16 @@ def _plain(trainings: pd.DataFrame, title: str, kind: str) -> Row:
 
 
 def _control(trainings: pd.DataFrame) -> Row:
-    """trainings: with averaged weights, the steadier ones, of both."""
+    """trainings: with averaged weights, the steadier ones, of both. Datasets of which a class is missing are not judged."""
     own = _full(trainings[trainings["dataset"].isin(REAL)])
     control, texts, words = trainings[trainings["title"] == "Classifier"], [], {}
     for name, group in own.groupby("own", sort=False):
         gaps = {data: difference(of, control, context=trainings) for data, of in group.groupby("dataset", sort=False)}
         gaps = {data: gap for data, gap in gaps.items() if gap.cells}
         if gaps:
-            words[name] = _where([(TITLES[data], told(gap)) for data, gap in gaps.items()])
+            of = {data: paired(group[group["dataset"] == data], control) for data in gaps}
+            whole = [(TITLES[data], told(gap)) for data, gap in gaps.items() if data not in TENS or is_whole(of[data])]
+            words[name] = _where(whole) or f"{UNDECIDED}: some classes are missing"
             texts.append(
                 f"{name} less it, averaged weights of both: "
                 + ", ".join(f"{TITLES[data]} {shown(gap)}" for data, gap in gaps.items())
