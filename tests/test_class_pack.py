@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ygan_core.config import ConfigError
+from ygan_core.data import DataError
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.study.tour import archive, slides
 from ygan_core.study.tour.__main__ import main
@@ -243,3 +244,12 @@ def test_the_container_copies_and_calls_what_is_there():
     kept = re.findall(r"^!(.+)$", (REPOSITORY / ".dockerignore").read_text(encoding="utf-8"), re.M)
     assert {"data/starter", "results/weights", "results/pictures"} <= set(kept)
     assert re.search(r"^FROM python:3\.1[0-3]-slim$", text, re.M)
+
+
+def test_what_is_damaged_is_one_line(tmp_path, monkeypatch, capsys):
+    def damaged(*_):
+        raise DataError("the starter pack of mnist is damaged")
+
+    monkeypatch.setattr(slides, "build", damaged)
+    assert main(["slides", "--to", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "the starter pack of mnist is damaged\n"

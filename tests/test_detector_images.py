@@ -273,3 +273,11 @@ def test_a_folder_without_images_is_refused(tmp_path, content):
         (tmp_path / name).write_bytes(data)
     with pytest.raises(DetectorError, match="no image that can be read in"):
         source(tmp_path, training=True)
+
+
+def test_a_link_that_leads_round_is_not_followed(tmp_path):
+    folder = write_folder(tmp_path / "images", 2)
+    (folder / CLASSES[0] / "again").symlink_to(folder, target_is_directory=True)
+    (folder / CLASSES[0] / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.warns(UserWarning, match="gone.png is damaged and was left out"):
+        assert len(source(folder).names) == 2 * len(CLASSES)

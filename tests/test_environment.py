@@ -283,6 +283,8 @@ def test_venv_is_used_only_when_finished_for_this_pyproject(copy):
         assert function(copy, "have_environment dev").returncode == dev
     assert function(copy, "have_environment", YGAN_LATEST="0").returncode == 0
     assert function(copy, "have_environment", YGAN_LATEST="1").returncode == 1
+    refused = function(copy, "have_environment", YGAN_LATEST="no")
+    assert refused.returncode == 2 and "YGAN_LATEST=no: it is 1, or 0" in refused.stderr
     for name, text in [("pyproject.toml", PYPROJECT), ("constraints.txt", CONSTRAINTS)]:
         (copy / name).write_text(text + "# changed\n")
         assert function(copy, "have_environment").returncode == 1

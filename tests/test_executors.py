@@ -198,6 +198,9 @@ def test_the_search_is_a_profile_of_list_and_run_and_a_verb(tmp_path, monkeypatc
     assert asked == [("search", count)] * 2 and "nothing of the search is done yet" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["all", "--profile", "search"])
+    (tmp_path / "search.csv").write_text("half")
+    assert main(["search", "--results", str(tmp_path)]) == 2 and len(asked) == 2  # said before the training begins
+    assert "search.csv is damaged: restore it" in capsys.readouterr().err
 
 
 def test_the_log_of_the_search_keeps_what_it_has(tmp_path):

@@ -57,9 +57,9 @@ def logged(study: Study) -> pd.DataFrame:
     """The log as it stands; no rows where there is none. Raises ConfigError where it cannot be read."""
     if not (path := _file(study)).exists():
         return pd.DataFrame()
-    with suppress(ValueError):  # empty, or no text
+    with suppress(ValueError, KeyError):  # empty, or no text; a column is gone
         known = pd.read_csv(path)
-        if not known.reindex(columns=["method", "candidate", "job"]).isna().any(axis=None):
+        if known[["method", "candidate", "job"]].notna().all(axis=None):
             return known
     raise ConfigError(f"{path} is damaged: restore it with git checkout, or remove it")
 
