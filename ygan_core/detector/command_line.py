@@ -113,9 +113,11 @@ def _score(options: argparse.Namespace) -> None:
 
     if options.top < 1:
         raise DetectorError("--top is 1 at least")
-    for path, other in ((options.page, options.csv), (options.csv, options.page)):
-        if path:
-            _check_writable(path, options.detector, Path(options.images), other)
+    read = options.detector, Path(options.images)
+    if options.page:
+        _check_writable(options.page, *read)
+    if options.csv:
+        _check_writable(options.csv, *read, options.page)
     detector = YGANDetector.load(options.detector, options.device).set_params(verbose=True)
     if options.false_alarms is not None:
         detector.set_params(false_alarms=options.false_alarms)

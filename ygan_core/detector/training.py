@@ -209,10 +209,11 @@ def workplace(folder: Path | None, identity: str) -> Iterator[Workplace]:
     try:
         with FileLock(folder / LOCK, timeout=0):
             yield Workplace(folder, lasting=True)
-            names = ("pixels.npy", "places.npy", "config.json", "labels.json", MARK, LOCK)
+            names = ("pixels.npy", "places.npy", "config.json", "labels.json", MARK)
             for file in [*checkpoints(folder), *(folder / name for name in names)]:
                 file.unlink(missing_ok=True)
     except Timeout:
         raise DetectorError(f"another process trains in {folder}: wait for it, or give another name") from None
+    (folder / LOCK).unlink(missing_ok=True)  # after it was released: where a file that is open cannot be removed, too
     if not any(folder.iterdir()):
         folder.rmdir()
