@@ -132,6 +132,20 @@ def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch
     assert main([*line, "--retry"]) == 0 and study.state(job) == "done"
 
 
+@pytest.mark.parametrize("error", [MemoryError("no room"), OSError(28, "No space left on device")])
+def test_what_passes_is_no_failure_of_the_job(error, tmp_path, monkeypatch, capsys):
+    study = Study("smoke", tmp_path)
+    job = few(study)[0]
+    evaluate = training.evaluate_baseline
+    monkeypatch.setattr(training, "evaluate_baseline", lambda *_: (_ for _ in ()).throw(error))
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]
+    assert main(line) == 1
+    assert "the same command goes on from the last epoch that was saved" in capsys.readouterr().err
+    assert not (study.path(job) / "error.txt").exists() and study.state(job) != "failed"
+    monkeypatch.setattr(training, "evaluate_baseline", evaluate)
+    assert main(line) == 0 and study.state(job) == "done"
+
+
 def test_the_list_has_every_job_with_state_and_cost(quickest, capsys):
     study, _ = quickest
     assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0

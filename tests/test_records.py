@@ -24,7 +24,7 @@ from ygan_core.study.show.figures import ladder
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.study import NotTrained
 from ygan_core.study.show.study import Study as ShownStudy
-from ygan_core.study.show.verify import _chosen, _judged, _spread, verify
+from ygan_core.study.show.verify import _chosen, _judged, _same, _spread, verify
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,6 +58,19 @@ def test_an_auc_can_be_recomputed_from_a_record_alone(recorded):
             assert roc_auc_score(facts["anomalous"], facts["s"]) == pytest.approx(metrics["auc"], abs=1e-12)
             s = dict(zip(whole["index"], whole["s"], strict=True))
             np.testing.assert_allclose(facts["s"], [s[index] for index in facts["index"]], rtol=1e-6)
+
+
+def test_a_record_of_a_later_group_holds_the_scores_of_the_headline_alone(recorded, tmp_path):
+    _, (kept, _), record = recorded
+    study = Study("smoke", tmp_path)
+    later = replace(record, job=replace(record.job, group="ablations"))
+    small = write_record(study, later)
+    assert (small.folder / "averaged.npz").exists() and not (small.folder / "last.npz").exists()
+    assert small.kinds == ("last", "averaged") and not small.at("last").has_facts
+    for weights, (metrics, _) in kept.items():
+        assert small.at(weights).metrics == metrics
+    assert set(study.write_runs()["weights"]) == set(kept)
+    assert _same(small, record)
 
 
 def test_scores_keep_their_order_where_rounding_would_make_ties():

@@ -73,8 +73,14 @@ class Run:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The weights that there are."""
-        return tuple(weights for weights in (LAST, AVERAGED) if (self.folder / f"{weights}.npz").exists())
+        """The weights that something is known of: their facts, or, of a record, their numbers alone."""
+        numbers = self.about.get("numbers", {})
+        return tuple(weights for weights in (LAST, AVERAGED) if self.at(weights).has_facts or weights in numbers)
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether the facts are there with these weights; a record may hold those of the headline's alone."""
+        return (self.folder / f"{self.weights}.npz").exists()
 
     @functools.cached_property
     def about(self) -> dict:
@@ -99,7 +105,7 @@ class Run:
         A record brings those along that follow from what it left out.
         """
         found = dict(self.about.get("numbers", {}).get(self.weights, {}))
-        if self.about.get("partial"):  # its facts are of a part of the test images only
+        if self.about.get("partial") or not self.has_facts:  # partial: its facts are of a part of the test images only
             return found
         found |= cached(self.cache, self.hash_of("npz"), numbers, self.test, self.score, self.classes)
         two_latents = self.config.latents in ("dual", "split")
@@ -201,7 +207,7 @@ def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
         config = Config(**json.loads((folder / "config.json").read_text()))
         about = json.loads((folder / "run.json").read_text())
         found = Run(Job(config), folder, config.headline, source)
-        needed = {"config.json", "losses.csv", "run.json", f"{LAST}.npz", f"{LAST if source else config.headline}.npz"}
+        needed = {"config.json", "losses.csv", "run.json", f"{LAST if source else config.headline}.npz"}
         _check(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         raise Damaged(f"{folder} is not whole ({_line(error)}): {_remedy(folder)}") from None

@@ -3,9 +3,10 @@
     python -m ygan_core.study records --profile laptop
 
 A record holds config, losses and run.json, and of each image of the test set index, label and the headline's score, with the
-last and with the averaged weights. Other scores' AUCs, and what follows from latents and networks, stand as numbers in its
-run.json. The record of a job that pictures show also has the headline's networks, their convolutions in half precision, and
-all facts of those unseen images that the starter pack has too, SHOWN of a class at most. A record is never written again.
+last and with the averaged weights; of the groups in HEADLINE_ALONE with those of the headline alone. Other scores' AUCs, and
+what follows from latents and networks, stand as numbers in its run.json. The record of a job that pictures show also has the
+headline's networks, their convolutions in half precision, and all facts of those unseen images that the starter pack has too,
+SHOWN of a class at most. A record is never written again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from ygan_core.study.run.store import Study
 SHOWN = 250  # images a class whose latents are kept: as many as the maps draw
 KEPT = ("index", "label", "anomalous", "in_test", "colour", "calibration", "train_class")  # and clusters, the headline's score
 IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # groups whose batch statistics notebook 09 shows, on TENS
+HEADLINE_ALONE = ("ablations", "weak_labels", "background_only", "deviations")  # so that all records stay below 100 MB
 
 
 def write_record(study: Study, run: Run) -> Run:
@@ -42,7 +44,8 @@ def write_record(study: Study, run: Run) -> Run:
     about = {**run.about, "numbers": {}, "batch_statistics": {}}
     for weights in run.kinds:
         own = run.at(weights)
-        _save(folder / f"{weights}.npz", small_facts(own))
+        if weights == run.weights or run.job.group not in HEADLINE_ALONE:
+            _save(folder / f"{weights}.npz", small_facts(own))
         about["numbers"][weights] = own.metrics
         if run.config.dataset in TENS and run.job.group in IN_BATCHES:
             about["batch_statistics"][weights] = [[*setting, auc] for setting, auc in own.batch_statistics.items()]

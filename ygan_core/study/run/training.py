@@ -31,6 +31,8 @@ from ygan_core.threads import one_thread
 from ygan_core.train import Callback, Trainer, train
 from ygan_core.weak_labels import FORMS, WeakLabels
 
+PASSING = (MemoryError, torch.OutOfMemoryError, OSError)  # no memory or no disk, now: what was trained is not at fault
+
 
 class JobFailed(RuntimeError):
     """A job that failed, now or before; the message names its log."""
@@ -65,14 +67,19 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
             done = _train(study, job, folder, callbacks)
     except (JobFailed, DataError, ConfigError):
         raise
+    except PASSING as error:
+        raise JobFailed(f"{job.id}: {_line(error)}: the same command goes on from the last epoch that was saved") from error
     except Exception as error:
         write_atomically(log, lambda p: p.write_text(f"{traceback.format_exc()}\n{json.dumps(provenance())}\n"))
-        line = (str(error).splitlines() or [""])[0]
-        raise JobFailed(f"{job.id}: {type(error).__name__}: {line} ({log})") from error
+        raise JobFailed(f"{job.id}: {_line(error)} ({log})") from error
     finally:
         lock.release()
     study.write_runs()
     return done
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:

@@ -67,8 +67,9 @@ def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.Data
 
 
 def _same(record: Run, anew: Run) -> bool:
-    """Whether the scores with each weights are the same bytes, as a record keeps them; the first records kept more of them."""
-    pairs = [(record.at(weights).test, small_facts(anew.at(weights))) for weights in record.kinds]
+    """Whether all scores that a record keeps are the same bytes; the first records kept more of them."""
+    kept = [weights for weights in record.kinds if record.at(weights).has_facts]
+    pairs = [(record.at(weights).test, small_facts(anew.at(weights))) for weights in kept]
     return all(a.keys() == b.keys() and all(np.array_equal(narrow(a[name]), b[name]) for name in a) for a, b in pairs)
 
 
