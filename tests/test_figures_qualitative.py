@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,8 +15,8 @@ from ygan_core.scores import to_input
 from ygan_core.study.measure.numbers import SINCE
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.folder import Run
-from ygan_core.study.show.figures import FIGURES, color_mnist, draw, ladder, qualitative, scores
-from ygan_core.study.show.figures.scores import NAMED
+from ygan_core.study.show.figures import FIGURES, accuracy, color_mnist, draw, ladder, qualitative, scores
+from ygan_core.study.show.figures.accuracy import NAMED
 from ygan_core.study.show.printed import paper_auc
 
 
@@ -162,7 +163,7 @@ def test_fig8_averages_seeds_first_and_then_classes(mnist):
 def test_the_distributions_hold_every_test_image(mnist, leaves):
     axes = scores.score_distributions([mnist, leaves]).axes
     for ax, run in zip(axes, (mnist, leaves), strict=True):
-        assert sum(bar.get_height() for bar in ax.patches) == (run.test["in_test"] & ~run.test["anomalous"]).sum()
+        assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(1)
         assert max(ax.lines[0].get_ydata()) > 0 and f"AUC {run.metrics['auc']:.3f}" in ax.get_title()
 
 
@@ -172,10 +173,14 @@ def test_accuracy_plot_has_a_point_a_run_that_has_both_numbers(mnist, leaves):
     runs += [like(mnist, {"auc": 0.5}), like(leaves, dict(normal_accuracy=0.3, auc=0.4), variant="A1")]
     runs += [like(leaves, dict(normal_accuracy=0.3, auc=0.4), method="classifier", name="control")]
     runs += [like(leaves, dict(normal_accuracy=0.3, auc=0.4), name="paper")]
-    assert scores.rank_correlation(runs[:5]) == pytest.approx(spearmanr(*zip(*points, strict=True)).statistic)
-    assert math.isnan(scores.rank_correlation(runs[:4]))
-    first, second, *empty = scores.accuracy_plot(runs).axes
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in first.lines[:-1]] == points
+    frame = pd.DataFrame(points, columns=["normal_accuracy", "auc"])
+    assert accuracy.rank_correlation(frame) == pytest.approx(spearmanr(*zip(*points, strict=True)).statistic)
+    assert math.isnan(accuracy.rank_correlation(frame[:4]))
+    first, second, *empty = accuracy.accuracy_plot(runs).axes
+    *dots, line, _ = first.lines
+    assert [(dot.get_xdata()[0], dot.get_ydata()[0]) for dot in dots] == points
+    slope, constant = np.polyfit(*zip(*points, strict=True), 1)  # one class: its own line
+    assert line.get_ydata() == pytest.approx([constant + slope * 0.5, constant + slope * 0.9])
     assert first.get_title() == "MNIST, n = 5, $\\rho$ = -0.80" and second.get_title() == "PlantVillage, n = 3"
     assert [line.get_markerfacecolor() == "none" for line in second.lines[:-1]] == [False, False, True]  # hollow: not the first
     assert not any(ax.lines for ax in empty)
@@ -242,10 +247,10 @@ def test_color_mnists_figures_hold_what_they_say(smoke, monkeypatch):
     runs = list(smoke[1].values())
     monkeypatch.setattr(color_mnist, "maps", lambda wanted: [run.test[z][rows][:, :2] for run, z, rows in wanted])
     for ax, run in zip(scores.score_distributions(runs).axes, runs, strict=True):
-        assert sum(bar.get_height() for bar in ax.patches) == (run.test["in_test"] & ~run.test["anomalous"]).sum()
+        assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(1)
         assert f"AUC {run.metrics['auc']:.3f}" in ax.get_title()
     panels = color_mnist.fig6b(runs).axes
-    for row, run in zip((panels[:3], panels[3:]), runs, strict=True):
+    for row, run in zip((panels[:4], panels[4:]), runs, strict=True):
         for ax in row:
             normal, anomalous = ax.collections
             assert len(anomalous.get_offsets()) == run.test["anomalous"].sum()

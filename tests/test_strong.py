@@ -17,10 +17,10 @@ from ygan_core.model import Encoder
 from ygan_core.study.measure.flops import training_operations
 from ygan_core.study.measure.ood_scores import relative_mahalanobis
 from ygan_core.study.run.folder import RUNS_COLUMNS
+from ygan_core.study.show.figures.accuracy import verdict as said_of_accuracy
 from ygan_core.study.show.printed import paper_auc
 from ygan_core.study.show.spread import ONE_DRAW, UNTOLD
 from ygan_core.study.show.tables import beyond
-from ygan_core.study.show.verdicts import accuracy_plot
 from ygan_core.train import Trainer, batch_input, train
 from ygan_core.whitened import WhitenedEncoder
 
@@ -333,21 +333,21 @@ def test_which_accuracy_belongs_to_the_printed_auc():
     rows = pd.DataFrame(beside("strong", 4, 1.0, {cell: auc for cell, (_, auc) in settings.items()}))
     accuracy = rows.drop_duplicates("job").assign(metric="normal_accuracy", value=[a for a, _ in settings.values()])
     printed = paper_auc("cifar10", [0, 1])
-    said = accuracy_plot(pd.concat([rows, accuracy]))
+    said = said_of_accuracy(pd.concat([rows, accuracy]))
     assert (
         "rises with the accuracy in 2 of the 2 that have several networks" in said and "it rises by 0.050 with each 0.1" in said
     )
     assert f"{printed:.3f}, the mean of what the paper prints for these classes, belongs to" in said
     assert f"an accuracy of {0.7 + (printed - 0.725) * 2:.2f}." in said
     worse = rows.assign(value=rows["value"] - 0.1)
-    assert "where no network lies (0.50 to 0.90)" in accuracy_plot(pd.concat([worse, accuracy]))
+    assert "where no network lies (0.50 to 0.90)" in said_of_accuracy(pd.concat([worse, accuracy]))
     far = rows.assign(value=rows["value"] - 0.6)
-    assert "these classes, is reached by no accuracy" in accuracy_plot(pd.concat([far, accuracy]))
+    assert "these classes, is reached by no accuracy" in said_of_accuracy(pd.concat([far, accuracy]))
     falls = accuracy.assign(value=1 - accuracy["value"])
-    said = accuracy_plot(pd.concat([rows, falls]))
+    said = said_of_accuracy(pd.concat([rows, falls]))
     assert "accuracy in 0 of the 2" in said and "it falls by 0.050" in said and "the paper prints" not in said
     near = accuracy.assign(value=0.98 + accuracy["value"] / 100)
-    said = accuracy_plot(pd.concat([rows, near]))
+    said = said_of_accuracy(pd.concat([rows, near]))
     assert "lie between 0.985 and 0.989, too near to each other for a slope." in said and "least squares" not in said
 
 

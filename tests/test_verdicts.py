@@ -13,7 +13,7 @@ from ygan_core.study.run.folder import RUNS_COLUMNS
 from ygan_core.study.run.store import Study
 from ygan_core.study.show import verdicts
 from ygan_core.study.show.cells import cells
-from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.figures import FIGURES, accuracy
 from ygan_core.study.show.printed import class_names, paper_auc, printed
 from ygan_core.study.show.spread import ONE_DRAW, UNTOLD, Difference, difference, level, pooled, said, told
 from ygan_core.study.show.tables import TABLES, ablations, claims, color_mnist
@@ -306,11 +306,22 @@ def test_color_mnist_says_both_probes():
 
 def test_accuracy_needs_five_networks():
     def text(n):
-        return verdicts.accuracy_plot(
+        return accuracy.verdict(
             rows_of(*(training(held_out=h, auc=0.5 + h / 20, metrics={"normal_accuracy": h / 9}) for h in range(n)))
         )
 
     assert "correlation +1.00 over 5 networks" in text(5) and "4 networks, too few" in text(4)
+
+
+def test_a_better_classifier_may_be_the_worse_detector():
+    two = [
+        training(held_out=h, auc=auc, metrics={"normal_accuracy": 0.9 - h / 100}, **CLASSIFIER)
+        for h, auc in enumerate((0.9, 0.8))
+    ]
+    two += [training(held_out=h, auc=auc, metrics={"normal_accuracy": 0.8 - h / 100}) for h, auc in enumerate((0.8, 0.9))]
+    wide = training(held_out=2, auc=0.5, metrics={"normal_accuracy": 0.1}, width=64)
+    said = accuracy.verdict(rows_of(*two, wide))
+    assert "C of Y-GAN (`balanced`) in 2 of 2 classes; in 1 of these its AUC is lower." in said
 
 
 def test_the_ladder_says_whether_the_longest_training_is_the_best():

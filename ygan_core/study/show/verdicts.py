@@ -13,13 +13,12 @@ from functools import partial
 
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_core.study.measure.numbers import POST_HOC, SCORES, SEVEN
 from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.folder import AVERAGED, LAST, Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells, rows_of
-from ygan_core.study.show.figures import FIGURES
+from ygan_core.study.show.figures import FIGURES, accuracy
 from ygan_core.study.show.printed import (
     NUMBERS,
     PURITY,
@@ -50,8 +49,6 @@ from ygan_core.study.show.tables.findings import IN_FIG8, NINE, of_level
 from ygan_core.study.show.tables.schedules import extent, is_short
 
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
-FEWEST = 5  # networks that a rank correlation is given of
-NARROW = 0.05  # accuracies that lie in so small a range say nothing of a slope
 
 
 def agreement(d: Difference, printed: str) -> str:
@@ -232,21 +229,6 @@ def fig8(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def accuracy_plot(rows: pd.DataFrame) -> str:
-    """Does the AUC follow the accuracy on normal images? Which accuracy belongs to the AUC that the paper prints?"""
-    trainings, lines = cells(rows), []
-    columns = ["dataset", "held_out", "auc", "normal_accuracy"]
-    for data, group in trainings.reindex(columns=columns).groupby("dataset", sort=False):
-        measured = group.dropna()
-        if len(measured) >= FEWEST:
-            rank = measured[["auc", "normal_accuracy"]].corr(method="spearman").iloc[0, 1]
-            line = f"- {TITLES[data]}: Spearman's rank correlation {rank:+.2f} over {len(measured)} networks."
-            lines.append(line + (_on_the_line(measured, data) if data in TENS else ""))
-        else:
-            lines.append(f"- {TITLES[data]}: {count(len(measured), 'network')}, too few for a correlation.")
-    return "\n".join(lines)
-
-
 def ladder(rows: pd.DataFrame) -> str:
     """What each length of training gives, with the headline's weights: does the AUC still rise?"""
     lines = []
@@ -290,32 +272,6 @@ def paper_size(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _on_the_line(measured: pd.DataFrame, dataset: str) -> str:
-    """Does the AUC rise with the accuracy within a class? Which accuracy belongs to the AUC that the paper prints?"""
-    several = measured[measured.groupby("held_out")["normal_accuracy"].transform("nunique") > 1]
-    if several.empty:
-        return ""
-    found = several["normal_accuracy"]
-    if found.max() - found.min() < NARROW:
-        return f" The accuracies lie between {found.min():.3f} and {found.max():.3f}, too near to each other for a slope."
-    x, y = (several[name] - several.groupby("held_out")[name].transform("mean") for name in ("normal_accuracy", "auc"))
-    means = several.groupby("held_out")[["normal_accuracy", "auc"]].mean()
-    slope, printed_auc = (x * y).sum() / (x**2).sum(), paper_auc(dataset, means.index)
-    rises = (x * y).groupby(several["held_out"]).sum() > 0
-    moves = "rises" if slope > 0 else "falls"
-    start = (
-        f" Within a class the AUC rises with the accuracy in {rises.sum()} of the {len(rises)} that have several networks. "
-        f"With one slope for all of them, by least squares, it {moves} by {abs(slope) / 10:.3f} with each 0.1 of accuracy."
-    )
-    if slope <= 0:
-        return start
-    at = means["normal_accuracy"].mean() + (printed_auc - means["auc"].mean()) / slope
-    there = "" if found.min() <= at <= found.max() else f", where no network lies ({found.min():.2f} to {found.max():.2f})"
-    where = f"belongs to an accuracy of {at:.2f}{there}" if 0 <= at <= 1 else "is reached by no accuracy"
-    what = f"{printed_auc:.3f}, the mean of what the paper prints for these classes,"
-    return f"{start} On this line {what} {where}. The line joins several methods and sizes: it is no proof of a cause."
-
-
 def _cost(cost: Difference) -> str:
     where = f"over {count(cost.cells, 'cell')}, {count(cost.draws, 'pair')} of trainings"
     words = {HIGHER: "", LOWER: " (so it is better without)", UNTOLD: f", {UNTOLD} from 0", ONE_DRAW: ""}
@@ -356,7 +312,7 @@ VERDICTS: dict[str, Callable[..., str]] = {
     "table5": table5,
     "table6": table6,
     "fig8": fig8,
-    "accuracy_plot": accuracy_plot,
+    "accuracy_plot": accuracy.verdict,
     "ladder": ladder,
     "paper_size": paper_size,
     "strong": beyond.verdict,

@@ -17,6 +17,7 @@ from ygan_core.checkpoints import write_atomically
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.figures import (
+    accuracy,
     color_mnist,
     cost,
     datasets,
@@ -31,7 +32,7 @@ from ygan_core.study.show.figures.base import STYLE
 from ygan_core.study.show.made import made
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates in matplotlib's own fonts
-ROOMS = (explained, datasets, color_mnist, latents, qualitative, scores, ladder, cost, public_code)
+ROOMS = (explained, datasets, color_mnist, latents, qualitative, scores, accuracy, ladder, cost, public_code)
 FIGURES = {name: view for room in ROOMS for name, view in room.VIEWS.items()}
 
 

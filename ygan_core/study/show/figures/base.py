@@ -147,12 +147,12 @@ def scatter(ax: Axes, points: np.ndarray, colours: np.ndarray, anomalous: np.nda
 
 
 def score_histogram(ax: Axes, scores: np.ndarray, anomalous: np.ndarray) -> None:
-    """How many images have which score s in [0, 1]. scores (n,); anomalous bool (n,). Logarithmic above ten images."""
-    bins = np.linspace(0, 1, 41)
-    sns.histplot(x=scores[~anomalous], bins=bins, color=NORMAL, label="normal", ax=ax, linewidth=0)
-    sns.histplot(x=scores[anomalous], bins=bins, color=ANOMALOUS, label="anomalous", ax=ax, fill=False, element="step")
-    ax.set(xlim=(0, 1), ylabel="images")
-    ax.set_yscale("symlog", linthresh=10)
+    """The share of each kind of images by score s in [0, 1]. scores (n,); anomalous bool (n,). Logarithmic above 0.001."""
+    how = dict(bins=np.linspace(0, 1, 41), stat="probability", ax=ax)
+    sns.histplot(x=scores[~anomalous], color=NORMAL, label="normal", linewidth=0, **how)
+    sns.histplot(x=scores[anomalous], color=ANOMALOUS, label="anomalous", fill=False, element="step", **how)
+    ax.set(xlim=(0, 1), ylabel="share")
+    ax.set_yscale("symlog", linthresh=0.001)
 
 
 def outline(ax: Axes, x: float, y: float, width: float, height: float) -> None:

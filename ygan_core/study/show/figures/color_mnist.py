@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -65,21 +67,21 @@ def fig6a(runs: list[Run]) -> Figure:
 
 
 def fig6b(runs: list[Run]) -> Figure:
-    """Fig. 6b, t-SNE of z_s and z_r. Each point is an image that no training saw, up to 250 of each digit. The same map of z_r
-    is coloured twice: by digit, and by ground colour. Anomalies have a black outline.
+    """Fig. 6b, t-SNE of z_s and z_r. Each point is an image that no training saw, up to 250 of each digit. Each map is coloured
+    twice: by digit, and by the colour of the ground. Anomalies have a black outline.
     """
     runs = pictured(runs)
     rows = [np.concatenate([np.flatnonzero(run.test["label"] == digit)[:SHOWN] for digit in range(10)]) for run in runs]
     flat = maps([(run, z, which) for run, which in zip(runs, rows, strict=True) for z in ("z_s", "z_r")])
 
-    fig, axes = plt.subplots(len(runs), 3, figsize=(9, 3.1 * len(runs)), squeeze=False)
+    fig, axes = plt.subplots(len(runs), 4, figsize=(9.6, 2.5 * len(runs) + 0.4), squeeze=False)
     for row, run, which, map_s, map_r in zip(axes, runs, rows, flat[::2], flat[1::2], strict=True):
         label, colour, anomalous = (run.test[key][which] for key in ("label", "colour", "anomalous"))
         by_digit, by_ground = np.array(CLASS_COLOURS)[label], GROUND_COLOURS[colour]
-        for ax, points, colours in ((row[0], map_s, by_digit), (row[1], map_r, by_digit), (row[2], map_r, by_ground)):
+        panels = itertools.product((("$z_s$", map_s), ("$z_r$", map_r)), (("digit", by_digit), ("ground", by_ground)))
+        for ax, ((latent, points), (what, colours)) in zip(row, panels, strict=True):
             scatter(ax, points, colours, anomalous)
-        for ax, heading in zip(row, ("$z_s$, by digit", "$z_r$, by digit", "$z_r$, by ground colour"), strict=True):
-            ax.set_title(heading)
+            ax.set_title(f"{latent}, by {what}")
         row[0].set_ylabel(title(run).replace(": ", ":\n").replace("s, ", "s,\n"), fontsize=8)
     names = [str(digit) for digit in range(10)]
     legend = class_legend(names, CLASS_COLOURS, runs[0].config.held_out)

@@ -32,8 +32,8 @@ def one_image_in_batches(runs: list[Run]) -> Figure:
     64 shuffled images; by a batch of 64 anomalies. Of the 63 neighbours in a batch 14 are shown.
 
     Right: the scores of the test images at hand, normalised in the same way; a record brings those that the starter pack has
-    too. AUC: of the whole test set. The red line is the image. The scale of the images is logarithmic above ten. The image is
-    an anomaly whose score moves by the median amount.
+    too; the bars of each kind add up to 1, on a logarithmic scale above 0.001. AUC: of the whole test set. The red line is
+    the image. It is an anomaly whose score moves by the median amount.
     """
     run = pictured(runs)[0]
     rows = np.flatnonzero(run.test["in_test"])

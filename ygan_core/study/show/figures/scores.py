@@ -1,10 +1,9 @@
-"""Scores in pictures: Fig. 8 with post-hoc scores beside it, how scores are spread, AUC against accuracy, silhouettes."""
+"""Scores in pictures: Fig. 8 with post-hoc scores beside it, how scores are spread, silhouettes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 from ygan_core import config
 from ygan_core.study.measure.numbers import POST_HOC
 from ygan_core.study.plan.jobs import Job, shown
-from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import TITLES
@@ -29,9 +27,6 @@ PAPERS = {
     "s_c": "$s_c$ (Eq. 18)",
     "s": "$s$ (Eq. 12)",
 }
-# Configurations that `accuracy_plot` gives a marker of their own, and what they are called there.
-NAMED = {"control": "Classifier", "strong": "Strong classifier", "whitened": "Y-GAN on the strong encoder"}
-MARKERS = dict(zip(("full", *ABLATIONS, *NAMED.values()), cycle("o^v<PXdDs*h>"), strict=False))
 
 
 def fig8(runs: list[Run]) -> Figure:
@@ -85,8 +80,8 @@ def score_aucs(runs: list[Run]) -> pd.DataFrame:
 
 
 def score_distributions(runs: list[Run]) -> Figure:
-    """The score s (Eq. 12) of the images of each test set, of the first class held out and the first seed. The scale of the
-    images is logarithmic above ten.
+    """The score s (Eq. 12) of the images of each test set, of the first class held out and the first seed. The bars of each
+    kind of images add up to 1. Their scale is logarithmic above 0.001.
     """
     fig, axes = plt.subplots(math.ceil(len(runs) / 2), 2, figsize=(9.2, 2.5 * math.ceil(len(runs) / 2)), squeeze=False)
     for ax in axes.flat[len(runs) :]:
@@ -97,61 +92,6 @@ def score_distributions(runs: list[Run]) -> Figure:
     handles, names = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2)
     return fig
-
-
-def accuracy_plot(runs: list[Run]) -> Figure:
-    """AUC against the accuracy of C on held-back normal images. Each point is a training. Is the better classifier the better
-    detector, as Vaze et al. found ("Open-set recognition: a good closed-set classifier is all you need?", ICLR 2022)?
-
-    The marker says the method or the variant; widths and lengths differ too. Hollow markers are Y-GAN in a second
-    configuration. ρ is Spearman's rank correlation of the n points. It is given from five points on; with few points it may be
-    chance. Each panel has its own range of accuracies: some are narrow.
-    """
-    measured = [run for run in runs if {"auc", "normal_accuracy"} <= run.metrics.keys()]
-    datasets = list(dict.fromkeys(run.config.dataset for run in measured))
-    first = next((run.config.name for run in measured if run.config.method == "ygan"), "")
-    rows = math.ceil(len(datasets) / 2)
-    fig, axes = plt.subplots(rows, 2, figsize=(9.2, 2.6 * rows + 0.8), sharey=True, squeeze=False)
-    for ax, dataset in zip(axes.flat, datasets, strict=False):
-        colour = CLASS_COLOURS[config.DATASETS.index(dataset)]
-        own = [run for run in measured if run.config.dataset == dataset]
-        for run in own:
-            face = colour if run.config.name in (first, *NAMED) else "none"
-            ax.plot(*accuracy_and_auc(run), ls="", marker=MARKERS[_kind(run)], ms=6, mfc=face, mec=colour, mew=0.8, alpha=0.8)
-        ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
-        ax.margins(0.1)
-        rho = rank_correlation(own)
-        ax.set_title(f"{TITLES[dataset]}, n = {len(own)}" + ("" if math.isnan(rho) else f", $\\rho$ = {rho:.2f}"))
-        ax.tick_params(labelleft=True)
-    for ax in axes.flat[len(datasets) :]:
-        ax.set_axis_off()
-    for ax in axes[-1]:
-        ax.set_xlabel("accuracy of $C$ on held-back normal images")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("AUC")
-    grey = dict(ls="", color="dimgrey", mew=0.8, ms=6)
-    kinds = {_kind(run) for run in measured}
-    names = dict.fromkeys(run.config.name for run in measured if run.config.name not in NAMED)
-    own = {"full": "Y-GAN", **{kind: kind for kind in NAMED.values()}}
-    labels = {kind: own.get(kind, f"variant {kind}") for kind in MARKERS if kind in kinds}
-    handles = [plt.Line2D([], [], marker=MARKERS[kind], label=label, **grey) for kind, label in labels.items()]
-    for name in names if len(names) > 1 else ():
-        how, face = ("filled", "dimgrey") if name == first else ("hollow", "none")
-        handles.append(plt.Line2D([], [], marker="o", label=f"{how}: {name}", mfc=face, **grey))
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    return fig
-
-
-def accuracy_and_auc(run: Run) -> tuple[float, float]:
-    """A point of `accuracy_plot`."""
-    return run.metrics["normal_accuracy"], run.metrics["auc"]
-
-
-def rank_correlation(runs: list[Run]) -> float:
-    """Spearman's rank correlation of accuracy and AUC; NaN of fewer than five runs, or where one of the two never changes."""
-    if len(runs) < 5:
-        return math.nan
-    return float(pd.DataFrame(map(accuracy_and_auc, runs)).corr(method="spearman").iloc[0, 1])
 
 
 def heading(runs: list[Run]) -> str:
@@ -182,14 +122,6 @@ def first_of_each(study: Study) -> list[Job]:
 def first_of(*datasets: str) -> Callable[[Study], list[Job]]:
     """Of `first_of_each` those of these datasets."""
     return lambda study: [job for job in first_of_each(study) if job.config.dataset in datasets]
-
-
-def _kind(run: Run) -> str:
-    return NAMED.get(run.config.name, run.config.variant)
-
-
-def _with_accuracy(study: Study) -> list[Job]:
-    return study.select(group=("classifier", *config.CONFIGURATIONS, "strong_wide", "paper_size", "ablations"), score="s")
 
 
 def silhouette(runs: list[Run]) -> Figure:
@@ -223,6 +155,5 @@ def silhouette(runs: list[Run]) -> Figure:
 VIEWS = {
     "fig8": View(fig8, ygan_jobs, "Fig. 8: seven scores, and five post-hoc scores"),
     "score_distributions": View(score_distributions, first_of_each, "How the scores are spread"),
-    "accuracy_plot": View(accuracy_plot, _with_accuracy, "Is the better classifier the better detector?"),
     "silhouette": View(silhouette, lambda study: study.select(group="weak_labels"), "How many clusters?"),
 }
