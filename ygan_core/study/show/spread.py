@@ -6,6 +6,9 @@ would lie, had it been taken over many draws. It says nothing of other classes, 
 that the paper prints. The draws of one class are taken as independent of another's. The classes that have one draw are taken to
 vary from draw to draw as much as those that have several: where these are few, or unlike each other, the interval is rough, and
 tends to be too narrow. Each interval stands by itself: of twenty differences that are 0, about one is called a difference.
+
+Where no cell has several draws there is no interval. Then a sign test over the cells stands in: is one of the two above the
+other in more of them than a coin would give?
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ HIGHER, LOWER, UNTOLD, ONE_DRAW = "higher", "lower", "cannot be told apart at th
 class Difference:
     """mean: over `cells` cells, of `draws` trainings or pairs of them; low, high: its 95 % interval, nan if it is unknown.
 
-    freedom: the degrees of freedom of the standard deviation that the interval is made of.
+    freedom: the degrees of freedom of the standard deviation that the interval is made of. below: in how many cells the mean is
+    below 0; None where that says nothing, as of a level.
     """
 
     mean: float
@@ -44,6 +48,12 @@ class Difference:
     cells: int
     draws: int
     freedom: float = np.nan
+    below: int | None = None
+
+    @property
+    def chance(self) -> float:
+        """The p-value of the sign test over the cells; nan where there is none."""
+        return np.nan if self.below is None or not self.cells else float(stats.binomtest(self.below, self.cells).pvalue)
 
     @property
     def seeds_known(self) -> bool:
@@ -56,7 +66,7 @@ class Difference:
 
     def less(self, value: float) -> Difference:
         """The same less a number that has no draws."""
-        return replace(self, mean=self.mean - value, low=self.low - value, high=self.high - value)
+        return replace(self, mean=self.mean - value, low=self.low - value, high=self.high - value, below=None)
 
     @property
     def is_nothing(self) -> bool | None:
@@ -101,28 +111,51 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc", context: p
     return _estimate(pairs, [_own(frame, metric, context) for frame in here])
 
 
-def level(frame: pd.DataFrame, metric: str = "auc", less: float = 0.0, context: pd.DataFrame | None = None) -> Difference:
-    """How high the trainings `frame` of one method are above the number `less`, which has no draws: as `difference`."""
+def level(
+    frame: pd.DataFrame, metric: str = "auc", less: float | pd.Series = 0.0, context: pd.DataFrame | None = None
+) -> Difference:
+    """How high the trainings `frame` of one method are above `less`, which has no draws: as `difference`.
+
+    less: one number for all, or one a row of `frame`.
+    """
     values = frame.reindex(columns=[*CELL, metric]).rename(columns={metric: "value"})
-    return _estimate(values.assign(value=values["value"] - less), [_own(frame, metric, context)])
+    found = _estimate(values.assign(value=values["value"] - less), [_own(frame, metric, context)])
+    return found if isinstance(less, pd.Series) else replace(found, below=None)
 
 
 def told(d: Difference) -> str:
-    """What may be said of a difference: higher, lower, that it cannot be told, or that there is one draw."""
+    """What may be said of a difference: higher, lower, that it cannot be told, or that there is one draw.
+
+    Of one draw a cell a sign test over the cells may say it.
+    """
     if not d.seeds_known:
-        return ONE_DRAW
+        return ONE_DRAW if not d.chance < 1 - LEVEL else LOWER if 2 * d.below > d.cells else HIGHER
     return HIGHER if d.low > 0 else LOWER if d.high < 0 else UNTOLD
 
 
 def shown(d: Difference, sign: str = "+") -> str:
     """A mean and its interval as text: `+0.036 [+0.010, +0.062]`. sign: "" for what is no difference."""
-    interval = f"[{d.low:{sign}.3f}, {d.high:{sign}.3f}]" if d.seeds_known else "(one draw)"
+    one_draw = "one draw" if d.below is None or d.cells == 1 else f"one draw each, below in {d.below} of {d.cells}"
+    interval = f"[{d.low:{sign}.3f}, {d.high:{sign}.3f}]" if d.seeds_known else f"({one_draw})"
     return f"{d.mean:{sign}.3f} {interval}"
 
 
 def said(d: Difference) -> str:
     """A difference, its interval, and what may be said of it: `+0.036 [+0.010, +0.062] (higher)`."""
-    return shown(d) + f" ({told(d)})" * d.seeds_known
+    if d.seeds_known:
+        return f"{shown(d)} ({told(d)})"
+    return shown(d) if told(d) == ONE_DRAW else f"{shown(d)[:-1]}: {told(d)}, sign test p = {d.chance:.2g})"
+
+
+def by_word(gaps: dict[str, Difference]) -> str:
+    """Several differences, each by its name, grouped by what can be told of them."""
+    words = dict.fromkeys(map(told, gaps.values()))
+    return "; ".join(f"{word}: {listed({name: gap for name, gap in gaps.items() if told(gap) == word})}" for word in words)
+
+
+def listed(gaps: dict[str, Difference]) -> str:
+    """Several differences, each by its name."""
+    return ", ".join(f"{name} {shown(gap)}" for name, gap in gaps.items())
 
 
 def count(number: int, what: str) -> str:
@@ -133,17 +166,18 @@ def count(number: int, what: str) -> str:
 def _estimate(frame: pd.DataFrame, own: list[tuple[float, float]]) -> Difference:
     """The mean of the column `value`. own: std and degrees of freedom of what it is a difference of, where it has no own."""
     frame = frame.dropna(subset=["value"])
-    draws = frame.groupby(CELL)["value"].count()
+    draws, means = frame.groupby(CELL)["value"].count(), frame.groupby(CELL)["value"].mean()
     if not len(draws):
         return Difference(np.nan, np.nan, np.nan, 0, 0)
-    mean = float(frame.groupby(CELL)["value"].mean().mean())
+    mean = float(means.mean())
     std, freedom = pooled(frame, "value")
     if not freedom:
         variances, freedoms = np.array([std**2 for std, _ in own]), np.array([freedom for _, freedom in own])
         std = np.sqrt(variances.sum())
         freedom = std**4 / (variances**2 / freedoms).sum() if std > 0 else np.nan  # Satterthwaite's again
     half = stats.t.ppf((1 + LEVEL) / 2, freedom) * std * np.sqrt((1 / draws).sum()) / len(draws)
-    return Difference(mean, float(mean - half), float(mean + half), len(draws), int(draws.sum()), float(freedom))
+    low, high, below = float(mean - half), float(mean + half), int((means < 0).sum())
+    return Difference(mean, low, high, len(draws), int(draws.sum()), float(freedom), below)
 
 
 def _own(frame: pd.DataFrame, metric: str, context: pd.DataFrame | None) -> tuple[float, float]:

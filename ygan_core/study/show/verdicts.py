@@ -36,16 +36,19 @@ from ygan_core.study.show.spread import (
     ONE_DRAW,
     UNTOLD,
     Difference,
+    by_word,
     count,
     difference,
     level,
+    listed,
     said,
     shown,
     told,
 )
-from ygan_core.study.show.tables import TABLES, beyond, color_mnist, public_code
+from ygan_core.study.show.tables import TABLES, beyond, color_mnist, public_code, scores
 from ygan_core.study.show.tables.blocks import how_much, is_chosen, is_whole, lacks, paired
-from ygan_core.study.show.tables.findings import IN_FIG8, NINE, of_level
+from ygan_core.study.show.tables.findings import IN_FIG8, NINE
+from ygan_core.study.show.tables.judgements import less_printed, of_level
 from ygan_core.study.show.tables.schedules import extent, is_short
 
 ON_Z_S = ("s_zs", "s_zp", "s_zw", "s_c", "s")
@@ -84,11 +87,14 @@ def benchmark(number: int, rows: pd.DataFrame) -> str:
 
     def stands(own: pd.DataFrame) -> str:
         classes, (dataset,) = sorted(set(own["held_out"])), set(own["dataset"])
-        expected = paper_auc(dataset, classes)
-        found = of_level(level(own, less=claimed["mean"]), own)
+        expected, gap = paper_auc(dataset, classes), less_printed(own)
+        found, each = of_level(gap, own), own.groupby("held_out")["auc"].mean().sort_values(kind="stable")
         if is_whole(own):
-            spread = own.groupby("held_out")["auc"].mean().std(ddof=0)
-            return f" over ten classes, std {spread:.3f} over them. **{found}**."
+            lowest = ", ".join(f"{class_names(number)[place]} {auc:.3f}" for place, auc in each[:3].items())
+            return (
+                f" over ten classes, std {each.std(ddof=0):.3f} over them; below the printed number in {gap.below} of them; "
+                f"the lowest are {lowest}. **{found}**."
+            )
         names = ", ".join(class_names(number)[place] for place in classes)
         return f" over {len(classes)} of 10 classes ({names}); the paper's mean of these is {expected:.3f}. **{found}**."
 
@@ -221,10 +227,10 @@ def fig8(rows: pd.DataFrame) -> str:
         lines += [
             f"- {TITLES[data]}, `{label}` ({many}):",
             f"    - *$s$ is the best of the seven*: **{judge(best, group)}**. $s$ has "
-            f"{shown(level(group, 'auc_s'), '')}. Less each other score, {_gaps(best)}.",
+            f"{shown(level(group, 'auc_s'), '')}. Less each other score, {by_word(best)}.",
             f"    - *the scores on $z_s$ beat $s_x$*: **{judge(on_z_s, group)}**. $s_x$ has "
-            f"{shown(level(group, 'auc_s_x'), '')}. Each less it, {_gaps(on_z_s)}.",
-            f"    - Post-hoc scores above $s$ here: {_each(above) or 'none that can be told'}.",
+            f"{shown(level(group, 'auc_s_x'), '')}. Each less it, {by_word(on_z_s)}.",
+            f"    - Post-hoc scores above $s$ here: {listed(above) or 'none that can be told'}.",
         ]
     return "\n".join(lines)
 
@@ -287,16 +293,6 @@ def _between(group: pd.DataFrame, score: str, less: str) -> Difference:
     return difference(*(group.assign(auc=group[f"auc_{name}"]) for name in (score, less)))
 
 
-def _gaps(gaps: dict[str, Difference]) -> str:
-    """The differences of several scores, by what can be told of them."""
-    words = dict.fromkeys(map(told, gaps.values()))
-    return "; ".join(f"{word}: {_each({name: gap for name, gap in gaps.items() if told(gap) == word})}" for word in words)
-
-
-def _each(gaps: dict[str, Difference]) -> str:
-    return ", ".join(f"{name} {shown(gap)}" for name, gap in gaps.items())
-
-
 def _list(numbers: dict[str, float], form: str) -> str:
     return ", ".join(f"{number:{form}} on {TITLES[data]}" for data, number in numbers.items())
 
@@ -313,6 +309,7 @@ VERDICTS: dict[str, Callable[..., str]] = {
     "table6": table6,
     "fig8": fig8,
     "accuracy_plot": accuracy.verdict,
+    "scores": scores.verdict,
     "ladder": ladder,
     "paper_size": paper_size,
     "strong": beyond.verdict,

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ygan_core.config import Config
 from ygan_core.study.measure.flops import PFLOP, training_operations
@@ -124,8 +123,9 @@ def verdict(rows: pd.DataFrame) -> str:
             f"- {TITLES[dataset]}, width {width}: $s$ (Eq. 12) has {shown(level(own), '')} over {len(classes)} of ten classes. "
             f"In these the paper prints {paper_auc(dataset, classes.index):.3f} for Y-GAN; $s$ is above its number in {above} "
             f"of {len(classes)}. Its standard deviation over these classes is {classes.std(ddof=0):.3f}, that of the paper's "
-            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. {other} One training of each of these classes "
-            f"costs {costs[0]:.3f} PFLOP in all, one training of the paper's Y-GAN {costs[1]:.1f}."
+            f"numbers {paper_auc(dataset, classes.index, np.std):.3f}. {other} A training costs "
+            f"{costs[0] / len(classes):.3f} PFLOP, one of each of these classes {costs[0]:.3f} in all; one training of the "
+            f"paper's Y-GAN {costs[1]:.1f}."
         )
     return "\n".join(lines)
 
@@ -137,10 +137,10 @@ def verdict_added(rows: pd.DataFrame) -> str:
         if score == SHOWN["s"]:
             gap = Difference(row["mean"], row["low"], row["high"], row["n"], row["pairs"], row["df"])
             freedom = f" Degrees of freedom of the interval: {gap.freedom:.0f}." * gap.seeds_known
-            chance = stats.binomtest(int(row["lower in"]), gap.cells).pvalue
+            gap = replace(gap, below=int(row["lower in"]))
             lines.append(
                 f"- {trained} {beside}: {said(gap)} over {gap.cells} of ten classes, {gap.draws} pairs of trainings. Y-GAN is "
-                f"below in {row['lower in']} of {gap.cells} (sign test over the classes: p = {chance:.2g}).{freedom}"
+                f"below in {row['lower in']} of {gap.cells} (sign test over the classes: p = {gap.chance:.2g}).{freedom}"
             )
     return "\n".join(lines) or "Not trained yet."
 

@@ -7,7 +7,7 @@ interval over the draws measured here (`spread`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -19,15 +19,12 @@ from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.folder import AVERAGED
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
-from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, paper_epochs, printed, weak_label_costs
+from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, paper_epochs, weak_label_costs
 from ygan_core.study.show.spread import (
     CELL,
     HIGHER,
     LOWER,
-    NEAR,
     ONE_DRAW,
-    UNTOLD,
-    Difference,
     count,
     difference,
     level,
@@ -36,10 +33,22 @@ from ygan_core.study.show.spread import (
 )
 from ygan_core.study.show.tables.blocks import MAIN, is_chosen, is_whole, lacks, paired
 from ygan_core.study.show.tables.color_mnist import LEAK, leaks, of_swaps, separates, swaps
+from ygan_core.study.show.tables.judgements import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
+    fails_in,
+    less_printed,
+    of_each,
+    of_gap,
+    of_gaps,
+    of_level,
+    printed_auc,
+    undecided,
+)
 from ygan_core.study.show.tables.schedules import is_short
 from ygan_core.study.show.view import View
 
-HOLDS, FAILS, UNDECIDED = "reproduced", "not reproduced", "undecided"
 HALF = 0.5  # the share of images that z_s must place beside their class
 IN_FIG8 = ("cifar10", "plantvillage")
 LABELS_ALONE = {"Classifier": "plain", "Strong classifier": "stronger"}
@@ -73,7 +82,7 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     found += _figures(trainings, large)
     averaged = averaged[averaged["job"].isin(trainings["job"])]
     found += [_plain(averaged, title, kind) for title, kind in LABELS_ALONE.items()]
-    found += [_control(averaged)]
+    found += [_control(averaged), _control(averaged, "auc_s_zp", "scored by the distance to a class mean (Eq. 16), ")]
     columns = ["claim", "found here", "judgement", "stands on", "shown by"]
     return pd.DataFrame(found, columns=columns).set_index("claim")[["judgement", "found here", "stands on", "shown by"]]
 
@@ -108,16 +117,16 @@ def in_one_configuration(trainings: pd.DataFrame) -> pd.DataFrame:
 
 def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
     for dataset, number in NUMBERS.items():
-        claimed = _claimed(dataset)
+        claimed = printed_auc(dataset)
         own = trainings[trainings["dataset"] == dataset]
         each = dict(iter(_full(own).groupby("own", sort=False)))
         texts = [_beside_printed(group, own) for group in each.values()]
-        words = {name: of_level(level(group, less=claimed, context=own), group) for name, group in each.items()}
+        words = {name: of_level(less_printed(group, own), group) for name, group in each.items()}
         what = "over all leaves" if number == 4 else "over ten classes"
         yield (
             f"Table {number}: the AUC on {TITLES[dataset]} is {claimed:.3f} {what}",
             "; ".join(texts) or "not trained yet",
-            _of_each(words) or UNDECIDED,
+            of_each(words) or UNDECIDED,
             _stands_on(_full(own)),
             f"table{number}",
         )
@@ -131,11 +140,11 @@ def _at_paper_size(trainings: pd.DataFrame) -> Iterator[Row]:
             f"{plain.get(name, name)} {shown(level(group), '')} with {group['weights'].iloc[0]} weights"
             for name, group in each.items()
         ]
-        words = {name: _of_gap(level(group, less=claimed)) for name, group in each.items() if name not in plain}
+        words = {name: of_gap(level(group, less=claimed)) for name, group in each.items() if name not in plain}
         yield (
             f"Table {NUMBERS[dataset]}, at the paper's own size: the AUC of the {where} is {claimed:.3f}",
             "; ".join(texts),
-            _of_each(words) or UNDECIDED,
+            of_each(words) or UNDECIDED,
             _stands_on(own),
             "paper_size",
         )
@@ -149,54 +158,6 @@ def _beside_printed(group: pd.DataFrame, context: pd.DataFrame) -> str:
         return text
     below = sum(auc < paper_auc(dataset, [held_out]) for (dataset, held_out), auc in classes.items())
     return f"{text}, below in {below} of {len(classes)} classes"
-
-
-def _claimed(dataset: str) -> float:
-    """The AUC that the paper prints for Y-GAN: the mean over ten classes, or over all leaves."""
-    table = printed(NUMBERS[dataset])
-    return table[table["model"] == "Y-GAN"].iloc[0]["auc" if dataset == "plantvillage" else "mean"]
-
-
-def _of_each(words: dict[str, str]) -> str:
-    """The judgement of each configuration; one that all share, once."""
-    shared = dict.fromkeys(words.values())
-    return "; ".join(shared if len(shared) == 1 else (f"{name}: {word}" for name, word in words.items()))
-
-
-def of_level(gap: Difference, own: pd.DataFrame) -> str:
-    """A judgement on a printed AUC. gap: how much higher the trainings `own`, of one dataset, are."""
-    if lack := lacks(own):
-        return f"{UNDECIDED}: {lack}"
-    return _of_gap(gap, _fails(own))
-
-
-def _of_gap(gap: Difference, fails: str = FAILS) -> str:
-    if not gap.seeds_known:
-        return f"{UNDECIDED}: one draw"
-    if gap.low >= -NEAR:
-        return HOLDS
-    return fails if gap.high < 0 else f"{UNDECIDED}: {UNTOLD}"
-
-
-def _fails(own: pd.DataFrame) -> str:
-    """Not reproduced; where these trainings, of one dataset, are shorter than the paper's, in how many of its epochs."""
-    epochs, theirs = int(own["epochs"].max()), paper_epochs(own["dataset"].iloc[0])
-    return f"{FAILS} in {epochs} of {theirs} epochs" if epochs < theirs else FAILS
-
-
-def _of_gaps(gaps: list[tuple[str, str]], claimed: int) -> str:
-    """A judgement on the claim that so many differences are above 0. gaps: what is told of each, and what it lacks."""
-    words = [word for word, lack in gaps if not lack]
-    if LOWER in words:
-        return FAILS
-    if words.count(HIGHER) == claimed:
-        return HOLDS
-    return _undecided(lack or "one draw" * (word == ONE_DRAW) for word, lack in gaps)
-
-
-def _undecided(lacks: Iterable[str]) -> str:
-    reasons = "; ".join(dict.fromkeys(filter(None, lacks)))
-    return f"{UNDECIDED}: {reasons}" if reasons else UNDECIDED
 
 
 def _best_of_all(trainings: pd.DataFrame) -> Row:
@@ -215,7 +176,7 @@ def _best_of_all(trainings: pd.DataFrame) -> Row:
             texts.append(f"{TITLES[dataset]}: above {_counted(words)}")
     text = "; ".join(texts) or "no baseline is trained yet"
     text += f"; {short} are not compared, as their training here is shorter than their authors'" * bool(short)
-    judgement = _of_gaps(gaps, len(RIVALS) * len(REAL))
+    judgement = of_gaps(gaps, len(RIVALS) * len(REAL))
     stands_on = _stands_on(own) if texts or short else ""
     return "Tables 1 to 4: Y-GAN is above all eight rivals", text, judgement, stands_on, "table1 to table4"
 
@@ -238,7 +199,7 @@ def _ablations(trainings: pd.DataFrame) -> Row:
     if gaps:
         n, words = len(gaps), [word for word, _ in gaps]
         texts.append(f"of {n} cuts {words.count(HIGHER)} cost AUC, {words.count(LOWER)} gain it, the others cannot be told")
-    judgement = _of_gaps(gaps, len(ABLATIONS) * len(REAL))
+    judgement = of_gaps(gaps, len(ABLATIONS) * len(REAL))
     return claim, "; ".join(texts) or "not trained yet", judgement, _stands_on(parts), "table5"
 
 
@@ -253,7 +214,7 @@ def _weak(trainings: pd.DataFrame) -> Row:
         texts.append(f"{TITLES[dataset]} {shown(cost)}")
         missing.append(lacks(paired(true, own)))
         holds.append(cost.less(claims[dataset]).is_nothing if not missing[-1] else None)
-    judgement = FAILS if False in holds else HOLDS if holds.count(True) == len(REAL) else _undecided(missing)
+    judgement = FAILS if False in holds else HOLDS if holds.count(True) == len(REAL) else undecided(missing)
     costs = ", ".join(f"{cost:.3f} on {TITLES[data]}" for data, cost in claims.items())
     return (
         f"Table 6: clusters in place of classes cost {costs}",
@@ -316,10 +277,10 @@ def _of_pictures(trainings: pd.DataFrame, holds: pd.Series) -> str:
     each = {}
     for name, own in holds.groupby(trainings["own"], sort=False):
         those = trainings.loc[own.index]
-        failed = f"{HOLDS} in {own.sum()} of {len(own)} trainings" if own.any() else _fails(those)
+        failed = f"{HOLDS} in {own.sum()} of {len(own)} trainings" if own.any() else fails_in(those)
         each[name], draws = HOLDS if own.all() else failed, those.groupby("held_out").size()
         each[name] += "" if draws.max() > 1 else ", in one draw" if len(draws) == 1 else ", in one draw each"
-    return _of_each(each)
+    return of_each(each)
 
 
 def _best_score(trainings: pd.DataFrame) -> Row:
@@ -330,32 +291,35 @@ def _best_score(trainings: pd.DataFrame) -> Row:
         judgements.setdefault(label, []).extend((word, lacks(group)) for word in gaps.values())
         best = max((*others, "s"), key=lambda name: group[f"auc_{name}"].mean())
         texts.append(f"{label}, {TITLES[dataset]}: s is above {_counted(list(gaps.values()))}; the highest is {best}")
-    judged = {name: _of_gaps(gaps, len(IN_FIG8) * (len(SEVEN) - 1)) for name, gaps in judgements.items()}
+    judged = {name: of_gaps(gaps, len(IN_FIG8) * (len(SEVEN) - 1)) for name, gaps in judgements.items()}
     claim = "Fig. 8: on CIFAR10 and PlantVillage s is the best of seven scores"
-    return claim, "; ".join(texts) or "not trained yet", _of_each(judged) or UNDECIDED, _stands_on(own), "fig8"
+    return claim, "; ".join(texts) or "not trained yet", of_each(judged) or UNDECIDED, _stands_on(own), "fig8"
 
 
 def _plain(trainings: pd.DataFrame, title: str, kind: str) -> Row:
     """trainings: with averaged weights. A judgement counts datasets of which all classes were trained, at the paper's size."""
     own, texts, words = trainings[trainings["title"] == title], [], []
     for dataset, group in own[own["dataset"].isin(REAL)].groupby("dataset", sort=False):
-        claimed, some = _claimed(dataset), ""
+        claimed, some = printed_auc(dataset), ""
         if dataset in TENS and not is_whole(group):
             classes = sorted(set(group["held_out"]))
             claimed, some = paper_auc(dataset, classes), f", {len(classes)} of 10 classes:"
         texts.append(f"{TITLES[dataset]}{some} {shown(level(group, context=own), '')}, Y-GAN as printed {claimed:.3f}")
         if not lacks(group):
-            words.append((TITLES[dataset], told(level(group, less=claimed, context=own))))
+            words.append((TITLES[dataset], told(less_printed(group, own))))
     claim = f"Not in the paper: does a {kind} classifier reach what the paper prints for Y-GAN?"
     return claim, "; ".join(texts) or "not trained yet", _where(words) or UNDECIDED, _stands_on(own), "table1 to table4"
 
 
-def _control(trainings: pd.DataFrame) -> Row:
-    """trainings: with averaged weights, the steadier ones, of both. Datasets of which a class is missing are not judged."""
+def _control(trainings: pd.DataFrame, metric: str = "auc", by: str = "") -> Row:
+    """trainings: with averaged weights, the steadier ones, of both. Datasets of which a class is missing are not judged.
+
+    metric: the AUC of which score; by: how the claim begins.
+    """
     own = _full(trainings[trainings["dataset"].isin(REAL)])
     control, texts, words = trainings[trainings["title"] == "Classifier"], [], {}
     for name, group in own.groupby("own", sort=False):
-        gaps = {data: difference(of, control, context=trainings) for data, of in group.groupby("dataset", sort=False)}
+        gaps = {data: difference(of, control, metric, trainings) for data, of in group.groupby("dataset", sort=False)}
         gaps = {data: gap for data, gap in gaps.items() if gap.cells}
         if gaps:
             of = {data: paired(group[group["dataset"] == data], control) for data in gaps}
@@ -365,8 +329,8 @@ def _control(trainings: pd.DataFrame) -> Row:
                 f"{name} less it, averaged weights of both: "
                 + ", ".join(f"{TITLES[data]} {shown(gap)}" for data, gap in gaps.items())
             )
-    claim = "Not in the paper: is Y-GAN above a plain classifier?"
-    return claim, "; ".join(texts) or "not trained yet", _of_each(words) or UNDECIDED, _stands_on(own), "table1 to table4"
+    claim = f"Not in the paper: {by}is Y-GAN above a plain classifier?"
+    return claim, "; ".join(texts) or "not trained yet", of_each(words) or UNDECIDED, _stands_on(own), "table1 to table4"
 
 
 def _where(words: list[tuple[str, str]]) -> str:
