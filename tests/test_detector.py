@@ -17,7 +17,7 @@ from ygan_core import scores
 from ygan_core.detector import DetectorError, YGANDetector, training
 from ygan_core.detector.settings import check
 
-pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class")  # so few images
+pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:C names")  # so few images
 
 
 def test_names_signs_and_shapes():
@@ -304,3 +304,11 @@ def test_many_pixels_lie_in_a_mapped_file_and_are_trained_on_where_they_lie(tmp_
     mapped = YGANDetector(**TINY).fit(folder)
     assert np.array_equal(mapped.decision_scores_, in_memory.decision_scores_)
     assert seen == [(seen[0][0], seen[0][0], 36)]  # no copy
+
+
+def test_a_training_that_fell_apart_is_said():
+    images, labels = pictures(15)
+    with pytest.warns(
+        UserWarning, match="C names the class of .* the scores say little, try other epochs or recipe='classifier'"
+    ):
+        YGANDetector(**TINY).fit(images, np.random.RandomState(0).permutation(labels))  # labels that nothing can be learnt from

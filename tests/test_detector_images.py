@@ -12,7 +12,7 @@ from ygan_core.detector import DetectorError, YGANDetector, training
 from ygan_core.detector.pixels import fitted, from_array, resampling, upright
 from ygan_core.detector.sources import source
 
-pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:a.png is damaged")
+pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:C names", "ignore:a.png is damaged")
 RANDOM = np.random.RandomState(0)
 COLOUR = RANDOM.randint(0, 256, (6, 9, 3)).astype(np.uint8)
 GREY = COLOUR[..., 0]

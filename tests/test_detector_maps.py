@@ -13,7 +13,7 @@ from ygan_core.detector.heat import BEST, MEANS, heat_maps, smoothed
 from ygan_core.detector.localisation import compare, padim_maps
 
 IMAGES = pictures(6, seed=2)[0].transpose(0, 3, 1, 2)
-pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class")
+pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:C names")
 
 
 @pytest.mark.parametrize("kind", DEFECTS)

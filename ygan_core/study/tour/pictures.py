@@ -322,9 +322,7 @@ def clusters(per_class: int = 60) -> Figure:
     show_grid(ax, tiles.expand(-1, -1, 3, -1, -1))
     ax.set(xticks=[], yticks=[], ylabel="a row a cluster")
     right = purity(found.labels, data.labels)
-    ax.set_title(
-        f"{found.k} clusters of {len(data)} digits; {right:.0%} are what most of their cluster are ({found.network.split()[0]})"
-    )
+    ax.set_title(f"{found.k} clusters of {len(data)} digits, purity {right:.2f} ({found.network.split()[0]})")
     return fig
 
 
