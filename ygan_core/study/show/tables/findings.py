@@ -16,10 +16,10 @@ from ygan_core.config import TENS, Config
 from ygan_core.study.measure.numbers import SEVEN
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.plan.variants import ABLATIONS
-from ygan_core.study.run.folder import AVERAGED
+from ygan_core.study.run.folder import AVERAGED, LAST
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
-from ygan_core.study.show.printed import CHANCE, NUMBERS, paper_auc, paper_epochs, weak_label_costs
+from ygan_core.study.show.printed import CHANCE, NUMBERS, PURITY, paper_auc, paper_epochs, weak_label_costs
 from ygan_core.study.show.spread import (
     CELL,
     HIGHER,
@@ -78,7 +78,9 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     trainings, averaged = (_named(cells(rows, weights)) for weights in ("headline", AVERAGED))
     large = _is_large(trainings)
     trainings, large = trainings[~large], trainings[large]
-    found = [*_levels(trainings), *_at_paper_size(large), _best_of_all(trainings), _ablations(trainings), _weak(trainings)]
+    aucs = {weights: cells(rows, weights, metrics=["auc"]).set_index("job")["auc"] for weights in (LAST, AVERAGED)}
+    found = [*_levels(trainings), *_at_paper_size(large, aucs)]
+    found += [_best_of_all(trainings), _ablations(trainings), _weak(trainings)]
     found += _figures(trainings, large)
     averaged = averaged[averaged["job"].isin(trainings["job"])]
     found += [_plain(averaged, title, kind) for title, kind in LABELS_ALONE.items()]
@@ -132,14 +134,16 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
         )
 
 
-def _at_paper_size(trainings: pd.DataFrame) -> Iterator[Row]:
+def _at_paper_size(trainings: pd.DataFrame, aucs: dict[str, pd.Series]) -> Iterator[Row]:
+    """aucs: of each kind of weights, by job."""
     for (dataset, held_out, where), own in trainings.groupby([*CELL, "class"], sort=False):
         claimed, plain = paper_auc(dataset, [held_out]), {"control": "the plain classifier"}
         each = dict(iter(own.groupby("own", sort=False)))
-        texts = [
-            f"{plain.get(name, name)} {shown(level(group), '')} with {group['weights'].iloc[0]} weights"
-            for name, group in each.items()
-        ]
+        texts = []
+        for name, group in each.items():
+            there = {weights: auc.reindex(group["job"]).mean() for weights, auc in aucs.items()}
+            numbers = ", ".join(f"{auc:.3f} with {weights} weights" for weights, auc in there.items() if auc == auc)
+            texts.append(f"{plain.get(name, name)} {numbers} ({count(len(group), 'training')})")
         words = {name: of_gap(level(group, less=claimed)) for name, group in each.items() if name not in plain}
         yield (
             f"Table {NUMBERS[dataset]}, at the paper's own size: the AUC of the {where} is {claimed:.3f}",
@@ -211,7 +215,9 @@ def _weak(trainings: pd.DataFrame) -> Row:
         cost = difference(true, own, context=trainings)
         if not cost.cells:
             continue
-        texts.append(f"{TITLES[dataset]} {shown(cost)}")
+        purity = own.reindex(columns=["purity"]).mean().item()
+        clusters = f"clusters of purity {purity:.2f}, the paper's {PURITY[dataset]:.2f}"
+        texts.append(f"{TITLES[dataset]} {shown(cost)}, {clusters}")
         missing.append(lacks(paired(true, own)))
         holds.append(cost.less(claims[dataset]).is_nothing if not missing[-1] else None)
     judgement = FAILS if False in holds else HOLDS if holds.count(True) == len(REAL) else undecided(missing)
@@ -261,9 +267,9 @@ def _neighbours(trainings: pd.DataFrame, where: str, view: str) -> Iterator[Row]
         means = own.groupby("own", sort=False)[["neighbours_z_s", "neighbours_z_r"]].mean()
         texts = [f"{name}: {z_s:.2f} by z_s, {z_r:.2f} by z_r" for name, z_s, z_r in means.itertuples()]
         text = f"{'; '.join(texts)}; chance {1 / NINE:.2f}: how often the nearest neighbour of an image has its class "
-        text += "(a measure of this project, the paper shows swaps)"
+        text += "(a measure of this project; what the swaps of Fig. 7 themselves take from which image is in notebook 06)"
         holds = own["own"].map((means["neighbours_z_s"] > HALF) & (means["neighbours_z_r"] <= LEAK / NINE))
-        claim = f"Fig. 7: {where} z_s holds what tells classes apart, z_r does not"
+        claim = f"Fig. 7, by classes: {where} z_s holds what tells classes apart, z_r does not"
         yield claim, text, _of_pictures(own, holds), _stands_on(own), view
 
 
