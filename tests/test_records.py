@@ -14,6 +14,7 @@ from test_verdicts import rows_of, training
 from ygan_core import model
 from ygan_core.study.__main__ import main
 from ygan_core.study.run.folder import MissingWeights, Run, read
+from ygan_core.study.run.provenance import processor
 from ygan_core.study.run.records import narrow, write_record
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_job
@@ -137,6 +138,8 @@ def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
     assert again.recorded(record.job).folder.parent.name == "records" and verify(again, "3").index.tolist() == [record.job.id]
     row = verify(study, "3").loc[record.job.id]
     assert row["difference"] == 0 and row["alike made"] and row["verdict"] == "same bytes"
+    assert row["recorded on"] == row["anew on"] == processor()
+    assert pd.read_csv(study.root / "verified.csv", index_col="job").index.tolist() == [record.job.id]
 
 
 def test_the_cheapest_record_is_one_of_a_device_like_this(recorded, monkeypatch, capsys):

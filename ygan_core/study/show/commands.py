@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
+from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.executors import processes, run_jobs
@@ -136,6 +137,7 @@ def _verify(study: Study, options: argparse.Namespace) -> int:
     table = verify(study, options.verify, options.seed, options.workers, options.retry)
     failed = ~table["verdict"].isin(VERDICTS)
     print(table.assign(verdict=table["verdict"].mask(failed, "failed")).round(4).to_string())
+    write_atomically(study.root / "verified.csv", table.round(6).to_csv)
     for why in table["verdict"][failed]:
         print(why, file=sys.stderr)
     return 1 if damaged or (failed | (table["verdict"] == FAR_OFF)).any() else 0

@@ -31,10 +31,10 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None, 
     """Train recorded jobs anew, under results/<profile>/verified/, and compare: a row a job.
 
     which: how many, drawn at random by `seed` (on a CPU without those of the paper's own size), or `cheapest`: of those trained
-    on such a device the one of the fewest seconds. recorded, anew: the AUC; alike made: by the same versions on the same
-    device; std over seeds: of the same method on the same dataset at the same size, where several draws were recorded; verdict:
-    `same bytes`, `near`, `far` (more than FAR standard deviations of a difference), `differs` where no spread is known; or why
-    it failed. Raises ConfigError where there is no such record.
+    on such a device the one of the fewest seconds. recorded, anew: the AUC; recorded on, anew on: the GPU or the processor;
+    alike made: by the same versions on the same device; std over seeds: of the same method on the same dataset at the same size,
+    where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard deviations of a difference),
+    `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such record.
     """
     jobs = [job for job in study.jobs if job.group != ON_A_GPU or study.device != "cpu"]
     records = {job: run for job in jobs if (run := study.recorded(job))}
@@ -57,13 +57,17 @@ def _chosen(study: Study, records: dict[Job, Run], which: str, seed: int) -> lis
 
 
 def _row(record: Run, anew: Run | None, failed: dict[str, str], context: pd.DataFrame) -> dict:
-    row = {"job": record.job.id, "recorded": record.metrics["auc"]}
+    row = {"job": record.job.id, "recorded": record.metrics["auc"], "recorded on": _machine(record)}
     if anew is None:
         return row | {"verdict": failed.get(record.job.id, "not trained")}
     here, there = ({key: run.about.get(key) for key in MADE} for run in (anew, record))
-    row |= {"anew": anew.metrics["auc"], "difference": anew.metrics["auc"] - record.metrics["auc"]}
+    row |= {"anew": anew.metrics["auc"], "anew on": _machine(anew), "difference": anew.metrics["auc"] - record.metrics["auc"]}
     row |= {"std over seeds": _spread(record, context), "alike made": here == there}
     return row | {"verdict": SAME if _same(record, anew) else _judged(row)}
+
+
+def _machine(run: Run) -> str:
+    return run.about.get("gpu") or run.about["processor"]
 
 
 def _same(record: Run, anew: Run) -> bool:
