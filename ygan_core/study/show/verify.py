@@ -32,9 +32,9 @@ def verify(study: Study, which: str, seed: int = 0, workers: int | None = None, 
 
     which: how many, drawn at random by `seed` (on a CPU without those of the paper's own size), or `cheapest`: of those trained
     on such a device the one of the fewest seconds. recorded, anew: the AUC; recorded on, anew on: the GPU or the processor;
-    alike made: by the same versions on the same device; std over seeds: of the same method on the same dataset at the same size,
-    where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard deviations of a difference),
-    `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such record.
+    alike made: by the same versions on the same device; std over seeds: of the same method on the same dataset at the same
+    size, where several draws were recorded; verdict: `same bytes`, `near`, `far` (more than FAR standard deviations of a
+    difference), `differs` where no spread is known; or why it failed. Raises ConfigError where there is no such record.
     """
     jobs = [job for job in study.jobs if job.group != ON_A_GPU or study.device != "cpu"]
     records = {job: run for job in jobs if (run := study.recorded(job))}
