@@ -66,14 +66,14 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     (`config.CHOSEN_ON`). The judgement *reproduced* needs all that the claim is over, at the paper's image size. An AUC is
     reproduced where its interval lies no more than 0.01 below the printed one, a cost where its interval lies within 0.01 of
     it. They are not reproduced where the interval leaves the printed one out; the judgement says in how many of the paper's
-    epochs. *Undecided* says what is missing. In how many classes an AUC is below the printed one, and which score is the
-    highest: as the means stand, whatever their spread. Fig. 6a is reproduced where 0.9 of the hybrids take the ground, and
-    their digit is read 0.9 times as often as that of real images; Fig. 6b where the digit is read off z_s, and the ground off
-    z_r, in 0.9 of the images; the claim of section 3.1 where no latent tells what is the other's at more than twice chance;
-    Fig. 7 where more than half of the neighbours by z_s are of the image's class, and by z_r no more than twice chance.
-    Trainings of the paper's own width and length stand in rows of their own. The last rows are not in the paper. A plain
-    classifier is C(E_s(x)) alone, trained on the same labels; a stronger one has another encoder, and is trained on shifted and
-    mirrored images (notebook 11).
+    epochs. Where each class has one training, and so there is no interval, a sign test over the classes stands in. *Undecided*
+    says what is missing. In how many classes an AUC is below the printed one, and which score is the highest: as the means
+    stand, whatever their spread. Fig. 6a is reproduced where 0.9 of the hybrids take the ground, and their digit is read 0.9
+    times as often as that of real images; Fig. 6b where the digit is read off z_s, and the ground off z_r, in 0.9 of the
+    images; the claim of section 3.1 where no latent tells what is the other's at more than twice chance; Fig. 7 where more than
+    half of the neighbours by z_s are of the image's class, and by z_r no more than twice chance. Trainings of the paper's own
+    width and length stand in rows of their own. The last rows are not in the paper. A plain classifier is C(E_s(x)) alone,
+    trained on the same labels; a stronger one has another encoder, and is trained on shifted and mirrored images (notebook 11).
     """
     trainings, averaged = (_named(cells(rows, weights)) for weights in ("headline", AVERAGED))
     large = _is_large(trainings)
