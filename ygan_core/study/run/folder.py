@@ -219,7 +219,7 @@ def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
         needed = {"config.json", "losses.csv", "run.json", f"{LAST if source else config.headline}.npz"}
         _check(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
-        raise Damaged(f"{folder} is not whole ({_line(error)}): {_remedy(folder)}") from None
+        raise Damaged(f"{folder} is not whole ({in_a_line(error)}): {_remedy(folder)}") from None
     if changed or not needed <= sums.keys():
         what = ", ".join([*changed, *sorted(needed - sums.keys())])
         raise Damaged(f"{folder} was changed ({what}): {_remedy(folder)}")
@@ -233,8 +233,10 @@ def _remedy(folder: Path) -> str:
     return f"`git checkout -- {folder}` brings it back" if folder.parent.name == "records" else "remove it"
 
 
-def _line(error: Exception) -> str:
-    what = f"no {Path(error.filename).name}" if isinstance(error, FileNotFoundError) else str(error)[:80]
+def in_a_line(error: Exception) -> str:
+    """An error's kind, and the first line of what it says."""
+    missing = isinstance(error, FileNotFoundError) and error.filename
+    what = f"no {Path(error.filename).name}" if missing else (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {what}"
 
 

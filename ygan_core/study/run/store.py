@@ -22,7 +22,7 @@ from ygan_core.study.fresh import cached
 from ygan_core.study.plan.jobs import DATA, Job, study_jobs
 from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.device import resolve_device, resolve_precision
-from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, read, tidy
+from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, in_a_line, read, tidy
 from ygan_core.weak_labels import WeakLabels, imagenet_features, weak_labels
 
 
@@ -174,7 +174,7 @@ class Study:
                 except Damaged as error:
                     print(f"left out of runs.csv: {error}", flush=True)
                 except Exception as error:  # whatever is wrong with one folder, the others count
-                    print(f"left out of runs.csv: {folder} ({type(error).__name__}: {str(error)[:80]})", flush=True)
+                    print(f"left out of runs.csv: {folder} ({in_a_line(error)})", flush=True)
             for jobs in (list(found.values()) for found in splits.values() if len(found) > 1):
                 print(f"not of the same images: {', '.join(jobs)}: train those of the wrong copy anew", flush=True)
             table = pd.DataFrame(rows, columns=RUNS_COLUMNS)
