@@ -23,7 +23,7 @@ from ygan_core.study.plan.jobs import DATA, Job, study_jobs
 from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.device import resolve_device, resolve_precision
 from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, in_a_line, read, tidy
-from ygan_core.weak_labels import WeakLabels, imagenet_features, weak_labels
+from ygan_core.weak_labels import WeakLabels, imagenet_features, network_here, weak_labels
 
 
 @dataclass
@@ -136,16 +136,20 @@ class Study:
                     path.unlink()
 
     def weak_labels(self, config: Config) -> dict[str, WeakLabels]:
-        """The clusters of a cell's training images (section 6.3), by form. Made once, of features that all its cells share."""
+        """The clusters of a cell's training images (section 6.3), by form.
+
+        Made once with the network that is there, of features that all its cells share.
+        """
         data, parts = prepare(config)
-        place, key = self.root / "cache", f"{parts.hash}-{config.split_seed}"
+        place, network = self.root / "cache", network_here()
         place.mkdir(parents=True, exist_ok=True)
 
         def features() -> tuple[Tensor, str]:
             with FileLock(place / f".{data.hash}.lock"):  # minutes: whoever comes second waits for the first
-                found, network = cached(place, data.hash, imagenet_features, data.images, self.device)
-            return found[parts.train], network
+                found, name = cached(place, f"{data.hash}-{network}", imagenet_features, data.images, self.device)
+            return found[parts.train], name
 
+        key = f"{parts.hash}-{config.split_seed}-{network}"
         return cached(place, key, weak_labels, data.images[parts.train], config.split_seed, features)
 
     def write_runs(self) -> pd.DataFrame:
