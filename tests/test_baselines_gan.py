@@ -249,12 +249,13 @@ def test_the_critic_judges_each_image_alone(noise, config):
 
 def test_phases_of_f_anogan(noise):
     """Fifteen steps: ten of the critic, of which two are followed by one of the generator, then five of the encoder."""
-    made, moved = FAnoGAN(Config(width=4, epochs=5, batch_size=16)), []
+    made, moved, seen = FAnoGAN(Config(width=4, epochs=5, batch_size=16)), [], []
     step = made.step
 
     def watched(x, p):
         before = copy.deepcopy(made.state_dict())
         terms = step(x, p)
+        seen.append({name: value.item() for name, value in terms.items()})
         moved.append({name[0] for name, p in made.named_parameters() if not p.equal(before[name])})
         if moved[-1] == {"E"}:  # the generator is as at test time, in its statistics too
             assert all(made.G.state_dict()[name].equal(before[f"G.{name}"]) for name in made.G.state_dict())
@@ -265,6 +266,8 @@ def test_phases_of_f_anogan(noise):
     assert moved == ([{"D"}] * 4 + [{"D", "G"}]) * 2 + [{"E"}] * 5
     assert set(made.history[0]) == {"Wasserstein", "penalty", "seconds"}
     assert set(made.history[-1]) == {"L_image", "L_features", "seconds"}
+    mixed = {"Wasserstein": seen[9]["Wasserstein"], "L_image": (seen[10]["L_image"] + seen[11]["L_image"]) / 2}
+    assert {name: made.history[3][name] for name in mixed} == pytest.approx(mixed)  # over the steps that have the term
 
 
 def test_f_anogan_score_is_its_encoders_loss(fitted, noise):

@@ -6,14 +6,16 @@ import os
 import shutil
 import struct
 import zlib
+from dataclasses import replace
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ygan_core.config import ConfigError
+from ygan_core.config import Config, ConfigError
 from ygan_core.data import DATASETS, DataError, datasets, load
+from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.store import Study
 from ygan_core.study.run.training import run_all, run_job
 
@@ -198,6 +200,22 @@ def test_decoded_leaves_that_were_changed_are_decoded_anew(leaves, monkeypatch, 
     monkeypatch.setattr(datasets, "_decode", lambda *_: pytest.fail("decoded twice"))
     datasets._load.cache_clear()
     assert load("plantvillage", 32, "full").images.equal(pixels)
+
+
+def test_images_of_another_copy_are_not_shown_as_those_of_the_training(leaves, tmp_path, capsys):
+    study = Study("smoke", tmp_path / "results")
+    config = Config(dataset="plantvillage", held_out=-1, epochs=1, batch_size=16, width=4)
+    job, other = (Job(replace(config, method=method)) for method in ("knn_pixels", "ganomaly"))
+    run, rows = run_job(study, job), np.arange(5)
+    assert run.images(rows).shape == (5, 3, 32, 32)
+    shutil.copytree(leaves / "Apple___healthy", leaves / "Apple___Aphids")  # every other leaf now has another place
+    datasets._load.cache_clear()
+    assert study.state(job) == "done"
+    with pytest.raises(DataError, match=f"{job.id} was trained on another copy of plantvillage .*: set YGAN_DATA"):
+        run.images(rows)
+    assert "same images" not in capsys.readouterr().out
+    run_job(study, other)
+    assert f"not of the same images: {other.id}, {job.id}: train those" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="a call of POSIX")

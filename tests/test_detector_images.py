@@ -110,11 +110,13 @@ def test_where_both_ends_could_be_channels_numpy_has_them_last_and_torch_first()
     assert source(odd).read(0).shape == (3, 32, 3) and source(torch.from_numpy(odd)).read(0).shape == (32, 3, 3)
 
 
+@pytest.mark.filterwarnings("ignore")  # some of them warn before they are refused
 @pytest.mark.parametrize(
     "X, y, said",
     [
         (np.zeros((30, 5)), None, "Reshape your data"),
         (np.zeros((30, 5, 5, 7)), None, "1 to 4 channels"),
+        (np.zeros((48, 64, 3)), None, r"one image is an array of shape .1, H, W, C., not .48, 64, 3.: give X.None."),
         (np.zeros((0, 32, 32, 3)), None, "0 sample"),
         (np.zeros((30, 32, 32), complex), None, "Complex data not supported"),
         (np.full((30, 32, 32), "a"), None, "array of <U1"),
@@ -131,16 +133,9 @@ def test_where_both_ends_could_be_channels_numpy_has_them_last_and_torch_first()
     ],
 )
 def test_what_is_no_array_of_images_is_refused(X, y, said):
-    with pytest.raises(DetectorError, match=said) as raised, pytest.warns(UserWarning):
-        warn()
+    with pytest.raises(DetectorError, match=said) as raised:
         YGANDetector(**TINY).fit(X, y)
     assert "\n" not in str(raised.value)
-
-
-def warn():
-    import warnings
-
-    warnings.warn("some of them warn before they are refused", stacklevel=1)
 
 
 # ---- folders
@@ -239,6 +234,17 @@ def test_a_file_a_list_of_files_and_odd_names(tmp_path):
     assert np.allclose(detector.decision_function([tmp_path / name for name in names]), expected, atol=1e-6)
     assert np.allclose(detector.decision_function(str(tmp_path / names[0])), expected[:1], atol=1e-6)
     assert detector.examine([str(tmp_path / names[1])])["file"].item().endswith("a&b<c>.png")
+
+
+def test_a_file_of_a_list_that_cannot_be_read_takes_its_label_along(tmp_path):
+    paths = sorted(write_folder(tmp_path, 3).rglob("*.png"))
+    labels = [path.parent.name for path in paths]
+    paths[4].write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="damaged and was left out"):
+        found = source(paths, labels)
+    assert [found.classes[label] for label in found.labels] == labels[:4] + labels[5:] and len(found) == 8
+    with pytest.raises(DetectorError, match="a label for each image: shape .9,., not .8,."):
+        source(paths, labels[1:])
 
 
 def test_small_classes_and_sizes_that_differ_are_spoken_of(tmp_path):

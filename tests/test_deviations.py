@@ -115,6 +115,8 @@ def test_the_learning_rate_falls_at_eight_and_twenty_five_percent(images, small)
         trainer.epoch()
         found = [group["lr"] for optimiser in trainer.optimisers for group in optimiser.param_groups]
         assert found == pytest.approx([lr, lr])
+    odd = DEVIATIONS["lr_steps"](replace(small, epochs=47), *images)
+    assert (odd.lr_factor(11.9 / 47), odd.lr_factor(12 / 47)) == (0.75, 0.5)  # 12 / 47 * 47 is less than 12
 
 
 def test_out_of_range_reaches_both_training_and_scoring(batch, images):

@@ -54,6 +54,12 @@ def pinned(python=None):
 # the lists
 
 
+@pytest.mark.parametrize("too_old", ["numpy 1.26.4", "pandas 2.0.3", "pillow 10.0.1", "matplotlib 3.6.3"])
+def test_versions_that_lack_what_the_code_calls_are_not_enough(too_old):
+    name, number = too_old.split()  # trapezoid, DataFrame.map, has_transparency_data, a legend outside
+    assert not listed("dependencies")[name].specifier.contains(number)
+
+
 def test_arrays_are_read_as_toml_reads_them():
     if sys.version_info < (3, 11):
         assert listed("dependencies") and listed("dev")

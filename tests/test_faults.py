@@ -68,7 +68,23 @@ def test_networks_of_another_job_are_not_measured_as_this_ones(copied, quickest,
     weights.write_bytes(content)
     run_job(study, jobs["classifier"])
     assert weights.read_bytes() == (quickest[1]["classifier"].folder / "averaged.safetensors").read_bytes()
-    assert "what was trained is damaged; trained anew" in capsys.readouterr().out
+    assert "what was trained is damaged, or of other data; trained anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("same_data", [True, False])
+def test_networks_that_are_measured_once_more_keep_who_trained_them(copied, same_data, capsys):
+    study, jobs = copied
+    folder = study.path(jobs["classifier"])
+    now = json.loads((folder / "run.json").read_text())
+    then = {"device": "cuda", "gpu": "A GPU", "commit": "an older one", "inference_us": {"last": 1.0, "averaged": 1.0}}
+    then |= {} if same_data else {"split": "of other images"}
+    (folder / "run.json").write_text(json.dumps(now | then))
+    seal(folder)
+    (folder / "last.npz").write_bytes(b"damaged")
+    about = run_job(study, jobs["classifier"]).about
+    assert "trained anew" in capsys.readouterr().out or same_data
+    assert about["split"] == now["split"] and about["device"] == ("cuda" if same_data else "cpu")
+    assert ({key: about.get(key) for key in then} == then) == same_data and ("gpu" in about) == same_data
 
 
 EDITS = {

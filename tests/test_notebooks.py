@@ -12,7 +12,7 @@ from nbformat import v4
 from ygan_core.checksums import SUMS
 from ygan_core.study import Study, fresh
 from ygan_core.study.__main__ import main
-from ygan_core.study.show import commands, render
+from ygan_core.study.show import commands, made, render
 from ygan_core.study.show import notebooks as nb
 from ygan_core.study.show.figures import FIGURES
 from ygan_core.study.show.notebook_page import html_of
@@ -102,6 +102,7 @@ def test_asked_for_by_name_or_by_force_it_is_executed_whether_it_is_done_or_not(
         ("show/tables/scores.py", {"05_score_analysis"}, {"01_color_mnist", "06_latent_space", "07_gradcam"}),
         ("show/tables/ablations.py", {"03_ablations"}, {"05_score_analysis", "06_latent_space", "07_gradcam"}),
         ("measure/numbers.py", {"01_color_mnist", "02_benchmarks", "03_ablations"}, set()),
+        ("show/tables/findings.py", {"02_benchmarks", "05_score_analysis"}, {"07_gradcam", "08_edge_cases"}),
         ("show/page.py", set(), set(notebooks())),
         ("benchmark/report.py", set(), set(notebooks())),
     ],
@@ -142,6 +143,17 @@ def test_an_executed_notebook_follows_its_cells_settings_and_facts(copied, tmp_p
     assert moved.find(jobs["ganomaly"]) and fingerprint(moved, "01_made") != before
     notebook('"table1"', "1 + 1")
     assert fingerprint(moved, "01_made") != before
+
+
+def test_a_table_follows_the_facts_of_its_runs(copied, tmp_path):
+    study, jobs = copied
+    runs, path = study.found(jobs.values()), tmp_path / "table.csv"
+    path.touch()
+    made.made(study, path, runs, TABLES["table1"].function)
+    assert made.is_made(path, runs, TABLES["table1"].function)
+    sums = runs[0].folder / SUMS
+    sums.write_text("\n".join(reversed(sums.read_text().splitlines())) + "\n")  # as if its networks were measured once more
+    assert len(study.found(jobs.values())) == len(runs) and not made.is_made(path, runs, TABLES["table1"].function)
 
 
 def test_notebooks_run_side_by_side_and_each_says_how_it_ended(tmp_path, monkeypatch, capsys):

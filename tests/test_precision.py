@@ -25,6 +25,24 @@ def test_float32_is_no_tf32_while_a_training_computes(small, images, monkeypatch
     assert seen == [False] * 5 + [True] * 5 and torch.backends.cudnn.allow_tf32 == before
 
 
+class OnMPS(torch.Tensor):
+    """As on Apple's GPUs, which have no float64."""
+
+    def double(self):
+        raise TypeError("MPS has no float64")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_losses_are_averaged_where_there_is_float64(small, images, monkeypatch):
+    zeros = torch.zeros
+    trainer = Trainer(small, *images)
+    there = (trainer.steps, len(trainer.terms))
+    monkeypatch.setattr(torch, "zeros", lambda *n, **how: zeros(*n, **how).as_subclass(OnMPS if n == there else torch.Tensor))
+    assert trainer.epoch()["L_s"] > 0
+
+
 def test_a_job_is_scored_in_float32(tmp_path, monkeypatch):
     seen, study = [], Study("smoke", tmp_path)
     evaluate = evaluation.evaluate

@@ -121,10 +121,12 @@ def test_an_images_scores_do_not_depend_on_its_neighbours(images):
     model = network().train()
     train = scores.encode(model, pictures).z_s
     together = scores.all_scores(model, pictures, train, y)
-    alone = scores.all_scores(model, pictures[7:8], train, y)
-    assert "s_zw" not in alone
-    for name in alone:
-        torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
+    here = scores.encode(model, pictures[7:8])
+    for known in (None, here):
+        alone = scores.all_scores(model.train(), pictures[7:8], train, y, here=known)
+        assert "s_zw" not in alone and not model.training
+        for name in alone:
+            torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
 
 
 @pytest.mark.parametrize(("latents", "missing"), [("split", set()), ("single", set()), ("semantic", {"s_x", "s_z", "s_zs"})])

@@ -18,7 +18,7 @@ from ygan_core.data import DataError, sub_classes
 from ygan_core.data.prepare import prepare
 from ygan_core.study import Study
 from ygan_core.study.__main__ import main
-from ygan_core.study.plan.jobs import Job, settings_read
+from ygan_core.study.plan.jobs import Job, _groups, settings_read
 from ygan_core.study.plan.profiles import PROFILES, profile_config
 from ygan_core.study.run import shipped, store, training
 from ygan_core.study.run.folder import RUNS_COLUMNS
@@ -41,10 +41,11 @@ def test_profiles():
     assert list(PROFILES) == ["smoke", "quick", "laptop", "paper"]
     quick = store.Study("quick")
     assert [job.config.name for job in quick.select(group="color_mnist")] == ["balanced", "paper"]
-    several = Study("laptop").select(group="color_mnist")
-    assert [job.config.seed for job in several] == [0, 1, 2] * 2
+    assert [job.config.seed for job in Study("laptop").select(group="color_mnist")] == [0, 1, 2] * 2
     draws = [(job.config.seed, job.config.split_seed) for job in quick.select(group="balanced", dataset="mnist")]
     assert draws == [(0, 0), (1, 0), (2, 1)]  # the third moves the split too
+    planned = [Job(config).id for configs in _groups("smoke", {}).values() for config in configs]
+    assert [job.id for job in store.Study("smoke").jobs] == list(dict.fromkeys(planned))  # asked for twice: the first place
     groups = [job.group for job in store.Study("laptop").jobs]
     assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)  # each is whole before the next begins
 

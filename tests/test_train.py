@@ -189,6 +189,11 @@ def test_too_few_images_for_a_batch(small, images):
         Trainer(small, images[0][:15], images[1][:15])
 
 
+def test_nothing_to_train_is_refused(small, images):
+    with pytest.raises(ConfigError, match="every lambda is 0"):
+        Trainer(replace(small, **only()), *images)
+
+
 def test_writing_is_atomic(tmp_path):
     target = tmp_path / "file.txt"
     write_atomically(target, lambda path: path.write_text("good"))

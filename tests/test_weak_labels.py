@@ -11,7 +11,9 @@ from torchvision.transforms import InterpolationMode
 from ygan_core import weak_labels as module
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, load
-from ygan_core.weak_labels import CLUSTERS, cluster, imagenet_features, purity, weak_labels
+from ygan_core.study.run import store
+from ygan_core.study.run.store import Study
+from ygan_core.weak_labels import CLUSTERS, cluster, imagenet_features, network_here, purity, weak_labels
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +123,15 @@ def test_b4_where_the_hub_cache_has_its_weights(tmp_path):
         expected = network.avgpool(network.features(x)).flatten(1)
     likeness = (F.normalize(features, eps=0) * F.normalize(expected, eps=0)).sum(dim=1)  # of random weights: tiny numbers
     assert likeness.min() > 0.999
+
+
+def test_what_is_kept_is_of_the_network_that_is_there(tmp_path, monkeypatch):
+    study = Study("smoke", tmp_path)
+    (job,) = study.select(dataset="mnist", labels="weak")
+    monkeypatch.setattr(store, "imagenet_features", lambda images, _: (images.flatten(1)[:, ::8].float(), network_here()))
+    assert study.weak_labels(job.config)["cosine"].network == "Lite0"
+    hub_file(tmp_path).touch()
+    assert study.weak_labels(job.config)["cosine"].network == "B4"
 
 
 def test_damaged_b4_weights_are_one_line(tmp_path):

@@ -119,6 +119,7 @@ def all_scores(
 
     Leaves the model in eval mode.
     """
+    model.eval()
     here, found = here or encode(model, images, batch_size), {}
     if hasattr(model, "D"):
         device, rows = next(model.parameters()).device, []  # by batch: large reconstructions do not all fit in memory

@@ -81,7 +81,7 @@ class Trainer:
 
     images: uint8 (n, C, S, S), normal ones only, in memory or memory-mapped; labels: int64 (n,) in [0, N). precision: of the
     convolutions, an entry of `precision.PRECISIONS` (weights, latents and losses stay float32). captured: whether a CUDA device
-    replays the step as one graph. Raises ConfigError where n is under one batch.
+    replays the step as one graph. Raises ConfigError where n is under one batch, or every lambda is 0.
     """
 
     def __init__(
@@ -95,6 +95,8 @@ class Trainer:
     ):
         if len(images) < config.batch_size:
             raise ConfigError(f"{len(images)} training images do not fill one batch of {config.batch_size}: lower batch_size")
+        if not any(config.weights.values()):
+            raise ConfigError("every lambda is 0, so nothing would be trained: give one of them a weight")
         self.config, self.device, self.precision = config, torch.device(device), precision
         self.streamed = too_large(images, self.device)
         self.images = images if self.streamed else images.to(device)
@@ -183,6 +185,7 @@ class Trainer:
                 averaged.update_parameters(self.model)
                 on_step()
 
+        record = record.cpu()  # MPS has no float64
         bad = (~record.isfinite()).nonzero()
         if len(bad):
             step, term = bad[0].tolist()

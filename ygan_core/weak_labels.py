@@ -98,22 +98,27 @@ def imagenet_features(images: Tensor, device: str | torch.device = "cpu", batch_
     DataError where B4's weights are damaged.
     """
     with torch.random.fork_rng(devices=[]):  # constructors draw initial weights, and would move the caller's random state
-        features, network = _b4(device) or _lite0(device)
+        features, network = _b4(device) if network_here() == "B4" else _lite0(device)
     # small batches stay in a CPU's cache: 16 at a time were four times as fast as 256
     batches = tqdm(images.split(batch_size), desc=f"features of {network}", unit=" batch", disable=None)
     return torch.cat([features(batch.to(device)).cpu() for batch in batches]), network
+
+
+def network_here() -> str:
+    """Which network `imagenet_features` takes: B4, where its weights lie in torch's hub cache, else Lite0."""
+    return "B4" if _b4_weights().is_file() else "Lite0"
+
+
+def _b4_weights() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(EfficientNet_B4_Weights.IMAGENET1K_V1.url).name
 
 
 def _kmeans(z: np.ndarray, k: int, seed: int) -> np.ndarray:
     return KMeans(k, n_init=4, random_state=seed).fit_predict(z)
 
 
-def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str] | None:
-    weights = EfficientNet_B4_Weights.IMAGENET1K_V1
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    if not path.is_file():
-        return None
-    network = efficientnet_b4()
+def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    weights, path, network = EfficientNet_B4_Weights.IMAGENET1K_V1, _b4_weights(), efficientnet_b4()
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,8 +107,9 @@ class _Training:
         return len(self.images) // self.config.batch_size
 
     def epoch(self, on_step: Callable[[], None]) -> dict[str, float]:
-        """Every image once; the mean of each loss term, and the seconds. Raises NonFiniteLoss."""
-        cfg, done, steps, start, sums = self.config, len(self.history), self.steps, time.perf_counter(), {}
+        """Every image once; the mean of each loss term over the steps that have it, and the seconds. Raises NonFiniteLoss."""
+        cfg, done, steps, start = self.config, len(self.history), self.steps, time.perf_counter()
+        sums, counts = {}, Counter()
         self.model.train()
         order = torch.randperm(len(self.images), generator=self.random)[: steps * cfg.batch_size].view(steps, -1)
         flips = flipped(cfg, len(self.images), done)[order].to(self.images.device)
@@ -116,8 +118,9 @@ class _Training:
             terms = self.model.step(batch_input(cfg, batch, number, flip), number / (cfg.epochs * steps))
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach()
+                counts[name] += 1
             on_step()
-        means = {name: (total / steps).item() for name, total in sums.items()}
+        means = {name: (total / counts[name]).item() for name, total in sums.items()}
         for name, mean in means.items():
             if not math.isfinite(mean):
                 raise NonFiniteLoss(f"epoch {done + 1}: {name} is {mean}")

@@ -96,21 +96,26 @@ def source(X, y=None, training: bool = False, say: Callable[[str], None] = print
             raise DetectorError(f"there is no {path}: give a folder of images, or an image")
         X = [path]
     if isinstance(X, (list, tuple)) and X and all(isinstance(x, (str, os.PathLike)) for x in X):
-        return _labelled(_files([Path(x).expanduser() for x in X], Path()), y)
-    return _labelled(_array(X), y)
+        labels, classes = _classes_of(y, len(X))  # one that is left out takes its label along
+        images = _files([Path(x).expanduser() for x in X], Path(), labels, classes)
+    else:
+        images = _array(X)
+        labels, classes = _classes_of(y, len(images))
+        images = replace(images, labels=labels, classes=classes)
+    return images if y is None else replace(images, identity=(*images.identity, _digest(images.labels), *classes))
 
 
-def _labelled(images: Source, y) -> Source:
+def _classes_of(y, n: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(labels, classes) of n images, as a Source has them."""
     if y is None:
-        return images
+        return None, ()
     y = np.asarray(y)
-    if y.shape != (len(images),):
-        raise DetectorError(f"y has a label for each image: shape ({len(images)},), not {y.shape}")
+    if y.shape != (n,):
+        raise DetectorError(f"y has a label for each image: shape ({n},), not {y.shape}")
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise DetectorError("y holds NaN or inf: labels are names or whole numbers")
     classes, labels = np.unique(y, return_inverse=True)
-    identity = (*images.identity, _digest(labels), *classes)
-    return replace(images, labels=labels, classes=tuple(map(str, classes)), identity=identity)
+    return labels, tuple(map(str, classes))
 
 
 def _array(X) -> Source:
@@ -133,6 +138,8 @@ def _array(X) -> Source:
         raise DetectorError(f"{reshape}images are (n, H, W), (n, H, W, C) or (n, C, H, W), not of shape {X.shape}")
     if not X.size:
         raise DetectorError(f"Found array with 0 sample(s) (shape={X.shape}): no pixels, while a minimum of 1 is required.")
+    if X.ndim == 3 and X.shape[2] in (3, 4) and X.shape[1] > 4:
+        raise DetectorError(f"one image is an array of shape (1, H, W, C), not {X.shape}: give X[None]")
     if X.ndim == 3:
         X = X[..., None]
     else:

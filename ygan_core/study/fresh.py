@@ -38,7 +38,18 @@ def code_of_files(files: Iterable[Path]) -> str:
 
 def files_used(code: str) -> set[Path]:
     """The files of this package that a piece of Python imports, directly or not."""
-    return _closure(_imported(ast.parse(code)))
+    return _closure(imported(code))
+
+
+def imported(code: str) -> list[Path]:
+    """The files of this package that a piece of Python imports itself."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found += [_file(alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:  # of a package a module, or a name that it defines itself
+            found += [_file(f"{node.module}.{alias.name}") or _file(node.module) for alias in node.names]
+    return [path for path in found if path and path != DOOR]
 
 
 def cached(folder: Path, key: str, function: Callable, *arguments):
@@ -77,17 +88,7 @@ def _closure(files: Iterable[Path]) -> set[Path]:
 
 @functools.cache
 def _imports(file: Path, changed: int) -> list[Path]:
-    return _imported(ast.parse(file.read_text(encoding="utf-8")))
-
-
-def _imported(tree: ast.AST) -> list[Path]:
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [_file(alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:  # of a package a module, or a name that it defines itself
-            found += [_file(f"{node.module}.{alias.name}") or _file(node.module) for alias in node.names]
-    return [path for path in found if path and path != DOOR]
+    return imported(file.read_text(encoding="utf-8"))
 
 
 def _file(module: str) -> Path | None:

@@ -55,7 +55,8 @@ def evaluate(
     images that were left untrained.
     """
     unseen = torch.cat([parts.held_back, parts.test_anomalous])
-    there, here = data.take(unseen), scores.encode(model, data.images[unseen])
+    there = data.take(unseen)
+    here = scores.encode(model, there.images)
     learned = scores.encode(model, data.images[parts.train])
     found = scores.all_scores(model, there.images, learned.z_s, y, clusters, here=here)
     untrained = scores.all_scores(model, data.images[parts.calibration], learned.z_s, y)

@@ -125,7 +125,7 @@ class LearningRateSteps(Trainer):
     steps_at = ((0.0, 1.0), (0.08, 0.75), (0.25, 0.5))
 
     def lr_factor(self, p: float) -> float:
-        epoch = math.floor(p * self.config.epochs) / self.config.epochs  # it falls between epochs
+        epoch = math.floor(p * self.config.epochs + 1e-9) / self.config.epochs  # it falls between epochs; 12 / 47 * 47 < 12
         return next(factor for share, factor in reversed(self.steps_at) if epoch >= share)
 
 

@@ -68,8 +68,11 @@ def study_jobs(name: str, settings: Mapping | None = None) -> list[Job]:
     """
     settings = dict(settings or {})
     found = _search(settings) if name == "search" else _groups(name, settings)
-    jobs = [Job(config, group) for group, configs in found.items() for config in configs]
-    return list({job.id: job for job in reversed(jobs)}.values())[::-1]
+    jobs = {}
+    for group, configs in found.items():
+        for job in (Job(config, group) for config in configs):
+            jobs.setdefault(job.id, job)
+    return list(jobs.values())
 
 
 def first_draws(trainings: list) -> list:

@@ -25,7 +25,7 @@ from ygan_core.checksums import sealed, sha256, sums_of
 from ygan_core.config import Config, ConfigError
 from ygan_core.data.background import background_only
 from ygan_core.data.color import colourise
-from ygan_core.data.datasets import load
+from ygan_core.data.datasets import DataError, load
 from ygan_core.model import YGAN
 from ygan_core.study.fresh import cached
 from ygan_core.study.measure import batch_statistics
@@ -94,7 +94,10 @@ class Run:
 
     @functools.cached_property
     def test(self) -> dict[str, np.ndarray]:
-        """The facts of `measure/evaluation.py`: index, label, scores, latents of every image that no training saw, (n, ...)."""
+        """The facts of `measure/evaluation.py`: index, label, scores, latents of every image that no training saw, (n, ...).
+
+        A record has those of the test set alone.
+        """
         with np.load(self.folder / f"{self.weights}.npz") as arrays:
             return dict(arrays)
 
@@ -159,10 +162,16 @@ class Run:
         return tuple(self.about["classes"])
 
     def images(self, rows: np.ndarray) -> Tensor:
-        """The images at these rows of `test`, uint8 (len(rows), C, S, S)."""
+        """The images at these rows of `test`, uint8 (len(rows), C, S, S). Raises DataError where others lie in their places."""
         c = self.config
         data = load("mnist" if c.dataset == "color_mnist" else c.dataset, c.image_size, self.source or c.source)
-        images = data.images[torch.from_numpy(np.searchsorted(data.index.numpy(), self.test["index"][rows]))]
+        index, labels = data.index.numpy(), data.labels.numpy()
+        places = np.searchsorted(index, self.test["index"]).clip(max=len(data) - 1)
+        same = np.array_equal(index[places], self.test["index"]) and np.array_equal(labels[places], self.test["label"])
+        if not same or data.classes != self.classes:
+            what = f"{self.job.id} was trained on another copy of {c.dataset} than lies here, so its images cannot be shown"
+            raise DataError(f"{what}: set YGAN_DATA to the folder with that copy, or, to train anew, remove {self.folder}")
+        images = data.images[torch.from_numpy(places[rows])]
         if "colour" in self.test:
             images = colourise(images, torch.from_numpy(self.test["colour"][rows]).long())
         return background_only(images) if c.pixels == "background" else images
@@ -210,7 +219,7 @@ def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
         needed = {"config.json", "losses.csv", "run.json", f"{LAST if source else config.headline}.npz"}
         _check(about)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
-        raise Damaged(f"{folder} is not whole ({_line(error)}): {_remedy(folder)}") from None
+        raise Damaged(f"{folder} is not whole ({in_a_line(error)}): {_remedy(folder)}") from None
     if changed or not needed <= sums.keys():
         what = ", ".join([*changed, *sorted(needed - sums.keys())])
         raise Damaged(f"{folder} was changed ({what}): {_remedy(folder)}")
@@ -224,8 +233,10 @@ def _remedy(folder: Path) -> str:
     return f"`git checkout -- {folder}` brings it back" if folder.parent.name == "records" else "remove it"
 
 
-def _line(error: Exception) -> str:
-    what = f"no {Path(error.filename).name}" if isinstance(error, FileNotFoundError) else str(error)[:80]
+def in_a_line(error: Exception) -> str:
+    """An error's kind, and the first line of what it says."""
+    missing = isinstance(error, FileNotFoundError) and error.filename
+    what = f"no {Path(error.filename).name}" if missing else (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {what}"
 
 

@@ -36,7 +36,10 @@ HEADLINE_ALONE = ("ablations", "weak_labels", "background_only", "deviations")  
 
 
 def write_record(study: Study, run: Run) -> Run:
-    """Put a finished run under results/<profile>/records/, and return it as it is read from there. Raises MissingWeights."""
+    """Put a finished run under results/<profile>/records/, and return it as it is read from there.
+
+    Raises MissingWeights, and Damaged where a record is there that cannot be believed.
+    """
     folder = study.root / "records" / run.job.id
     if (folder / SUMS).exists():
         return read(folder, run.job)

@@ -19,11 +19,11 @@ from ygan_core.config import Config, ConfigError
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.data.prepare import prepare
 from ygan_core.study.fresh import cached
-from ygan_core.study.plan.jobs import Job, study_jobs
+from ygan_core.study.plan.jobs import DATA, Job, study_jobs
 from ygan_core.study.plan.profiles import PROFILES
 from ygan_core.study.run.device import resolve_device, resolve_precision
-from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, read, tidy
-from ygan_core.weak_labels import WeakLabels, imagenet_features, weak_labels
+from ygan_core.study.run.folder import RUNS_COLUMNS, Damaged, Run, in_a_line, read, tidy
+from ygan_core.weak_labels import WeakLabels, imagenet_features, network_here, weak_labels
 
 
 @dataclass
@@ -136,28 +136,33 @@ class Study:
                     path.unlink()
 
     def weak_labels(self, config: Config) -> dict[str, WeakLabels]:
-        """The clusters of a cell's training images (section 6.3), by form. Made once, of features that all its cells share."""
+        """The clusters of a cell's training images (section 6.3), by form.
+
+        Made once with the network that is there, of features that all its cells share.
+        """
         data, parts = prepare(config)
-        place, key = self.root / "cache", f"{parts.hash}-{config.split_seed}"
+        place, network = self.root / "cache", network_here()
         place.mkdir(parents=True, exist_ok=True)
 
         def features() -> tuple[Tensor, str]:
             with FileLock(place / f".{data.hash}.lock"):  # minutes: whoever comes second waits for the first
-                found, network = cached(place, data.hash, imagenet_features, data.images, self.device)
-            return found[parts.train], network
+                found, name = cached(place, f"{data.hash}-{network}", imagenet_features, data.images, self.device)
+            return found[parts.train], name
 
+        key = f"{parts.hash}-{config.split_seed}-{network}"
         return cached(place, key, weak_labels, data.images[parts.train], config.split_seed, features)
 
     def write_runs(self) -> pd.DataFrame:
         """Rebuild runs.csv from the folders of all jobs that are done: one tidy row a number. Returns it.
 
         weights: last or averaged; epoch_rule: `last`, or `best_on_test`: the epoch whose AUC on the test set is the highest,
-        which nobody without the test's labels could pick. A folder that cannot be believed is named and left out.
+        which nobody without the test's labels could pick. A folder that cannot be believed is named and left out. Jobs that
+        should be of the same images, and are not, are named: what is paired of them means nothing.
         """
         rows = []
         self.root.mkdir(parents=True, exist_ok=True)
         with FileLock(self.root / ".runs.lock"):  # else who looked first and wrote last loses what was done in between
-            seen = set()
+            seen, splits = set(), {}
             for seal in (path for place in ("jobs", "records") for path in sorted(self.root.glob(f"{place}/*/{SUMS}"))):
                 folder = seal.parent
                 if folder.name in seen:
@@ -168,10 +173,14 @@ class Study:
                         raise Damaged(f"{folder} holds another job, {run.job.id}: move it to its own place, or remove it")
                     rows += _rows(folder, seal.read_text())
                     seen.add(folder.name)
+                    data = tuple(getattr(run.config, name) for name in sorted(DATA))
+                    splits.setdefault(data, {}).setdefault(run.about["split"], run.job.id)
                 except Damaged as error:
                     print(f"left out of runs.csv: {error}", flush=True)
                 except Exception as error:  # whatever is wrong with one folder, the others count
-                    print(f"left out of runs.csv: {folder} ({type(error).__name__}: {str(error)[:80]})", flush=True)
+                    print(f"left out of runs.csv: {folder} ({in_a_line(error)})", flush=True)
+            for jobs in (list(found.values()) for found in splits.values() if len(found) > 1):
+                print(f"not of the same images: {', '.join(jobs)}: train those of the wrong copy anew", flush=True)
             table = pd.DataFrame(rows, columns=RUNS_COLUMNS)
             write_atomically(self.root / "runs.csv", lambda p: table.to_csv(p, index=False))
         return table

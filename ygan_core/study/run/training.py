@@ -24,13 +24,15 @@ from ygan_core.precision import convolutions_in
 from ygan_core.study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline
 from ygan_core.study.plan.deviations import DEVIATIONS
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.folder import AVERAGED, LAST, Run, read
+from ygan_core.study.run.folder import AVERAGED, LAST, Run, in_a_line, read
 from ygan_core.study.run.provenance import provenance
 from ygan_core.study.run.store import Study
 from ygan_core.threads import one_thread
 from ygan_core.train import Callback, Trainer, train
 from ygan_core.weak_labels import FORMS, WeakLabels
 
+# What run.json says of the networks themselves: it stays where they are measured once more. The times are of that device.
+OF_TRAINING = ("precision", "device", "gpu", "inference_us", "commit", "versions", "machine", "processor")
 PASSING = (MemoryError, torch.OutOfMemoryError, OSError)  # no memory or no disk, now: what was trained is not at fault
 
 
@@ -68,18 +70,14 @@ def run_job(study: Study, job: Job, callbacks: Iterable[Callback] = (), wait: bo
     except (JobFailed, DataError, ConfigError):
         raise
     except PASSING as error:
-        raise JobFailed(f"{job.id}: {_line(error)}: the same command goes on from the last epoch that was saved") from error
+        raise JobFailed(f"{job.id}: {in_a_line(error)}: the same command goes on from the last epoch that was saved") from error
     except Exception as error:
         write_atomically(log, lambda p: p.write_text(f"{traceback.format_exc()}\n{json.dumps(provenance())}\n"))
-        raise JobFailed(f"{job.id}: {_line(error)} ({log})") from error
+        raise JobFailed(f"{job.id}: {in_a_line(error)} ({log})") from error
     finally:
         lock.release()
     study.write_runs()
     return done
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
@@ -108,15 +106,13 @@ def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) 
         "classes": data.classes,
         "split": parts.hash,
         "images": {"train": len(parts.train), "held_back": len(parts.held_back), "test": len(parts.test)},
-        "device": study.device,
-        **({"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}),
     }
     how = _baseline if config.method in BASELINES else _ygan
     facts, found = how(study, job, folder, data, parts, callbacks)
     for weights, arrays in facts.items():
         write_atomically(folder / f"{weights}.npz", lambda p, a=arrays: np.savez_compressed(p, **a))
     seconds = pd.read_csv(folder / "losses.csv")["seconds"].sum()
-    _write_json(folder / "run.json", {**about, **found, "seconds": round(float(seconds), 1), **provenance()})
+    _write_json(folder / "run.json", {**about, **found, "seconds": round(float(seconds), 1)})
     seal(folder)
     for checkpoint in checkpoints(folder):
         checkpoint.unlink()
@@ -130,7 +126,7 @@ def _baseline(study: Study, job: Job, folder: Path, data: Dataset, parts: Split,
     _save_losses(folder, baseline.history)
     _save_weights(folder, LAST, baseline.state_dict())
     facts, microseconds = evaluate_baseline(baseline, data, parts)
-    return {LAST: facts}, {"precision": "float32", "inference_us": {LAST: microseconds}}
+    return {LAST: facts}, {"precision": "float32", **_here(study), "inference_us": {LAST: microseconds}}
 
 
 def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, callbacks) -> tuple[dict[str, Facts], dict]:
@@ -140,12 +136,12 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
     scored_by_clusters = config.dataset != "color_mnist" and config.stand_in < 0 and config.method != "strong"
     clusters = study.weak_labels(config) if config.labels == "weak" else {}
     y = next(iter(clusters.values())).labels if clusters else truth
-    precision = _trained_in(folder, job)
-    if not precision:  # else only what was measured is lost, and made again
+    trained = _trained(folder, job, parts.hash)
+    if not trained:  # else only what was measured is lost, and made again
         measure, kind = each_epoch(config, data, parts), DEVIATIONS.get(config.deviation, Trainer)
         options = dict(callbacks=callbacks, title=_title(job), measure=measure)
         trainer = train(config, images, y, folder, study.device, study.precision, kind, **options)
-        precision = trainer.precision
+        trained = {"precision": trainer.precision, **_here(study)}
         _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
         _save_weights(folder, LAST, trainer.model.state_dict())
         _save_losses(folder, trainer.history)
@@ -159,7 +155,7 @@ def _ygan(study: Study, job: Job, folder: Path, data: Dataset, parts: Split, cal
         if config.labels == "weak":
             made = {f"clusters_{form}": clusters[form].labels.numpy().astype(np.int16) for form in FORMS}
             facts[weights] |= made | {"train_class": truth.numpy().astype(np.int16)}
-    about = {"precision": precision, "inference_us": microseconds}
+    about = {"inference_us": microseconds, **trained}
     return facts, about | ({"weak_labels": _about(clusters)} if config.labels == "weak" else {})
 
 
@@ -172,19 +168,25 @@ def _holds(folder: Path) -> Job | None:
     return Job(config) if not (folder / SUMS).exists() or is_unchanged(folder, "config.json") else None
 
 
-def _trained_in(folder: Path, job: Job) -> str:
-    """The precision that the networks in a folder were trained in; "" where they, or what is known of them, is not as sealed.
+def _here(study: Study) -> dict:
+    """What run.json says of where a network was trained."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}
+    return {"device": study.device, **gpu, **provenance()}
 
-    A training that was stopped before it was sealed still has its checkpoints.
+
+def _trained(folder: Path, job: Job, split: str) -> dict:
+    """What run.json says of the networks in a folder; {} where they, or what is known of them, is not as sealed.
+
+    So it is where they were trained on another split. A training that was stopped before it was sealed has its checkpoints.
     """
     if not (folder / SUMS).exists():
-        return ""
+        return {}
     if is_unchanged(folder, *(f"{weights}.safetensors" for weights in (LAST, AVERAGED)), "losses.csv", "run.json"):
         about = json.loads((folder / "run.json").read_text())
-        if about["id"] == job.id:
-            return about["precision"]
-    print(f"{folder}: what was trained is damaged; trained anew", flush=True)
-    return ""
+        if about["id"] == job.id and about["split"] == split:
+            return {key: about[key] for key in OF_TRAINING if key in about}
+    print(f"{folder}: what was trained is damaged, or of other data; trained anew", flush=True)
+    return {}
 
 
 def _save_losses(folder: Path, history: list[dict]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ygan_core.checkpoints import write_atomically
+from ygan_core.checksums import SUMS, sha256
 from ygan_core.study.fresh import code_of
 from ygan_core.study.run.folder import Run
 from ygan_core.study.run.provenance import provenance
@@ -14,7 +15,7 @@ from ygan_core.study.run.store import Study
 
 
 def made(study: Study, path: Path, runs: list[Run], make: Callable) -> None:
-    """Write `path` with the ending .json: profile, settings, jobs, weights, code of `make`, commit, versions, machine."""
+    """Write `path` with the ending .json: profile, settings, what `inputs` says, commit, versions, machine."""
     about = {"profile": study.profile, "settings": study.settings, **inputs(runs, make), **provenance()}
     write_atomically(path.with_suffix(".json"), lambda p: p.write_text(json.dumps(about, indent=2) + "\n"))
 
@@ -29,10 +30,10 @@ def is_made(path: Path, runs: list[Run], make: Callable) -> bool:
 
 
 def inputs(runs: list[Run], make: Callable) -> dict:
-    """All that decides what is made. seconds: how long each training took, which tells two trainings of one job apart."""
+    """All that decides what is made. facts: the checksum of each run's checksums, as the fingerprint of a notebook has it."""
     return {
         "jobs": [run.job.id for run in runs],
         "weights": [run.weights for run in runs],
-        "seconds": [run.about["seconds"] for run in runs],
+        "facts": [sha256(run.folder / SUMS) for run in runs],
         "code": code_of(make),
     }

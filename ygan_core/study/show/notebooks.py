@@ -19,7 +19,7 @@ from traitlets.config import Config as TraitletsConfig
 from ygan_core.checkpoints import write_atomically
 from ygan_core.checksums import SUMS, sha256
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.fresh import ROOT, code_of_files, files_used
+from ygan_core.study.fresh import ROOT, code_of_files, files_used, imported
 from ygan_core.study.plan.jobs import Job
 from ygan_core.study.run.shipped import WEIGHTS
 from ygan_core.study.run.store import Study
@@ -31,8 +31,8 @@ from ygan_core.study.show.verdicts import VERDICTS
 from ygan_core.study.show.view import View
 
 SOURCES = REPOSITORY / "notebooks"
-SHOWN_BY = tuple(ROOT / "study" / "show" / f"{name}.py" for name in ("study", "render"))  # how `study.show` displays
-JUDGED_BY = tuple(ROOT / "study" / "show" / f"{name}.py" for name in ("verdicts", "spread", "printed"))
+SHOW = ROOT / "study" / "show"
+SHOWN_BY = (SHOW / "study.py", SHOW / "render.py")  # how `study.show` displays
 
 
 class NotebookError(RuntimeError):
@@ -151,4 +151,11 @@ def _code(name: str) -> str:
     views = _views(name)
     makers = {view.function.__module__ for view in views.values()}
     files = files_used("\n".join([_source(name), *(f"import {module}" for module in sorted(makers))]))
-    return code_of_files([*files, *SHOWN_BY * bool(views), *JUDGED_BY * bool(views.keys() & VERDICTS.keys())])
+    return code_of_files([*files, *SHOWN_BY * bool(views), *(judged_by() if views.keys() & VERDICTS.keys() else ())])
+
+
+def judged_by() -> list[Path]:
+    """verdicts.py, and the modules beside it that its rules come from; not the lists of all figures and tables."""
+    verdicts = SHOW / "verdicts.py"
+    rules = imported(verdicts.read_text(encoding="utf-8"))
+    return [verdicts, *(file for file in rules if SHOW in file.parents and file.name != "__init__.py")]
