@@ -10,7 +10,9 @@ import io
 import os
 import signal
 import sys
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -34,6 +36,12 @@ def say(what: str) -> None:
     """Print a message on stderr as one line. Of a long one the middle is left out."""
     line = " ".join(what.split())
     print(line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}", file=sys.stderr, flush=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before hours of work, not after it, that nothing can be written into a folder. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def take_over(stopped: str) -> None:

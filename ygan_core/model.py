@@ -138,7 +138,7 @@ class YGAN(nn.Module):
             self.Ds = Discriminator(channels, image_size, width)
         for part in self.children():
             if not isinstance(part, WhitenedEncoder):
-                part.apply(_dcgan_init)
+                part.apply(dcgan_init)
 
     @classmethod
     def of(cls, config: Config, channels: int, classes: int) -> YGAN:
@@ -204,7 +204,7 @@ class YGAN(nn.Module):
         return z_s, z_r, self.D(z_s, z_r), self.C(z_s)
 
 
-def _dcgan_init(module: nn.Module) -> None:
+def dcgan_init(module: nn.Module) -> None:
     """DCGAN's initial weights: N(0, 0.02) for convolutions, N(1, 0.02) for batch norms; C keeps PyTorch's own."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)

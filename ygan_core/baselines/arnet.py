@@ -14,8 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ygan_core.baselines.base import BATCH, Baseline
-from ygan_core.baselines.ganomaly import descend
+from ygan_core.baselines.base import BATCH, Baseline, descend
 from ygan_core.baselines.unet import Contracting, Expanding
 from ygan_core.scores import to_input
 

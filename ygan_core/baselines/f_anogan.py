@@ -18,8 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ygan_core.baselines.base import Baseline
-from ygan_core.baselines.ganomaly import adam, descend
+from ygan_core.baselines.base import Baseline, adam, descend
 
 LATENT = 128
 PENALTY = 10.0

@@ -11,50 +11,14 @@ these is done here.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ygan_core import losses
-from ygan_core.baselines.base import Baseline
-from ygan_core.model import _dcgan_init
+from ygan_core.baselines.base import Baseline, adam, decoder, descend, encoder
+from ygan_core.model import dcgan_init
 
 LATENT = 100
 W_ADV, W_CON, W_ENC = 1.0, 50.0, 1.0
-
-
-def encoder(channels: int, image_size: int, width: int, outputs: int) -> nn.Sequential:
-    """A DCGAN encoder, x (B, channels, S, S) -> (B, outputs). Its part [0] ends in a 4 x 4 map: Ds's features."""
-    features, inputs = [nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)], width
-    while image_size > 8:
-        convolution = nn.Conv2d(inputs, inputs * 2, 4, stride=2, padding=1, bias=False)
-        image_size, inputs = image_size // 2, inputs * 2
-        features += [convolution, nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2)]
-    return nn.Sequential(nn.Sequential(*features), nn.Conv2d(inputs, outputs, 4, bias=False), nn.Flatten())
-
-
-def decoder(channels: int, image_size: int, width: int, latent: int) -> nn.Sequential:
-    """A DCGAN decoder, z (B, latent) -> image (B, channels, S, S) in (-1, 1)."""
-    filters = width * image_size // 8
-    layers = [nn.Unflatten(1, (latent, 1, 1)), nn.ConvTranspose2d(latent, filters, 4, bias=False)]
-    while filters > width:
-        upward = nn.ConvTranspose2d(filters, filters // 2, 4, stride=2, padding=1, bias=False)
-        layers += [nn.BatchNorm2d(filters), nn.ReLU(), upward]
-        filters //= 2
-    layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False)]
-    return nn.Sequential(*layers, nn.Tanh())
-
-
-def adam(lr: float, beta_1: float, beta_2: float, *networks: nn.Module) -> torch.optim.Adam:
-    """Adam over all parameters of these networks."""
-    return torch.optim.Adam(nn.ModuleList(networks).parameters(), lr=lr, betas=(beta_1, beta_2), fused=True)
-
-
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor, retain_graph: bool = False) -> None:
-    """One update of the optimiser's own parameters down `loss`; whatever else lies in the graph gets no gradient."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    optimiser.zero_grad()
-    loss.backward(inputs=parameters, retain_graph=retain_graph)
-    optimiser.step()
 
 
 class GANomaly(Baseline):
@@ -67,7 +31,7 @@ class GANomaly(Baseline):
         self.E, self.E_hat = (encoder(channels, size, width, LATENT) for _ in range(2))
         self.De = decoder(channels, size, width, LATENT)
         self.Ds = encoder(channels, size, width, 1)
-        self.apply(_dcgan_init)
+        self.apply(dcgan_init)
         self.optimisers = {"G": adam(2e-4, 0.5, 0.999, self.E, self.De, self.E_hat), "Ds": adam(2e-4, 0.5, 0.999, self.Ds)}
 
     def latents(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ygan_core import losses
-from ygan_core.baselines.base import Baseline
-from ygan_core.baselines.ganomaly import adam, decoder, descend, encoder
-from ygan_core.model import _dcgan_init, running_statistics_untouched
+from ygan_core.baselines.base import Baseline, adam, decoder, descend, encoder
+from ygan_core.model import dcgan_init, running_statistics_untouched
 
 LATENT = 16
 NOISE = 0.2  # standard deviation
@@ -48,7 +47,7 @@ class OCGAN(Baseline):
         self.D_l = latent_discriminator(LATENT)
         self.D_v = encoder(channels, size, max(1, width * 12 // 64), 1)  # 12 filters to the auto-encoder's 64
         self.C = encoder(channels, size, width, 1)
-        self.apply(_dcgan_init)
+        self.apply(dcgan_init)
         networks = {"C": [self.C], "D": [self.D_l, self.D_v], "G": [self.En, self.De]}
         self.optimisers = {name: adam(1e-4, 0.5, 0.999, *parts) for name, parts in networks.items()}
 

@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ygan_core.baselines.base import Baseline
-from ygan_core.baselines.ganomaly import descend
+from ygan_core.baselines.base import Baseline, descend
 from ygan_core.baselines.unet import Contracting, Expanding
 from ygan_core.losses import L_bce
 from ygan_core.model import Discriminator

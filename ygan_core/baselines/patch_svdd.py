@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ygan_core.baselines.base import BATCH, Baseline
-from ygan_core.baselines.ganomaly import descend
+from ygan_core.baselines.base import BATCH, Baseline, descend
 from ygan_core.baselines.knn import nearest
 from ygan_core.scores import to_input
 

@@ -17,9 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ygan_core import losses
-from ygan_core.baselines.base import Baseline
-from ygan_core.baselines.ganomaly import adam, descend, encoder
-from ygan_core.model import _dcgan_init
+from ygan_core.baselines.base import Baseline, adam, descend, encoder
+from ygan_core.model import dcgan_init
 
 LATENT = 100
 W_ADV, W_CON, W_LAT = 1.0, 50.0, 1.0
@@ -66,7 +65,7 @@ class SkipGANomaly(Baseline):
         self.G = UNet(channels, size, width)
         self.f = encoder(channels, size, width, LATENT)
         self.to_logit = nn.Linear(LATENT, 1, bias=False)
-        self.apply(_dcgan_init)
+        self.apply(dcgan_init)
         nn.init.normal_(self.to_logit.weight, 0.0, 0.02)
         self.optimisers = {"G": adam(2e-4, 0.5, 0.999, self.G), "Ds": adam(2e-4, 0.5, 0.999, self.f, self.to_logit)}
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import warnings
 from pathlib import Path
 
-from ygan_core.command_line import OK, WRONG_USE, Parser, say
+from ygan_core.command_line import OK, WRONG_USE, Parser, check_writable, say
 
 LISTED = 10  # images that `score` prints
 
@@ -95,7 +94,7 @@ def _fit(options: argparse.Namespace) -> None:
     target = options.save
     if target.is_dir() or (target.exists() and not options.force):
         raise DetectorError(f"{target} is there already: give another name" + (", or --force" if target.is_file() else ""))
-    _check_writable(target)
+    _check_target(target)
     names = ("recipe", "minutes", "epochs", "false_alarms", "image_size", "width", "augmentation", "heat_map", "seed", "device")
     detector = YGANDetector(**{name: getattr(options, name) for name in names})
     detector.fit(options.images, checkpoint=target.with_name(f"{target.name}.training"), save=target)
@@ -115,9 +114,9 @@ def _score(options: argparse.Namespace) -> None:
         raise DetectorError("--top is 1 at least")
     read = options.detector, Path(options.images)
     if options.page:
-        _check_writable(options.page, *read)
+        _check_target(options.page, *read)
     if options.csv:
-        _check_writable(options.csv, *read, options.page)
+        _check_target(options.csv, *read, options.page)
     detector = YGANDetector.load(options.detector, options.device).set_params(verbose=True)
     if options.false_alarms is not None:
         detector.set_params(false_alarms=options.false_alarms)
@@ -144,7 +143,7 @@ def _score(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from ygan_core.detector.estimator import YGANDetector
 
-    _check_writable(options.onnx, options.detector)
+    _check_target(options.onnx, options.detector)
     YGANDetector.load(options.detector, "cpu").export_onnx(options.onnx)
     print(f"wrote {options.onnx}: it takes uint8 (n, height, width, channels), upright, and gives score, anomaly and logits")
 
@@ -156,14 +155,14 @@ def _localise(options: argparse.Namespace) -> None:
 
     if unknown := set(options.dataset or ()) - set(CELLS):
         raise DetectorError(f"no dataset {', '.join(sorted(unknown))}: choose from {', '.join(CELLS)}")
-    _check_writable(options.csv)
+    _check_target(options.csv)
     table = compare(options.dataset or CELLS, options.per_class, minutes=options.minutes, epochs=options.epochs)
     write_atomically(options.csv, lambda partial: table.to_csv(partial, index=False))
     print(table.groupby(["dataset", "means"], sort=False)[["pixel_auroc", "pro"]].mean().round(3).to_string())
 
 
-def _check_writable(path: Path, *taken: Path | None) -> None:
-    """Find out before hours of work, not after it. taken: what the same command reads, or writes beside it."""
+def _check_target(path: Path, *taken: Path | None) -> None:
+    """Refuse the name of a file that cannot be written. taken: what the same command reads, or writes beside it."""
     folder = path.resolve().parent
     if path.resolve() in {other.resolve() for other in taken if other}:
         raise OSError(f"{path} is another file of this command: give another name")
@@ -171,5 +170,7 @@ def _check_writable(path: Path, *taken: Path | None) -> None:
         raise OSError(f"{path} is a folder: give the name of a file")
     if not folder.is_dir():
         raise OSError(f"there is no folder {folder}: make it first")
-    if not os.access(folder, os.W_OK):
-        raise OSError(f"nothing can be written into {folder}: choose another place")
+    try:
+        check_writable(folder)
+    except OSError as error:
+        raise OSError(f"nothing can be written into {folder} ({error.strerror}): choose another place") from None

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
 
-from ygan_core.command_line import FAILED, OK, WRONG_USE, Parser, say
+from ygan_core.command_line import FAILED, OK, WRONG_USE, Parser, check_writable, say
 from ygan_core.config import ConfigError
 from ygan_core.study.plan.profiles import PROFILES
 
@@ -47,7 +46,7 @@ def _study_verb(options: argparse.Namespace) -> int:
         verbs = {"list": list_jobs, "run": run_some, "search": search, "records": keep_records}
     study = Study(options.profile, options.results, options.device, options.precision, dict(options.set))
     if options.verb != "list" and not (options.verb == "all" and options.list):
-        _check_writable(study.folder)
+        _make_writable(study.folder)
     return verbs[options.verb](study, options)
 
 
@@ -58,7 +57,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     if unknown := [name for name in options.only if name not in TABLES]:
         raise ConfigError(f"--only: no table {', '.join(unknown)}: choose from {', '.join(TABLES)}")
     folder = Path(options.results or REPOSITORY / "results").expanduser().resolve() / "benchmark"
-    _check_writable(folder)
+    _make_writable(folder)
     authors = Path(options.authors) if options.authors else None
     benchmark(folder, options.device, authors, options.quick, only=options.only or TABLES)
     return OK
@@ -74,11 +73,10 @@ def _set_data(folder: str | None) -> None:
     os.environ["YGAN_DATA"] = str(data_root().resolve())  # notebooks inherit it, and run in another folder
 
 
-def _check_writable(folder: Path) -> None:
+def _make_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(folder)
     except OSError as error:
         where = "choose another folder with --results, and copy the records there where you need them"
         raise ConfigError(f"{folder} cannot be written ({error.strerror}): {where}") from None
