@@ -64,7 +64,7 @@ def test_the_image_is_scored_with_each_of_the_statistics(cifar10):
     assert lines[0] == [pytest.approx(cifar10.test["s"][tested[place]], abs=1e-5)] and lines[0] != lines[1]
     for row, setting in zip(panels, ((RUNNING, 1), (SHUFFLED, 64), (APART, 64)), strict=True):
         assert f"AUC {cifar10.batch_statistics[setting]:.3f}" in row[2].get_title()
-        assert sum(bar.get_height() for bar in row[2].patches) == (~cifar10.test["anomalous"][tested]).sum()
+        assert sum(bar.get_height() for bar in row[2].patches) == pytest.approx(1)
     neighbours = np.stack([image.get_array() for image in panels[2, 1].images])
     anomalies = cifar10.images(tested[cifar10.test["anomalous"][tested]]).permute(0, 2, 3, 1).numpy()
     assert all((anomalies == image).all(axis=(1, 2, 3)).any() for image in neighbours) and len(neighbours) == 14

@@ -99,7 +99,7 @@ def test_asked_for_by_name_or_by_force_it_is_executed_whether_it_is_done_or_not(
     "file, concerned, not_concerned",
     [
         ("show/figures/latents.py", {"06_latent_space"}, {"03_ablations", "04_weak_labels", "05_score_analysis"}),
-        ("show/tables/scores.py", {"05_score_analysis"}, {"01_color_mnist", "06_latent_space", "07_gradcam"}),
+        ("show/tables/scores.py", {"05_score_analysis"}, {"07_gradcam", "08_edge_cases"}),
         ("show/tables/ablations.py", {"03_ablations"}, {"05_score_analysis", "06_latent_space", "07_gradcam"}),
         ("measure/numbers.py", {"01_color_mnist", "02_benchmarks", "03_ablations"}, set()),
         ("show/tables/findings.py", {"02_benchmarks", "05_score_analysis"}, {"07_gradcam", "08_edge_cases"}),

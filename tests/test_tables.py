@@ -248,7 +248,7 @@ def test_cells_that_a_configuration_was_picked_on_are_marked(monkeypatch):
     )
     assert {(row[1], column) for row, column in ablation.attrs["marks"]} == {("full", "MNIST"), ("A1", "MNIST")}
     marks = scores(tidy(training(0.9, held_out=9, auc_s=0.9, auc_s_x=0.8))).attrs["marks"]
-    assert set(marks) == {(("MNIST", "balanced"), "s"), (("MNIST", "balanced"), "s_x")}
+    assert set(marks) == {(("MNIST", "Y-GAN", "balanced"), "s"), (("MNIST", "Y-GAN", "balanced"), "s_x")}
 
 
 def test_probes_stand_in_both_forms_side_by_side():
@@ -264,7 +264,7 @@ def test_probes_stand_in_both_forms_side_by_side():
 def test_scores_are_means_over_classes_of_means_over_draws():
     draws = ((4, 0, 0.9, 0.5), (4, 1, 0.7, 0.7), (7, 0, 0.6, 0.9))
     table = scores(tidy(*(training(s, held_out=i, seed=seed, auc_s=s, auc_ViM=vim) for i, seed, s, vim in draws)))
-    row = table.loc[("MNIST", "balanced")]
+    row = table.loc[("MNIST", "Y-GAN", "balanced")]
     assert row["s"] == pytest.approx((0.8 + 0.6) / 2) and row["ViM"] == pytest.approx((0.6 + 0.9) / 2)
     assert (row["n"], row["draws"], row["weights"]) == (2, 3, "averaged") and pd.isna(row["s_x"])
     assert list(table.columns[render.best(table)[0]]) == ["ViM"]
