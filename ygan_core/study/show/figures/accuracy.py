@@ -89,7 +89,7 @@ def slope_within(points: pd.DataFrame) -> tuple[pd.DataFrame, float]:
     one slope for all, by least squares; NaN where the accuracies lie within NARROW of each other. points: a row a network.
     """
     several = points[points.groupby("held_out")["normal_accuracy"].transform("nunique") > 1]
-    if np.ptp(several["normal_accuracy"]) < NARROW if len(several) else True:
+    if several.empty or np.ptp(several["normal_accuracy"]) < NARROW:
         return several, math.nan
     x, y = _within(several)
     return several, float((x * y).sum() / (x**2).sum())
