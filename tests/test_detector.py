@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 import zipfile
 
 import numpy as np
@@ -312,3 +313,12 @@ def test_a_training_that_fell_apart_is_said():
         UserWarning, match="C names the class of .* the scores say little, try other epochs or recipe='classifier'"
     ):
         YGANDetector(**TINY).fit(images, np.random.RandomState(0).permutation(labels))  # labels that nothing can be learnt from
+
+
+def test_a_training_of_two_classes_that_went_well_is_not_warned_of():
+    images, labels = (part[:80] for part in pictures(40))
+    labels[::20] = 1 - labels[::20]  # a few are wrong, so C is not right on all
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        YGANDetector(**{**TINY, "epochs": 12}).fit(images, labels)
+    assert not [str(warning.message) for warning in said if "C names" in str(warning.message)]

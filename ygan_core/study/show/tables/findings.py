@@ -25,6 +25,7 @@ from ygan_core.study.show.spread import (
     HIGHER,
     LOWER,
     ONE_DRAW,
+    Difference,
     count,
     difference,
     level,
@@ -75,10 +76,10 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     width and length stand in rows of their own. The last rows are not in the paper. A plain classifier is C(E_s(x)) alone,
     trained on the same labels; a stronger one has another encoder, and is trained on shifted and mirrored images (notebook 11).
     """
-    trainings, averaged = (_named(cells(rows, weights)) for weights in ("headline", AVERAGED))
+    trainings, last, averaged = (_named(cells(rows, weights, metrics=["auc"])) for weights in ("headline", LAST, AVERAGED))
     large = _is_large(trainings)
     trainings, large = trainings[~large], trainings[large]
-    aucs = {weights: cells(rows, weights, metrics=["auc"]).set_index("job")["auc"] for weights in (LAST, AVERAGED)}
+    aucs = {weights: those.set_index("job")["auc"] for weights, those in ((LAST, last), (AVERAGED, averaged))}
     found = [*_levels(trainings), *_at_paper_size(large, aucs)]
     found += [_best_of_all(trainings), _ablations(trainings), _weak(trainings)]
     found += _figures(trainings, large)
@@ -122,8 +123,9 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
         claimed = printed_auc(dataset)
         own = trainings[trainings["dataset"] == dataset]
         each = dict(iter(_full(own).groupby("own", sort=False)))
-        texts = [_beside_printed(group, own) for group in each.values()]
-        words = {name: of_level(less_printed(group, own), group) for name, group in each.items()}
+        gaps = {name: less_printed(group, own) for name, group in each.items()}
+        texts = [_beside_printed(group, own, gaps[name]) for name, group in each.items()]
+        words = {name: of_level(gaps[name], group) for name, group in each.items()}
         what = "over all leaves" if number == 4 else "over ten classes"
         yield (
             f"Table {number}: the AUC on {TITLES[dataset]} is {claimed:.3f} {what}",
@@ -154,14 +156,10 @@ def _at_paper_size(trainings: pd.DataFrame, aucs: dict[str, pd.Series]) -> Itera
         )
 
 
-def _beside_printed(group: pd.DataFrame, context: pd.DataFrame) -> str:
+def _beside_printed(group: pd.DataFrame, context: pd.DataFrame, gap: Difference) -> str:
     """Its level, and in how many classes it is below what the paper prints for each."""
     text = f"{group['own'].iloc[0]} {shown(level(group, context=context), '')}"
-    classes = group.groupby(CELL)["auc"].mean()
-    if len(classes) == 1:
-        return text
-    below = sum(auc < paper_auc(dataset, [held_out]) for (dataset, held_out), auc in classes.items())
-    return f"{text}, below in {below} of {len(classes)} classes"
+    return text if gap.cells == 1 else f"{text}, below in {gap.below} of {gap.cells} classes"
 
 
 def _best_of_all(trainings: pd.DataFrame) -> Row:
