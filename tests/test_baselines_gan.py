@@ -14,6 +14,8 @@ from ygan_core.config import Config
 from ygan_core.data import load
 from ygan_core.metrics import auc
 from ygan_core.scores import to_input
+from ygan_core.study.plan.jobs import study_jobs
+from ygan_core.study.show.tables.schedules import AUTHORS
 
 SYSTEMS = [GANomaly, SkipGANomaly, OCGAN, FAnoGAN]
 
@@ -315,3 +317,13 @@ def test_one_digit_normal(system):
     images, anomalous = digits.images[test], digits.labels[test] != 1
     made = system(Config(width=16, epochs=10, batch_size=16)).fit(digits.images[ones[:800]])
     assert auc(made.score(images), anomalous) > auc(images.float().mean((1, 2, 3)), anomalous) + 0.03
+
+
+def test_in_the_reference_edition_two_are_trained_as_long_as_their_authors_train_them():
+    def epochs(**settings) -> dict[str, set[int]]:
+        trainings = [job.config for job in study_jobs("laptop", settings) if job.group == "baselines"]
+        return {method: {c.epochs for c in trainings if c.method == method} for method in AUTHORS}
+
+    for method, own in epochs().items():
+        assert (own == {AUTHORS[method].amount}) == (method in ("ganomaly", "skip_ganomaly")), method
+    assert set().union(*epochs(epochs=3).values()) == {3}

@@ -132,6 +132,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
     ]
     beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
     as_long = {dataset: profile_config(name, dataset, "whitened", settings).epochs for dataset in beyond}
+    own_epochs = {} if "epochs" in settings else p.epochs  # of some baselines
     background = {"classifier": cells("control", leaves, once=True), "ygan": cells(first, leaves, once=True)}
     return {
         "color_mnist": [one for config in color for one in repeated(config, p.color_draws)],
@@ -146,7 +147,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         "ablations": [variant(c, v) for v in p.variants or ABLATIONS for c in cells(first, p.ablations)],
         "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],
         "baselines": [
-            replace(config, method=method)
+            replace(config, method=method, epochs=own_epochs.get(method, {}).get(config.dataset, config.epochs))
             for method in p.baseline_names or BASELINES
             for config in cells(first, p.baselines, once=True)
         ],
