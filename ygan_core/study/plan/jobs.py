@@ -138,6 +138,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         "color_mnist": [one for config in color for one in repeated(config, p.color_draws)],
         "classifier": cells("control", tables),
         **{configuration: cells(configuration, tables) for configuration in p.benchmarks},
+        "paper_rate": [replace(config, lr=Config().lr) for config in cells("control", p.paper_rate, once=True)],
         "strong": cells("strong", p.strong),
         "whitened": cells("whitened", beyond),
         "strong_short": [replace(c, epochs=as_long[c.dataset]) for c in cells("strong", beyond)],

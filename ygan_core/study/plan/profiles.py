@@ -36,6 +36,7 @@ class Profile:
     deviations: Classes = field(default_factory=dict)  # notebook 09
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
     ladder: Classes = field(default_factory=dict)  # trainings of several lengths
+    paper_rate: Classes = field(default_factory=dict)  # the control once, at the paper's own learning rate
     ladder_epochs: tuple[int, ...] = (3, 10, 30, 100)
     color_draws: tuple[Draw, ...] = ((0, 0),)  # of section 5
     leaf_size: int = 64  # PlantVillage's pixels
@@ -131,6 +132,7 @@ PROFILES = {
         paper_size={"cifar10": ONE},
         weak_labels=_four(ONE),
         deviations={"mnist": ONE, "cifar10": ONE},
+        paper_rate=dict.fromkeys(TENS, TEN),
         ladder={"mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},
         color_draws=THRICE,
         recorded=True,
@@ -151,6 +153,7 @@ PROFILES = {
         strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(TEN),
         deviations={"mnist": THREE, "cifar10": TEN},
+        paper_rate=dict.fromkeys(TENS, TEN),
         color_draws=THRICE,
         leaf_size=256,
     ),

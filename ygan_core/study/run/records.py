@@ -32,7 +32,13 @@ from ygan_core.study.run.store import Study
 SHOWN = 250  # images a class whose latents are kept: as many as the maps draw
 KEPT = ("index", "label", "anomalous", "in_test", "colour", "calibration", "train_class")  # and clusters, the headline's score
 IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # groups whose batch statistics notebook 09 shows, on TENS
-HEADLINE_ALONE = ("ablations", "weak_labels", "background_only", "deviations")  # so that all records stay below 100 MB
+HEADLINE_ALONE = (
+    "paper_rate",
+    "ablations",
+    "weak_labels",
+    "background_only",
+    "deviations",
+)  # so that all records stay below 100 MB
 
 
 def write_record(study: Study, run: Run) -> Run:

@@ -40,7 +40,7 @@ SECTIONS = {  # the answer, then all in the order of the paper
     "The latents of the benchmarks": ("tsne_mnist", "tsne_fmnist", "tsne_cifar10", "tsne_paper_size", "tsne_plantvillage"),
     "Benchmarks": (
         *("table1", "table2", "table3", "table4", "claims", "score_distributions", "accuracy_plot"),
-        *("ladder", "paper_size"),
+        *("learning_rate", "ladder", "paper_size"),
     ),
     "Beyond the paper": ("strong", "auc_by_cost", "added"),
     "Ablations": ("table5",),

@@ -45,7 +45,7 @@ from ygan_core.study.show.spread import (
     shown,
     told,
 )
-from ygan_core.study.show.tables import TABLES, beyond, color_mnist, public_code, scores
+from ygan_core.study.show.tables import TABLES, beyond, color_mnist, learning_rate, public_code, scores
 from ygan_core.study.show.tables.blocks import how_much, is_chosen, is_whole, lacks, paired
 from ygan_core.study.show.tables.findings import IN_FIG8, NINE
 from ygan_core.study.show.tables.judgements import less_printed, of_level
@@ -312,6 +312,7 @@ VERDICTS: dict[str, Callable[..., str]] = {
     "scores": scores.verdict,
     "ladder": ladder,
     "paper_size": paper_size,
+    "learning_rate": learning_rate.verdict,
     "strong": beyond.verdict,
     "added": beyond.verdict_added,
     "ways_to_0763": public_code.verdict,

@@ -16,13 +16,24 @@ from ygan_core.study.run.store import Study
 from ygan_core.study.show import render
 from ygan_core.study.show.cells import rows_of
 from ygan_core.study.show.made import made
-from ygan_core.study.show.tables import ablations, benchmarks, beyond, claims, color_mnist, findings, public_code, scores
+from ygan_core.study.show.tables import (
+    ablations,
+    benchmarks,
+    beyond,
+    claims,
+    color_mnist,
+    findings,
+    learning_rate,
+    public_code,
+    scores,
+)
 from ygan_core.study.show.view import View
 
 TABLES: dict[str, View] = {
     **findings.TABLES,
     **color_mnist.TABLES,
     **benchmarks.TABLES,
+    **learning_rate.TABLES,
     **ablations.TABLES,
     **beyond.TABLES,
     **scores.TABLES,
