@@ -55,7 +55,7 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
 def verdict(rows: pd.DataFrame) -> str:
     """Whether Y-GAN is below the classifier at the paper's own rate, too."""
     lines = [
-        f"- {dataset}, the classifier at {rate:g}: Y-GAN less it {said(gap)}, over {gap.cells} classes."
+        f"- {dataset}, the classifier at {rate:g}: Y-GAN (`paper`) less it {said(gap)}, over {gap.cells} classes."
         for (dataset, rate), (_, _, gap) in _pairs(rows).items()
     ]
     return "\n".join(lines) or "Not trained yet."
