@@ -253,7 +253,7 @@ def test_the_control_is_compared_with_averaged_weights_of_both():
     assert "MNIST +0.100" in row["found here"] and row["judgement"] == "undecided: some classes are missing"
     row = judgement(findings(rows_of(*ours, *control)), "Not in the paper: is")
     assert (
-        "paper less it, averaged weights of both: MNIST +0.100" in row["found here"] and row["judgement"] == "higher on MNIST"
+        "paper minus it, averaged weights of both: MNIST +0.100" in row["found here"] and row["judgement"] == "higher on MNIST"
     )
 
 

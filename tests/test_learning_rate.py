@@ -30,9 +30,9 @@ def test_each_rate_is_compared_in_the_cells_that_both_have():
     own, slow = (row for _, row in table.iterrows())
     assert own["Y-GAN"] == pytest.approx(0.645) and own["classifier"] == pytest.approx(0.8) and own["lower in"] == 10
     assert slow["Y-GAN"] == pytest.approx(0.635) and slow["n"] == 8 and slow["lower in"] == 5  # 0.60 to 0.64
-    assert slow["Y-GAN less it"] == pytest.approx(0.635 - 0.65) and slow["accuracy, classifier"] == 0.5
+    assert slow["Y-GAN minus it"] == pytest.approx(0.635 - 0.65) and slow["accuracy, classifier"] == 0.5
     first, second = verdict(rows).splitlines()
-    assert "at 0.001: Y-GAN (`paper`) less it -0.155" in first and "lower, sign test p = 0.002" in first
+    assert "at 0.001: Y-GAN (`paper`) minus it -0.155" in first and "lower, sign test p = 0.002" in first
     assert "at 0.0002" in second and "below in 5 of 8" in second and "lower" not in second
 
 

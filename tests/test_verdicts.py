@@ -186,8 +186,8 @@ def test_other_methods_are_compared_in_the_same_cells_and_draws():
         1, rows_of(*own, *control, training(auc=0.1, **PADIM), training(auc=0.99, method="ocgan", configuration=""))
     )
     half = 4.302653 * 0.1 / math.sqrt(3)
-    assert f"Y-GAN less it +0.200 [{0.2 - half:+.3f}, {0.2 + half:+.3f}] ({UNTOLD}) over 1 cell, 3 pairs of trainings" in text
-    assert "PaDiM: Y-GAN less it +0.800 (one draw) over 1 cell, 1 pair" in text
+    assert f"Y-GAN minus it +0.200 [{0.2 - half:+.3f}, {0.2 + half:+.3f}] ({UNTOLD}) over 1 cell, 3 pairs of trainings" in text
+    assert "PaDiM: Y-GAN minus it +0.800 (one draw) over 1 cell, 1 pair" in text
     (ocgan,) = [line for line in text.splitlines() if "OCGAN:" in line]
     assert "not compared" in ocgan and "7 of 201 epochs" in ocgan and "+" not in ocgan
 
@@ -195,7 +195,7 @@ def test_other_methods_are_compared_in_the_same_cells_and_draws():
 def test_weights_of_two_kinds_are_also_compared_as_one():
     paper = training(auc=0.5, averaged=0.7, configuration="paper")
     text = verdicts.benchmark(1, rows_of(paper, training(auc=0.6, **CLASSIFIER)))
-    assert "`paper` (last weights" in text and "Y-GAN less it -0.100 (one draw)" in text
+    assert "`paper` (last weights" in text and "Y-GAN minus it -0.100 (one draw)" in text
     assert "With averaged weights of both +0.100 (one draw)" in text
     assert "With averaged weights" not in verdicts.benchmark(1, rows_of(training(), training(auc=0.6, **CLASSIFIER)))
 
@@ -223,7 +223,7 @@ def test_leaves_are_judged_at_the_papers_size_and_over_all_species():
     assert "**undecided: some species are missing**" in few and "11 of the paper's 14 species" in few
     background = dict(CLASSIFIER, pixels="background", variant="background_only")
     text = verdicts.table4(rows_of(*leaves(0.96), *leaves(0.7, **background)))
-    assert "Classifier, background only (`control`, averaged weights): Y-GAN less it +0.260 [+0.260, +0.260] (higher)" in text
+    assert "Classifier, background only (`control`, averaged weights): Y-GAN minus it +0.260 [+0.260, +0.260] (higher)" in text
 
 
 def test_what_a_part_costs():

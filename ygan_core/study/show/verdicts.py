@@ -138,7 +138,7 @@ def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]
                 yield f"    - {name}: not compared, as its authors' schedule is longer or unknown: it had {had}."
             elif gap.cells:
                 where = f"{count(gap.cells, 'cell')}, {count(gap.draws, 'pair')} of trainings"
-                yield f"    - {name}: Y-GAN less it {said(gap)} over {where}.{_both_averaged(rows, own, those)}"
+                yield f"    - {name}: Y-GAN minus it {said(gap)} over {where}.{_both_averaged(rows, own, those)}"
 
 
 def _both_averaged(rows: pd.DataFrame, own: pd.DataFrame, those: pd.DataFrame) -> str:
@@ -227,9 +227,9 @@ def fig8(rows: pd.DataFrame) -> str:
         lines += [
             f"- {TITLES[data]}, `{label}` ({many}):",
             f"    - *$s$ is the best of the seven*: **{judge(best, group)}**. $s$ has "
-            f"{shown(level(group, 'auc_s'), '')}. Less each other score, {by_word(best)}.",
+            f"{shown(level(group, 'auc_s'), '')}. $s$ minus each other score: {by_word(best)}.",
             f"    - *the scores on $z_s$ beat $s_x$*: **{judge(on_z_s, group)}**. $s_x$ has "
-            f"{shown(level(group, 'auc_s_x'), '')}. Each less it, {by_word(on_z_s)}.",
+            f"{shown(level(group, 'auc_s_x'), '')}. Each minus $s_x$: {by_word(on_z_s)}.",
             f"    - Post-hoc scores above $s$ here: {listed(above) or 'none that can be told'}.",
         ]
     return "\n".join(lines)

@@ -47,11 +47,11 @@ NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
 METHOD_COLOURS = {"ygan": CLASS_COLOURS[0], "classifier": CLASS_COLOURS[1]}
 
 
-def title(run: Run) -> str:
-    """What was trained, whose weights are shown, and how much it was trained on."""
-    c = run.config
-    extent = f"width {c.width}, {run.about['images']['train']:,} images, {c.epochs} epochs"
-    return f"{configuration(c)}, {run.weights} weights: {extent}"
+def title(run: Run, *others: Run) -> str:
+    """What was trained, whose weights are shown, and on how much. others: trained as `run`, with other classes held out."""
+    c, seen = run.config, sorted({each.about["images"]["train"] for each in (run, *others)})
+    images = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
+    return f"{configuration(c)}, {run.weights} weights: width {c.width}, {images} images, {c.epochs} epochs"
 
 
 def pictured(runs: list[Run]) -> list[Run]:

@@ -30,12 +30,12 @@ EQUATIONS = dict(zip(TERMS, (3, 4, 6, 8, 9, 5), strict=True))
 
 
 def fig1(runs: list[Run]) -> Figure:
-    """Fig. 1, the idea, on a normal and on an anomalous digit (black outline). Each image has the median score of its kind in
-    the test set.
+    """Fig. 1, the idea, on a normal and on an anomalous digit (black outline). Each image has the median score of its kind
+    among the test images at hand: of a record, those of the starter pack.
 
     From left to right: the image x; its latents z_s and z_r, a line for each number; the reconstruction D(z_s, z_r); the
-    reconstruction from the same z_s and the mean z_r of all held-back normal images, which takes the residual of the image
-    away; the probabilities that C gives to the normal digits, and the score s of Eq. 12.
+    reconstruction from the same z_s and the mean z_r of the held-back normal images at hand, which takes the residual of the
+    image away; the probabilities that C gives to the normal digits, and the score s of Eq. 12.
 
     The colour of a line in a latent: purple above 0, orange below, white at 0. Each latent has its own scale: its largest
     number, of either sign, is darkest.

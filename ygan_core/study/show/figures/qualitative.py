@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -89,13 +90,14 @@ class Decision(nn.Module):
         return self.model.C(self.model.encode_s(x))
 
 
-def grad_cam(model: YGAN, images: Tensor, steps: int = 0) -> Tensor:
+def grad_cam(model: YGAN, images: Tensor, steps: int = 0, target: Callable[[Tensor], Tensor] = torch.max) -> Tensor:
     """Grad-CAM of the winning class's logit: images uint8 (n, C, S, S) -> (n, S, S) in [0, 1], each scaled by itself.
 
-    steps: how many halvings before E_s's last 4 x 4 map it looks; 1 is the 8 x 8 map, 2 the 16 x 16 map.
+    steps: how many halvings before E_s's last 4 x 4 map it looks; 1 is the 8 x 8 map, 2 the 16 x 16 map. target: the number
+    that is explained, of the logits (classes,) of an image.
     """
     layer = model.E_s.features[-1 - 3 * steps]  # a step is a convolution, its activation and its batch norm
-    return torch.from_numpy(GradCAM(Decision(model), [layer])(to_input(images), targets=None))
+    return torch.from_numpy(GradCAM(Decision(model), [layer])(to_input(images), targets=[target] * len(images)))
 
 
 def heated(images: Tensor, maps: Tensor) -> Tensor:

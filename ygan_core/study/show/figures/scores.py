@@ -66,7 +66,7 @@ def fig8(runs: list[Run]) -> Figure:
         ax.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
         ax.grid(axis="y", lw=0.3)
         ax.tick_params(axis="y", length=0)
-        lines = [heading(own).replace(", ", "\n", 1), title(own[0]).replace(": ", ":\n").replace("images, ", "images,\n")]
+        lines = [heading(own).replace(", ", "\n", 1), title(*own).replace(": ", ":\n").replace("images, ", "images,\n")]
         ax.set_title("\n".join(lines), fontsize=8)
     axes[0, 0].set_yticks(places, names.values())
     axes[0, 0].set_ylim(places[-1] + 0.6, -0.6)

@@ -14,7 +14,6 @@ import pandas as pd
 
 from ygan_core.config import TENS
 from ygan_core.study.plan.jobs import Job
-from ygan_core.study.plan.variants import ABLATIONS
 from ygan_core.study.run.store import Study
 from ygan_core.study.show.cells import REAL, TITLES, cells
 from ygan_core.study.show.printed import printed
@@ -25,7 +24,7 @@ from ygan_core.study.show.view import View
 MODELS = tuple(printed(1)["model"])  # Y-GAN and the eight baselines of Tables 1 to 4
 SYSTEMS = tuple(model for model in MODELS if model != "Y-GAN")
 MNIST, FMNIST, CIFAR10, LEAVES = REAL
-VARIANTS = tuple(ABLATIONS)
+VARIANTS = tuple(name for name in printed(5)["variant"] if name != "full")
 ILLEGIBLE = ("f-AnoGAN", LEAVES)  # in Table 4
 ROUNDED = 0.001  # two numbers rounded to three places, one computed of the other, differ by this at most
 

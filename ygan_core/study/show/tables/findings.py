@@ -330,7 +330,7 @@ def _control(trainings: pd.DataFrame, metric: str = "auc", by: str = "") -> Row:
             whole = [(TITLES[data], told(gap)) for data, gap in gaps.items() if data not in TENS or is_whole(of[data])]
             words[name] = _where(whole) or f"{UNDECIDED}: some classes are missing"
             texts.append(
-                f"{name} less it, averaged weights of both: "
+                f"{name} minus it, averaged weights of both: "
                 + ", ".join(f"{TITLES[data]} {shown(gap)}" for data, gap in gaps.items())
             )
     claim = f"Not in the paper: {by}is Y-GAN above a plain classifier?"

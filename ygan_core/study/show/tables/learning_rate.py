@@ -36,8 +36,8 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
     plain classifier, once at its own rate of 0.001, which was chosen on validation, and once at the paper's.
 
     Averaged weights of all; as many epochs each. Means over the trainings of the same classes and seeds that both have.
-    accuracy: how often C names the class of a normal image that was held back. Y-GAN less it: the mean over the classes, each a
-    mean over its pairs; low, high: its 95 % interval, where one can be had. lower in: in how many of n classes Y-GAN has the
+    accuracy: how often C names the class of a normal image that was held back. Y-GAN minus it: the mean over the classes, each
+    a mean over its pairs; low, high: its 95 % interval, where one can be had. lower in: in how many of n classes Y-GAN has the
     lower AUC.
     """
     found = {}
@@ -45,17 +45,17 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
         each = {"Y-GAN": own, "classifier": plain}
         found[key] = {name: frame["auc"].mean() for name, frame in each.items()}
         found[key] |= {f"accuracy, {name}": frame["normal_accuracy"].mean() for name, frame in each.items()}
-        found[key] |= {"Y-GAN less it": gap.mean, "low": gap.low, "high": gap.high}
+        found[key] |= {"Y-GAN minus it": gap.mean, "low": gap.low, "high": gap.high}
         found[key] |= {"lower in": gap.below, "n": gap.cells, "pairs": gap.draws}
     table = pd.DataFrame(found.values(), pd.MultiIndex.from_tuples(found, names=["dataset", "the classifier's rate"]))
-    table.attrs["signed"] = ["Y-GAN less it", "low", "high"]
+    table.attrs["signed"] = ["Y-GAN minus it", "low", "high"]
     return table
 
 
 def verdict(rows: pd.DataFrame) -> str:
     """Whether Y-GAN is below the classifier at the paper's own rate, too."""
     lines = [
-        f"- {dataset}, the classifier at {rate:g}: Y-GAN (`paper`) less it {said(gap)}, over {gap.cells} classes."
+        f"- {dataset}, the classifier at {rate:g}: Y-GAN (`paper`) minus it {said(gap)}, over {gap.cells} classes."
         for (dataset, rate), (_, _, gap) in _pairs(rows).items()
     ]
     return "\n".join(lines) or "Not trained yet."

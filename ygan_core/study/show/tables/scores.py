@@ -42,7 +42,8 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 def verdict(rows: pd.DataFrame) -> str:
     """Is Y-GAN above the plain classifier, if both are judged by the same score? With averaged weights of both."""
-    averaged, lines = cells(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT]), []
+    averaged = cells(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT])
+    lines = ["With averaged weights of both. (The table has the weights that it names: so its numbers may be others.)\n"]
     for (data, label), own in averaged[averaged["title"] == "Y-GAN"].groupby(["dataset", "configuration"], sort=False):
         plain = averaged[(averaged["title"] == "Classifier") & (averaged["dataset"] == data)]
         gaps = {name: difference(own, plain, f"auc_{name}", averaged) for name in ON_LATENT}
@@ -52,10 +53,10 @@ def verdict(rows: pd.DataFrame) -> str:
         means = [{name: level(frame, f"auc_{name}").mean for name in gaps} for frame in (own, plain)]
         highest = [f"{mean[name]:.3f} by {name}" for mean in means for name in [max(mean, key=mean.get)]]
         lines.append(
-            f"- {TITLES[data]}, Y-GAN (`{label}`) less the plain classifier, by the same score of both, {by_word(gaps)}. The "
+            f"- {TITLES[data]}, Y-GAN (`{label}`) minus the plain classifier, by the same score of both, {by_word(gaps)}. The "
             f"highest: Y-GAN {highest[0]}, the classifier {highest[1]}."
         )
-    return "\n".join(lines) or "No plain classifier to compare with."
+    return "\n".join(lines) if len(lines) > 1 else "No plain classifier to compare with."
 
 
 def _jobs(study: Study) -> list[Job]:
