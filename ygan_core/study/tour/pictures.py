@@ -286,6 +286,7 @@ def threshold(run: Run, t: float) -> Figure:
 
 
 @picture
+@one_thread()  # as `live`: on a busy machine two threads wait for each other
 def score_family(runs: Sequence[Run]) -> Figure:
     """The AUC of the scores of Eq. 12 to 18 less s_zw, over the test images that the starter pack has; a colour a network."""
     fig, ax = plt.subplots(figsize=(8.6, 2.6))
@@ -306,6 +307,7 @@ def score_family(runs: Sequence[Run]) -> Figure:
 
 
 @picture
+@one_thread()
 def clusters(per_class: int = 60) -> Figure:
     """Weak labels (section 6.3) of normal MNIST digits, 1 to 9: the images of each cluster, the larger ones first."""
     data = load("mnist", 32, "starter")

@@ -19,12 +19,10 @@ RATES = {CONTROL["name"]: CONTROL["lr"], f"{CONTROL['name']}, lr={Config().lr}":
 def _pairs(rows: pd.DataFrame) -> dict[tuple[str, float], tuple[pd.DataFrame, pd.DataFrame, Difference]]:
     """Y-GAN in the configuration `paper`, the classifier, their difference in AUC: by dataset and the classifier's rate."""
     trainings, found = cells(rows, AVERAGED), {}
-    named = dict(iter(trainings.groupby("configuration", sort=False)))
-    for dataset in trainings["dataset"].unique():
+    for dataset, here in trainings.groupby("dataset", sort=False):
+        own = here[here["configuration"] == "paper"]
         for name, rate in RATES.items():
-            own, plain = (
-                frame[frame["dataset"] == dataset] for frame in (named.get(label, trainings[:0]) for label in ("paper", name))
-            )
+            plain = here[here["configuration"] == name]
             gap = difference(own, plain, context=trainings)
             if gap.cells:
                 found[TITLES[dataset], rate] = paired(own, plain), paired(plain, own), gap
