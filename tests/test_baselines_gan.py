@@ -327,3 +327,11 @@ def test_in_the_reference_edition_two_are_trained_as_long_as_their_authors_train
     for method, own in epochs().items():
         assert (own == {AUTHORS[method].amount}) == (method in ("ganomaly", "skip_ganomaly")), method
     assert set().union(*epochs(epochs=3).values()) == {3}
+
+
+def test_in_the_reference_edition_padim_which_trains_nothing_has_every_cell():
+    def cells(name: str, method: str) -> int:
+        return sum(job.config.method == method for job in study_jobs(name))
+
+    assert [cells("laptop", method) for method in ("padim", "ganomaly", "knn_pixels")] == [31, 4, 4]
+    assert [cells("quick", method) for method in ("padim", "knn_pixels")] == [1, 1]

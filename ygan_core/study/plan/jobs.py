@@ -150,7 +150,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Config]]:
         "baselines": [
             replace(config, method=method, epochs=own_epochs.get(method, {}).get(config.dataset, config.epochs))
             for method in p.baseline_names or BASELINES
-            for config in cells(first, p.baselines, once=True)
+            for config in cells(first, (method == "padim" and p.padim) or p.baselines, once=True)
         ],
         "background_only": [variant(c, "background_only") for method in p.background_only for c in background[method]],
         "deviations": [

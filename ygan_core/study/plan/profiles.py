@@ -28,6 +28,7 @@ class Profile:
     baselines: Classes  # the baselines' cells of Tables 1-4
     variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
     baseline_names: tuple[str, ...] = ()  # entries of BASELINES; (): all
+    padim: Classes = field(default_factory=dict)  # cells of PaDiM, which trains nothing; {}: those of the other baselines
     strong: Classes = field(default_factory=dict)  # notebook 11: the strong control, and Y-GAN beside it
     strong_wide: Classes = field(default_factory=dict)  # the strong control once, in the configs of the profile `paper`
     paper_size: Classes = field(default_factory=dict)  # of TENS: Y-GAN and the control, once, in the configs of `paper`
@@ -127,6 +128,7 @@ PROFILES = {
         drawn=(*THREE, *LEAVES),
         ablations=_four(ONE),
         baselines=_four(ONE),
+        padim=_four(TEN),
         strong=dict.fromkeys(TENS, TEN),
         strong_wide={"cifar10": TEN},
         paper_size={"cifar10": ONE},
