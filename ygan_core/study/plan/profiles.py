@@ -55,7 +55,7 @@ def _alike(*epochs: int) -> dict[str, dict[str, int]]:
 # Of notebook 11. On CIFAR10 four epochs of `whitened` cost 1.16 times as many operations as ten of the strong control.
 BEYOND = {"strong": _epochs(10, 10, 10, 10, 10), "whitened": _epochs(4, 4, 4, 4, 4)}
 # What the authors of two baselines train. The other five are trained for far longer there: days of a core.
-AUTHORS = dict.fromkeys(("ganomaly", "skip_ganomaly"), _epochs(15, 15, 15, 15, 15))
+OF_AUTHORS = dict.fromkeys(("ganomaly", "skip_ganomaly"), _epochs(15, 15, 15, 15, 15))
 TEN = tuple(range(10))
 LEAVES = (-1,)  # PlantVillage holds out no class: its diseased leaves are the anomalies
 # Class 4 (a 4, a Coat, a Deer) where there is time for one: in the middle, and chosen before any of its numbers was seen.
@@ -119,7 +119,7 @@ PROFILES = {
             "balanced": _epochs(4, 4, 4, 5, 28),
             "paper": _epochs(6, 6, 6, 7, 41),
             **BEYOND,
-            **AUTHORS,
+            **OF_AUTHORS,
         },
         color_mnist=("balanced", "paper"),
         benchmarks=("balanced", "paper"),
