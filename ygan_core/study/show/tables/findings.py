@@ -29,6 +29,7 @@ from ygan_core.study.show.spread import (
     count,
     difference,
     level,
+    listed,
     shown,
     told,
 )
@@ -54,6 +55,7 @@ HALF = 0.5  # the share of images that z_s must place beside their class
 IN_FIG8 = ("cifar10", "plantvillage")
 LABELS_ALONE = {"Classifier": "plain", "Strong classifier": "stronger"}
 RIVALS = [name for name, baseline in BASELINES.items() if baseline.kind != "floor"]  # the eight of Tables 1 to 4
+FEW = 2  # rivals, whose differences are given one by one
 NINE = 9  # normal classes where one of ten is held out
 
 Row = tuple[str, str, str, str, str]  # claim, what was found, judgement, what it stands on, the view that shows it
@@ -167,15 +169,17 @@ def _best_of_all(trainings: pd.DataFrame) -> Row:
     for dataset in REAL:
         here = trainings[trainings["dataset"] == dataset]
         those = here[here["method"].isin(RIVALS)]
-        words = []
-        for _, group in those.groupby("title", sort=False):
+        found = {}
+        for title, group in those.groupby("title", sort=False):
             if is_short(group.iloc[0]):
                 short += 1
             elif (gap := difference(own, group, context=trainings)).cells:
-                words.append(told(gap))
-                gaps.append((words[-1], lacks(paired(own, group))))
-        if words:
-            texts.append(f"{TITLES[dataset]}: above {_counted(words)}")
+                found[title] = gap
+                gaps.append((told(gap), lacks(paired(own, group))))
+        if found:
+            label = own.loc[own["dataset"] == dataset, "own"].iloc[0]
+            text = f"minus {listed(found)}" if len(found) <= FEW else f"is above {_counted(list(map(told, found.values())))}"
+            texts.append(f"{TITLES[dataset]}: {label} {text}")
     text = "; ".join(texts) or "no baseline is trained yet"
     text += f"; {short} are not compared, as their training here is shorter than their authors'" * bool(short)
     judgement = of_gaps(gaps, len(RIVALS) * len(REAL))
