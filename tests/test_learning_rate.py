@@ -8,7 +8,7 @@ from ygan_core.study.plan.jobs import study_jobs
 from ygan_core.study.plan.variants import configuration
 from ygan_core.study.show.tables.learning_rate import RATES, learning_rate, verdict
 
-SLOW = next(name for name, rate in RATES.items() if rate == Config().lr)
+SLOW = next(name for name, rate in RATES.items() if rate == str(Config().lr))
 
 
 def at(auc, method="ygan", configuration="paper", **settings):
@@ -26,7 +26,7 @@ def test_each_rate_is_compared_in_the_cells_that_both_have():
         at(0.9, "classifier", "control", held_out=4, dataset="fmnist"),  # no Y-GAN there
     )
     table = learning_rate(rows)
-    assert list(table.index) == [("MNIST", 0.001), ("MNIST", 0.0002)]
+    assert list(table.index) == [("MNIST", "0.001"), ("MNIST", "0.0002")]
     own, slow = (row for _, row in table.iterrows())
     assert own["Y-GAN"] == pytest.approx(0.645) and own["classifier"] == pytest.approx(0.8) and own["lower in"] == 10
     assert slow["Y-GAN"] == pytest.approx(0.635) and slow["n"] == 8 and slow["lower in"] == 5  # 0.60 to 0.64

@@ -13,10 +13,10 @@ from ygan_core.study.show.spread import Difference, difference, said
 from ygan_core.study.show.tables.blocks import paired
 from ygan_core.study.show.view import View
 
-RATES = {CONTROL["name"]: CONTROL["lr"], f"{CONTROL['name']}, lr={Config().lr}": Config().lr}  # by the control's configuration
+RATES = {CONTROL["name"]: str(CONTROL["lr"]), f"{CONTROL['name']}, lr={Config().lr}": str(Config().lr)}  # by configuration
 
 
-def _pairs(rows: pd.DataFrame) -> dict[tuple[str, float], tuple[pd.DataFrame, pd.DataFrame, Difference]]:
+def _pairs(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[pd.DataFrame, pd.DataFrame, Difference]]:
     """Y-GAN in the configuration `paper`, the classifier, their difference in AUC: by dataset and the classifier's rate."""
     trainings, found = cells(rows, AVERAGED), {}
     for dataset, here in trainings.groupby("dataset", sort=False):
@@ -45,7 +45,7 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
         found[key] |= {f"accuracy, {name}": frame["normal_accuracy"].mean() for name, frame in each.items()}
         found[key] |= {"Y-GAN minus it": gap.mean, "low": gap.low, "high": gap.high}
         found[key] |= {"lower in": gap.below, "n": gap.cells, "pairs": gap.draws}
-    table = pd.DataFrame(found.values(), pd.MultiIndex.from_tuples(found, names=["dataset", "the classifier's rate"]))
+    table = pd.DataFrame(found.values(), pd.MultiIndex.from_tuples(found, names=["dataset", "rate of the classifier"]))
     table.attrs["signed"] = ["Y-GAN minus it", "low", "high"]
     return table
 
@@ -53,7 +53,7 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
 def verdict(rows: pd.DataFrame) -> str:
     """Whether Y-GAN is below the classifier at the paper's own rate, too."""
     lines = [
-        f"- {dataset}, the classifier at {rate:g}: Y-GAN (`paper`) minus it {said(gap)}, over {gap.cells} classes."
+        f"- {dataset}, the classifier at {rate}: Y-GAN (`paper`) minus it {said(gap)}, over {gap.cells} classes."
         for (dataset, rate), (_, _, gap) in _pairs(rows).items()
     ]
     return "\n".join(lines) or "Not trained yet."
