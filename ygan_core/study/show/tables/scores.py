@@ -42,8 +42,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 def verdict(rows: pd.DataFrame) -> str:
     """Is Y-GAN above the plain classifier, if both are judged by the same score? With averaged weights of both."""
-    averaged = cells(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT])
-    lines = ["With averaged weights of both. (The table has the weights that it names: so its numbers may be others.)\n"]
+    averaged, lines = cells(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT]), []
     for (data, label), own in averaged[averaged["title"] == "Y-GAN"].groupby(["dataset", "configuration"], sort=False):
         plain = averaged[(averaged["title"] == "Classifier") & (averaged["dataset"] == data)]
         gaps = {name: difference(own, plain, f"auc_{name}", averaged) for name in ON_LATENT}
@@ -56,7 +55,8 @@ def verdict(rows: pd.DataFrame) -> str:
             f"- {TITLES[data]}, Y-GAN (`{label}`) minus the plain classifier, by the same score of both, {by_word(gaps)}. The "
             f"highest: Y-GAN {highest[0]}, the classifier {highest[1]}."
         )
-    return "\n".join(lines) if len(lines) > 1 else "No plain classifier to compare with."
+    which = "With averaged weights of both. (The table has the weights that it names: so its numbers may be others.)"
+    return "\n".join([which, "", *lines]) if lines else "No plain classifier to compare with."
 
 
 def _jobs(study: Study) -> list[Job]:
