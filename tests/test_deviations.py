@@ -108,15 +108,15 @@ def test_the_deviations_of_the_consistency_loss(batch):
     assert all(after[name].equal(tensor) for name, tensor in before.items())  # no hybrid in the running statistics
 
 
-def test_the_learning_rate_falls_at_eight_and_twenty_five_percent(images, small):
+def test_the_learning_rate_falls_after_eight_and_twenty_five_epochs(images, small):
     trainer = DEVIATIONS["lr_steps"](replace(small, epochs=100, lr=2e-4), *images)
     for done, lr in ((0, 2e-4), (7, 2e-4), (8, 1.5e-4), (24, 1.5e-4), (25, 1e-4), (99, 1e-4)):
         trainer.history = [{}] * done
         trainer.epoch()
         found = [group["lr"] for optimiser in trainer.optimisers for group in optimiser.param_groups]
         assert found == pytest.approx([lr, lr])
-    odd = DEVIATIONS["lr_steps"](replace(small, epochs=47), *images)
-    assert (odd.lr_factor(11.9 / 47), odd.lr_factor(12 / 47)) == (0.75, 0.5)  # 12 / 47 * 47 is less than 12
+    short = DEVIATIONS["lr_steps"](replace(small, epochs=49), *images)  # 25 / 49 * 49 is less than 25
+    assert (short.lr_factor(24.9 / 49), short.lr_factor(25 / 49)) == (0.75, 0.5)
 
 
 def test_out_of_range_reaches_both_training_and_scoring(batch, images):
@@ -136,7 +136,7 @@ def test_out_of_range_reaches_both_training_and_scoring(batch, images):
 
 @pytest.mark.parametrize("name", DEVIATIONS)
 def test_each_deviation_trains_to_other_weights(images, small, name):
-    config = replace(small, dataset="mnist", epochs=2)
+    config = replace(small, dataset="mnist", epochs=9)  # the learning rate falls after eight
     deviating = train(config, *images, kind=DEVIATIONS[name])
     plain = train(config, *images)
     assert np.isfinite([value for epoch in deviating.history for value in epoch.values()]).all()

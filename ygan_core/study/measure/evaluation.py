@@ -36,7 +36,9 @@ def each_epoch(config: Config, data: Dataset, parts: Split) -> Callable[[YGAN], 
             found["auc"] = metrics.auc(torch.cat([s[:n][in_test], s[n:]]), is_anomaly)
         if config.deviation != "none":  # as the public code scores, to choose its epoch
             images, there = torch.cat([held_back[in_test], anomalies]), torch.cat([parts.test_normal, parts.test_anomalous])
-            found["auc_sorted"] = batch_statistics.auc(model, images, data.labels[there], is_anomaly, *batch_statistics.AUTHORS)
+            _, size = batch_statistics.AUTHORS
+            for way in (batch_statistics.SORTED, batch_statistics.SHUFFLED, batch_statistics.APART):
+                found[f"auc_{way}"] = batch_statistics.auc(model, images, data.labels[there], is_anomaly, way, size)
         if config.labels == "true":
             found["normal_accuracy"] = (logits[: len(y)].argmax(1) == y).double().mean().item()
         return found

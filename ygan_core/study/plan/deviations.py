@@ -115,18 +115,18 @@ class Mirrored(Trainer):
 
 
 class LearningRateSteps(Trainer):
-    """The learning rate falls to three quarters and to half: 2e-4, 1.5e-4 from epoch 8 on, 1e-4 from epoch 25 on.
+    """The learning rate falls to three quarters after 8 epochs and to half after 25: 2e-4, 1.5e-4, 1e-4.
 
-    At the same shares of the training, 8 and 25 % of the paper's 100 epochs, and from the configuration's own learning rate.
-    The code's default is 15 epochs, which never see the last step; there C's optimiser keeps 1.5e-4, which it does not here.
+    From the configuration's own learning rate. The code's default is 15 epochs, which never see the last step; there C's
+    optimiser keeps 1.5e-4, which it does not here.
     """
 
-    what, kind = "learning rate lowered to 3/4 at 8 % and to 1/2 at 25 % of the training", CHOICE
-    steps_at = ((0.0, 1.0), (0.08, 0.75), (0.25, 0.5))
+    what, kind = "learning rate lowered to 3/4 after 8 epochs and to 1/2 after 25", CHOICE
+    steps_at = ((0, 1.0), (8, 0.75), (25, 0.5))
 
     def lr_factor(self, p: float) -> float:
-        epoch = math.floor(p * self.config.epochs + 1e-9) / self.config.epochs  # it falls between epochs; 12 / 47 * 47 < 12
-        return next(factor for share, factor in reversed(self.steps_at) if epoch >= share)
+        epoch = math.floor(p * self.config.epochs + 1e-9)  # it falls between epochs; 12 / 47 * 47 < 12
+        return next(factor for first, factor in reversed(self.steps_at) if epoch >= first)
 
 
 class OutOfRange(Trainer):
