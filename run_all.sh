@@ -34,4 +34,4 @@ for argument in "$@"; do
 done
 
 need_environment
-exec "$PYTHON" -m ygan_core.study all "$@"
+exec "$PYTHON" -m ygan_study all "$@"

@@ -14,23 +14,54 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ygan_core.data.datasets import DATASETS, STARTER, DataError, Dataset, load, pixel_hash, sheet_to_tiles
+from ygan_core.data.datasets import (
+    DATASETS,
+    STARTER,
+    DataError,
+    Dataset,
+    load,
+    pixel_hash,
+    sheet_to_tiles,
+)
 
 SEED = 0
 COLUMNS, ROWS = 50, 40  # tiles of a sheet
 # the most images of a class, their size, and where they come from
 RECIPE = {
-    "mnist": (1000, 28, "LeCun, Cortes & Burges, http://yann.lecun.com/exdb/mnist/", "CC BY-SA 3.0, as commonly stated"),
-    "fmnist": (1000, 28, "Zalando Research, https://github.com/zalandoresearch/fashion-mnist", "MIT"),
-    "cifar10": (500, 32, "Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html", "none stated"),
-    "plantvillage": (120, 64, "Hughes & Salathe 2015, arXiv 1511.08060, reduced to 64 x 64", "CC BY-SA 3.0 as published"),
+    "mnist": (
+        1000,
+        28,
+        "LeCun, Cortes & Burges, http://yann.lecun.com/exdb/mnist/",
+        "CC BY-SA 3.0, as commonly stated",
+    ),
+    "fmnist": (
+        1000,
+        28,
+        "Zalando Research, https://github.com/zalandoresearch/fashion-mnist",
+        "MIT",
+    ),
+    "cifar10": (
+        500,
+        32,
+        "Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html",
+        "none stated",
+    ),
+    "plantvillage": (
+        120,
+        64,
+        "Hughes & Salathe 2015, arXiv 1511.08060, reduced to 64 x 64",
+        "CC BY-SA 3.0 as published",
+    ),
 }
 
 
 def choose(data: Dataset, most: int) -> Dataset:
     """At most `most` images of each class, drawn by SEED, in the order of the full dataset."""
     random = np.random.RandomState(SEED)
-    chosen = [random.permutation(np.flatnonzero(data.labels.numpy() == c))[:most] for c in range(len(data.classes))]
+    chosen = [
+        random.permutation(np.flatnonzero(data.labels.numpy() == c))[:most]
+        for c in range(len(data.classes))
+    ]
     return data.take(torch.from_numpy(np.sort(np.concatenate(chosen))))
 
 
@@ -47,7 +78,11 @@ def make(name: str) -> None:
         rows = -(-len(part) // COLUMNS)
         tiles = torch.zeros(rows * COLUMNS, 3, size, size, dtype=torch.uint8)
         tiles[: len(part)] = part  # a grey image fills all three channels
-        pixels = tiles.view(rows, COLUMNS, 3, size, size).permute(0, 3, 1, 4, 2).reshape(rows * size, COLUMNS * size, 3)
+        pixels = (
+            tiles.view(rows, COLUMNS, 3, size, size)
+            .permute(0, 3, 1, 4, 2)
+            .reshape(rows * size, COLUMNS * size, 3)
+        )
         how = dict(lossless=True, quality=100, method=6) if lossless else dict(quality=85)
         Image.fromarray(pixels.numpy()).save(STARTER / file, **how)
         with Image.open(STARTER / file) as sheet:
@@ -78,7 +113,9 @@ def make(name: str) -> None:
 if __name__ == "__main__":
     names = sys.argv[1:] or list(RECIPE)
     if set(names) - set(RECIPE):
-        raise SystemExit(f"no dataset {' '.join(sorted(set(names) - set(RECIPE)))}: choose from {' '.join(RECIPE)}")
+        raise SystemExit(
+            f"no dataset {' '.join(sorted(set(names) - set(RECIPE)))}: choose from {' '.join(RECIPE)}"
+        )
     try:
         for name in names:
             make(name)

@@ -9,7 +9,9 @@ import torch
 
 from ygan_core.config import Config
 
-PARAMETERS = "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'float32'\nsettings = {}"
+PARAMETERS = (
+    "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'float32'\nsettings = {}"
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +30,9 @@ def small():
 def images():
     """Eighty random images of three classes: uint8 (80, 3, 32, 32), int64 (80,)."""
     random = torch.Generator().manual_seed(0)
-    return torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=random), torch.arange(80) % 3
+    return torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=random), torch.arange(
+        80
+    ) % 3
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,7 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="session")
 def smoke(results):
     """The smoke profile's study, and its Color-MNIST runs by configuration."""
-    from ygan_core.study import Study
+    from ygan_study import Study
 
     study = Study("smoke", results)
     return study, {run.config.name: run for run in study.runs(study.select(dataset="color_mnist"))}
@@ -49,8 +53,8 @@ def smoke(results):
 @pytest.fixture(scope="session")
 def quickest(tmp_path_factory):
     """The smoke study, with two trainings of MNIST that take no time: a baseline's, and the control's."""
-    from ygan_core.study.run.store import Study
-    from ygan_core.study.run.training import run_all
+    from ygan_study.run.store import Study
+    from ygan_study.run.training import run_all
 
     study = Study("smoke", tmp_path_factory.mktemp("quickest"))
     wanted = [*study.select(method="ganomaly"), *study.select(dataset="mnist", group="classifier")]
@@ -60,7 +64,7 @@ def quickest(tmp_path_factory):
 @pytest.fixture
 def copied(quickest, tmp_path):
     """A copy of `quickest` that a test may damage: (study, jobs by method)."""
-    from ygan_core.study.run.store import Study
+    from ygan_study.run.store import Study
 
     shutil.copytree(quickest[0].root, tmp_path / "smoke")
     return Study("smoke", tmp_path), {method: run.job for method, run in quickest[1].items()}

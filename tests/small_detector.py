@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ygan_core.detector import YGANDetector
+from ygan_detector import YGANDetector
 
 CLASSES = ("round", "square", "stripes")
 TINY = dict(epochs=2, width=4, image_size=32, device="cpu", verbose=False)
@@ -18,7 +18,10 @@ def pictures(n=30, size=32, seed=0):
     v, u = np.mgrid[:size, :size] / size - 0.5
     shapes = (u**2 + v**2 < 0.1, (np.abs(u) < 0.25) & (np.abs(v) < 0.25), (v * 8 % 2) < 1)
     labels = np.repeat(np.arange(3), n)
-    grounds, inks = random.randint(0, 80, (3 * n, 1, 1, 3)), random.randint(150, 255, (3 * n, 1, 1, 3))
+    grounds, inks = (
+        random.randint(0, 80, (3 * n, 1, 1, 3)),
+        random.randint(150, 255, (3 * n, 1, 1, 3)),
+    )
     masks = np.stack([shapes[label] for label in labels])[..., None]
     noise = random.randint(0, 20, (3 * n, size, size, 3))
     return (np.where(masks, inks, grounds) + noise).clip(0, 255).astype(np.uint8), labels

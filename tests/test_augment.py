@@ -34,9 +34,13 @@ def test_sharpen_against_pil(leaves, x):
     whole = apply("sharpen", x, 1.0)
     for image, ours in zip(leaves, whole, strict=True):
         pil = np.array(Image.fromarray(image.permute(1, 2, 0).numpy()).filter(ImageFilter.SHARPEN))
-        inside = np.abs(255 * ours.permute(1, 2, 0).numpy() - pil)[1:-1, 1:-1]  # PIL leaves the border as it is
+        inside = np.abs(255 * ours.permute(1, 2, 0).numpy() - pil)[
+            1:-1, 1:-1
+        ]  # PIL leaves the border as it is
         assert inside.max() < 0.51  # PIL rounds to whole greys
-    assert torch.allclose(apply("sharpen", x, 0.3), 0.7 * x + 0.3 * whole, atol=1e-5)  # nothing is clipped here
+    assert torch.allclose(
+        apply("sharpen", x, 0.3), 0.7 * x + 0.3 * whole, atol=1e-5
+    )  # nothing is clipped here
 
 
 @pytest.mark.parametrize("strength", [0.1, 1.0])
@@ -44,7 +48,9 @@ def test_emboss_against_scipy(x, strength):
     ours = apply("emboss", x, strength)
     for plane, result in zip(x.flatten(0, 1).numpy(), ours.flatten(0, 1).numpy(), strict=True):
         relief = correlate(plane, np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]), mode="nearest")
-        assert np.allclose(result, np.clip((1 - strength) * plane + strength * relief, 0, 1), atol=1e-5)
+        assert np.allclose(
+            result, np.clip((1 - strength) * plane + strength * relief, 0, 1), atol=1e-5
+        )
 
 
 def test_flip(x):
@@ -53,13 +59,26 @@ def test_flip(x):
 
 @pytest.mark.parametrize(
     "degrees, growth, right, down",
-    [(10, 0, 0, 0), (0, 0.1, 0, 0), (0, 0, 0.125, 0), (0, 0, 0, -0.0625), (-8, -0.1, 0.0625, 0.03125)],
+    [
+        (10, 0, 0, 0),
+        (0, 0.1, 0, 0),
+        (0, 0, 0.125, 0),
+        (0, 0, 0, -0.0625),
+        (-8, -0.1, 0.0625, 0.03125),
+    ],
 )
 def test_affine_against_torchvision(x, degrees, growth, right, down):
     ours = apply("affine", x, float(degrees), float(growth), float(right), float(down))
     pixels = [int(SIZE * right), int(SIZE * down)]
-    theirs = tvf.affine(x, -degrees, pixels, 1 + growth, [0.0], interpolation=tvf.InterpolationMode.BILINEAR)
-    inside = (slice(None), slice(None), slice(16, -16), slice(16, -16))  # beyond it, theirs is black
+    theirs = tvf.affine(
+        x, -degrees, pixels, 1 + growth, [0.0], interpolation=tvf.InterpolationMode.BILINEAR
+    )
+    inside = (
+        slice(None),
+        slice(None),
+        slice(16, -16),
+        slice(16, -16),
+    )  # beyond it, theirs is black
     assert torch.allclose(ours[inside], theirs[inside], atol=1e-4)
     assert (ours - x)[inside].abs().max() > 0.05
 
@@ -76,7 +95,9 @@ def test_no_black_corners():
 
 
 def test_stretch_fills_the_range_and_keeps_hues(x):
-    pale = 0.3 + 0.4 * (x - x.amin((1, 2, 3), True)) / (x.amax((1, 2, 3), True) - x.amin((1, 2, 3), True))
+    pale = 0.3 + 0.4 * (x - x.amin((1, 2, 3), True)) / (
+        x.amax((1, 2, 3), True) - x.amin((1, 2, 3), True)
+    )
     whole = apply("stretch", pale, 1.0)
     assert whole.amin((1, 2, 3)).max() < 1e-5 and whole.amax((1, 2, 3)).min() > 1 - 1e-5
     assert torch.allclose(whole, (pale - 0.3) / 0.4, atol=1e-5)
@@ -98,16 +119,22 @@ def test_zero_strength_is_identity(x, name):
 @pytest.mark.parametrize("picture", ["noise", "black", "white"])
 def test_every_operation_stays_in_range(name, picture):
     noise = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    x = {"noise": noise.round(), "black": torch.zeros_like(noise), "white": torch.ones_like(noise)}[picture]
+    x = {"noise": noise.round(), "black": torch.zeros_like(noise), "white": torch.ones_like(noise)}[
+        picture
+    ]
     for strength in RANGES[name]:
         result = apply(name, x, *strength)
-        assert result.shape == x.shape and 0 <= result.min() and result.max() <= 1  # false for nan too
+        assert (
+            result.shape == x.shape and 0 <= result.min() and result.max() <= 1
+        )  # false for nan too
 
 
 def test_each_image_has_its_own_strength(x):
     low, high = torch.tensor(RANGES["sharpen"])
     together = OPERATIONS["sharpen"](x[:2], torch.stack([low, high]))
-    assert together[0].equal(x[0]) and torch.allclose(together[1], apply("sharpen", x[1:2], *high.tolist())[0])
+    assert together[0].equal(x[0]) and torch.allclose(
+        together[1], apply("sharpen", x[1:2], *high.tolist())[0]
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -145,13 +172,17 @@ def test_each_operation_meets_some_images_and_spares_others(x, monkeypatch):
         low, high = torch.tensor(RANGES[name])
         assert 60 < len(strength) < 140
         assert (low <= strength).all() and (strength <= high).all()
-        assert (strength.amax(0) - strength.amin(0) >= 0.8 * (high - low)).all()  # the whole range, one draw an image
+        assert (
+            strength.amax(0) - strength.amin(0) >= 0.8 * (high - low)
+        ).all()  # the whole range, one draw an image
 
 
 def test_same_seed_same_images_another_seed_others(leaves):
     assert augment(leaves, 7).equal(augment(leaves, 7))
     assert not augment(leaves, 7).equal(augment(leaves, 8))
-    assert not augment(leaves, 7).equal(augment(leaves, 7 + 2**32))  # torch's own seeding sees no difference
+    assert not augment(leaves, 7).equal(
+        augment(leaves, 7 + 2**32)
+    )  # torch's own seeding sees no difference
 
 
 def test_copies_of_one_image_become_different(leaves):
@@ -173,4 +204,9 @@ def test_global_random_state_is_neither_read_nor_changed(leaves):
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_small_batches(count):
     for seed in range(8):  # so that an operation meets no image at all
-        assert augment(torch.full((count, 3, 32, 32), 200, dtype=torch.uint8), seed).shape == (count, 3, 32, 32)
+        assert augment(torch.full((count, 3, 32, 32), 200, dtype=torch.uint8), seed).shape == (
+            count,
+            3,
+            32,
+            32,
+        )

@@ -6,16 +6,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ygan_core.baselines.f_anogan import FAnoGAN, gradient_penalty
-from ygan_core.baselines.ganomaly import GANomaly
-from ygan_core.baselines.ocgan import OCGAN
-from ygan_core.baselines.skip_ganomaly import SkipGANomaly
 from ygan_core.config import Config
 from ygan_core.data import load
 from ygan_core.metrics import auc
 from ygan_core.scores import to_input
-from ygan_core.study.plan.jobs import study_jobs
-from ygan_core.study.show.tables.schedules import AUTHORS
+from ygan_study.methods.f_anogan import FAnoGAN, gradient_penalty
+from ygan_study.methods.ganomaly import GANomaly
+from ygan_study.methods.ocgan import OCGAN
+from ygan_study.methods.skip_ganomaly import SkipGANomaly
+from ygan_study.plan.jobs import study_jobs
+from ygan_study.report.tables.schedules import AUTHORS
 
 SYSTEMS = [GANomaly, SkipGANomaly, OCGAN, FAnoGAN]
 
@@ -27,7 +27,9 @@ def same(a, b):
 
 @pytest.fixture(scope="module")
 def noise():
-    return torch.randint(256, (48, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return torch.randint(
+        256, (48, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,9 @@ def test_an_image_has_the_same_score_in_any_batch(fitted, system, noise):
     assert scores.shape == (48,) and scores.dtype == torch.float64 and (scores > 0).all()
     alone = torch.cat([score(noise[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(alone, scores[:5], rtol=1e-4, atol=0)
-    torch.testing.assert_close(score(noise.flip(0), batch_size=7).flip(0), scores, rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        score(noise.flip(0), batch_size=7).flip(0), scores, rtol=1e-4, atol=0
+    )
     with_black = torch.cat([noise[:1], torch.zeros(9, 3, 32, 32, dtype=torch.uint8)])
     torch.testing.assert_close(score(with_black)[:1], scores[:1], rtol=1e-4, atol=0)
     assert len(set(scores.tolist())) > 40
@@ -75,31 +79,54 @@ def test_the_seed_alone_decides_and_labels_are_not_seen(fitted, system, noise, c
 def test_every_part_learns_at_other_sizes(system, channels, size):
     random = torch.Generator().manual_seed(1)
     images = torch.randint(256, (8, channels, size, size), dtype=torch.uint8, generator=random)
-    made = prepared(system, Config(width=4, epochs=5, batch_size=8, image_size=size), images).train()
+    made = prepared(
+        system, Config(width=4, epochs=5, batch_size=8, image_size=size), images
+    ).train()
     before = copy.deepcopy(made.state_dict())
-    for p in (0.0, 0.2, 0.4, 0.8, 0.9):  # the last two: OCGAN mines, f-AnoGAN's encoder learns; a fifth step for its generator
+    for p in (
+        0.0,
+        0.2,
+        0.4,
+        0.8,
+        0.9,
+    ):  # the last two: OCGAN mines, f-AnoGAN's encoder learns; a fifth step for its generator
         terms = made.step(to_input(images), p)
         assert terms and all(value.ndim == 0 and value.isfinite() for value in terms.values())
     if system is FAnoGAN:
         made.gan_step(to_input(images), with_generator=True)
-    held = {id(p) for optimiser in made.optimisers.values() for group in optimiser.param_groups for p in group["params"]}
+    held = {
+        id(p)
+        for optimiser in made.optimisers.values()
+        for group in optimiser.param_groups
+        for p in group["params"]
+    }
     trained = {name for name, p in made.named_parameters() if id(p) in held}
     for name, parameter in made.named_parameters():
-        offset = system is FAnoGAN and name.startswith("D.") and name.endswith("bias")  # the last ones cancel in the distance
+        offset = (
+            system is FAnoGAN and name.startswith("D.") and name.endswith("bias")
+        )  # the last ones cancel in the distance
         assert name in trained and (offset or not parameter.equal(before[name])), name
     assert made.score(images).shape == (8,)
 
 
 def test_a_loss_reaches_the_networks_of_its_optimiser_alone(noise, config):
-    for system, generator, discriminator in [(GANomaly, "G", "Ds"), (SkipGANomaly, "G", "Ds"), (OCGAN, "G", "D")]:
+    for system, generator, discriminator in [
+        (GANomaly, "G", "Ds"),
+        (SkipGANomaly, "G", "Ds"),
+        (OCGAN, "G", "D"),
+    ]:
         made = prepared(system, config, noise)
-        frozen = [p for group in made.optimisers[discriminator].param_groups for p in group["params"]]
+        frozen = [
+            p for group in made.optimisers[discriminator].param_groups for p in group["params"]
+        ]
         start = [p.clone() for p in frozen]
         made.optimisers[discriminator].step = lambda: None
         moving = made.optimisers[generator].param_groups[0]["params"][0]
         moving_start = moving.clone()
         made.train().step(to_input(noise[:16]), 0.0)
-        assert all(p.equal(s) for p, s in zip(frozen, start, strict=True)) and not moving.equal(moving_start)
+        assert all(p.equal(s) for p, s in zip(frozen, start, strict=True)) and not moving.equal(
+            moving_start
+        )
 
 
 # GANomaly
@@ -110,9 +137,16 @@ def test_ganomaly_has_as_many_parameters_as_its_authors_networks(channels):
     """nz 100, ngf = ndf 64, no extra layers, 32 px; kernels are 4 x 4 without bias, a batch norm has two numbers a channel."""
     pyramid = 64 * channels * 16 + (128 * 64 * 16 + 2 * 128) + (256 * 128 * 16 + 2 * 256)
     E, Ds = pyramid + 100 * 256 * 16, pyramid + 256 * 16
-    De = (100 * 256 * 16 + 2 * 256) + (256 * 128 * 16 + 2 * 128) + (128 * 64 * 16 + 2 * 64) + 64 * channels * 16
+    De = (
+        (100 * 256 * 16 + 2 * 256)
+        + (256 * 128 * 16 + 2 * 128)
+        + (128 * 64 * 16 + 2 * 64)
+        + 64 * channels * 16
+    )
     made = prepared(GANomaly, Config(), torch.zeros(1, channels, 32, 32))
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in made.named_children()}
+    counts = {
+        name: sum(p.numel() for p in part.parameters()) for name, part in made.named_children()
+    }
     assert counts == {"E": E, "E_hat": E, "De": De, "Ds": Ds}
     assert sum(counts.values()) == {3: 3_869_824, 1: 3_861_632}[channels]
 
@@ -123,7 +157,10 @@ def test_ganomaly_score_is_the_distance_of_its_latents(fitted, noise):
     with torch.no_grad():
         z = made.E(x)
         z_hat = made.E_hat(made.De(z))
-    by_hand = [sum((a - b) ** 2 for a, b in zip(z[i].tolist(), z_hat[i].tolist(), strict=True)) / 100 for i in range(3)]
+    by_hand = [
+        sum((a - b) ** 2 for a, b in zip(z[i].tolist(), z_hat[i].tolist(), strict=True)) / 100
+        for i in range(3)
+    ]
     assert made.score(noise[:3]).tolist() == pytest.approx(by_hand, rel=1e-4)
 
 
@@ -154,7 +191,12 @@ def test_skip_connections_go_around_the_bottleneck(noise, config):
         hook = down.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
         assert differ() == (i > 0)
         hook.remove()
-    assert [up[1].in_channels // up[1].out_channels for up in made.G.up[1:]] == [4, 4, 4, 1]  # twice, but for the innermost
+    assert [up[1].in_channels // up[1].out_channels for up in made.G.up[1:]] == [
+        4,
+        4,
+        4,
+        1,
+    ]  # twice, but for the innermost
 
 
 # OCGAN
@@ -182,10 +224,15 @@ def test_mined_negatives_are_in_the_box_and_worse_in_the_classifiers_eyes(noise,
 
     def loss_of_calling_them_normal(z):
         logit = made.C(made.De(z))
-        return F.binary_cross_entropy_with_logits(logit, torch.ones_like(logit), reduction="none").flatten()
+        return F.binary_cross_entropy_with_logits(
+            logit, torch.ones_like(logit), reduction="none"
+        ).flatten()
 
     with torch.no_grad():
-        before, after = loss_of_calling_them_normal(uniform[:61]), loss_of_calling_them_normal(mined[:61])
+        before, after = (
+            loss_of_calling_them_normal(uniform[:61]),
+            loss_of_calling_them_normal(mined[:61]),
+        )
     assert (after > before).all()
 
 
@@ -195,7 +242,9 @@ def test_a_mining_step_by_hand(noise, config):
     made.De, made.C = torch.nn.Identity(), torch.nn.Linear(2, 1, bias=False)
     made.C.weight.data = torch.tensor([[1.0, -2.0]])
     z = torch.tensor([[0.5, 0.25], [-0.9, 0.0]])
-    slope = torch.sigmoid(z @ torch.tensor([[1.0], [-2.0]])) * torch.tensor([1.0, -2.0]) * (1 - z**2)
+    slope = (
+        torch.sigmoid(z @ torch.tensor([[1.0], [-2.0]])) * torch.tensor([1.0, -2.0]) * (1 - z**2)
+    )
     torch.testing.assert_close(made.mine(z), torch.tanh(torch.atanh(z) - 2.0 * slope))
 
 
@@ -228,7 +277,9 @@ def test_gradient_penalty_of_a_linear_critic():
     """Its gradient is w everywhere: the penalty is (|w| - 1)^2, and falls along 2 (|w| - 1) w / |w|."""
     w = torch.tensor([3.0, 4.0, 0.0, 0.0], requires_grad=True)
     x, generated = torch.rand(6, 1, 2, 2), torch.rand(6, 1, 2, 2)
-    penalty = gradient_penalty(lambda image: image.flatten(1) @ w, x, generated, torch.rand(6, 1, 1, 1))
+    penalty = gradient_penalty(
+        lambda image: image.flatten(1) @ w, x, generated, torch.rand(6, 1, 1, 1)
+    )
     assert penalty.item() == pytest.approx(16.0)
     penalty.backward()
     torch.testing.assert_close(w.grad, 2 * 4 * torch.tensor([0.6, 0.8, 0.0, 0.0]))
@@ -238,9 +289,15 @@ def test_gradient_penalty_is_taken_between_the_images_and_of_each_alone():
     """critic |x|^2 / 2 has the gradient x: the norm of each point on its line."""
     x, generated = torch.rand(6, 3, 4, 4), 2 * torch.rand(6, 3, 4, 4)
     alpha = torch.tensor([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]).view(6, 1, 1, 1)
-    found = gradient_penalty(lambda image: image.flatten(1).square().sum(1) / 2, x, generated, alpha)
-    points = [(1 - a) * p + a * q for a, p, q in zip(alpha.flatten().tolist(), x, generated, strict=True)]
-    assert found.item() == pytest.approx(sum((point.norm().item() - 1) ** 2 for point in points) / 6, rel=1e-5)
+    found = gradient_penalty(
+        lambda image: image.flatten(1).square().sum(1) / 2, x, generated, alpha
+    )
+    points = [
+        (1 - a) * p + a * q for a, p, q in zip(alpha.flatten().tolist(), x, generated, strict=True)
+    ]
+    assert found.item() == pytest.approx(
+        sum((point.norm().item() - 1) ** 2 for point in points) / 6, rel=1e-5
+    )
 
 
 def test_the_critic_judges_each_image_alone(noise, config):
@@ -260,7 +317,9 @@ def test_phases_of_f_anogan(noise):
         seen.append({name: value.item() for name, value in terms.items()})
         moved.append({name[0] for name, p in made.named_parameters() if not p.equal(before[name])})
         if moved[-1] == {"E"}:  # the generator is as at test time, in its statistics too
-            assert all(made.G.state_dict()[name].equal(before[f"G.{name}"]) for name in made.G.state_dict())
+            assert all(
+                made.G.state_dict()[name].equal(before[f"G.{name}"]) for name in made.G.state_dict()
+            )
         return terms
 
     made.step = watched
@@ -268,8 +327,13 @@ def test_phases_of_f_anogan(noise):
     assert moved == ([{"D"}] * 4 + [{"D", "G"}]) * 2 + [{"E"}] * 5
     assert set(made.history[0]) == {"Wasserstein", "penalty", "seconds"}
     assert set(made.history[-1]) == {"L_image", "L_features", "seconds"}
-    mixed = {"Wasserstein": seen[9]["Wasserstein"], "L_image": (seen[10]["L_image"] + seen[11]["L_image"]) / 2}
-    assert {name: made.history[3][name] for name in mixed} == pytest.approx(mixed)  # over the steps that have the term
+    mixed = {
+        "Wasserstein": seen[9]["Wasserstein"],
+        "L_image": (seen[10]["L_image"] + seen[11]["L_image"]) / 2,
+    }
+    assert {name: made.history[3][name] for name in mixed} == pytest.approx(
+        mixed
+    )  # over the steps that have the term
 
 
 def test_f_anogan_score_is_its_encoders_loss(fitted, noise):
@@ -316,16 +380,22 @@ def test_one_digit_normal(system):
     test = torch.cat([ones[800:], (digits.labels != 1).nonzero().flatten()[::10]])
     images, anomalous = digits.images[test], digits.labels[test] != 1
     made = system(Config(width=16, epochs=10, batch_size=16)).fit(digits.images[ones[:800]])
-    assert auc(made.score(images), anomalous) > auc(images.float().mean((1, 2, 3)), anomalous) + 0.03
+    assert (
+        auc(made.score(images), anomalous) > auc(images.float().mean((1, 2, 3)), anomalous) + 0.03
+    )
 
 
 def test_in_the_reference_edition_two_are_trained_as_long_as_their_authors_train_them():
     def epochs(**settings) -> dict[str, set[int]]:
-        trainings = [job.config for job in study_jobs("laptop", settings) if job.group == "baselines"]
+        trainings = [
+            job.config for job in study_jobs("laptop", settings) if job.group == "baselines"
+        ]
         return {method: {c.epochs for c in trainings if c.method == method} for method in AUTHORS}
 
     for method, own in epochs().items():
-        assert (own == {AUTHORS[method].amount}) == (method in ("ganomaly", "skip_ganomaly")), method
+        assert (own == {AUTHORS[method].amount}) == (method in ("ganomaly", "skip_ganomaly")), (
+            method
+        )
     assert set().union(*epochs(epochs=3).values()) == {3}
 
 

@@ -5,8 +5,15 @@ import torch
 from torch import nn
 
 from ygan_core import scores
-from ygan_core.study.measure.batch_statistics import APART, SHUFFLED, SORTED, batch_statistics, batches, doubt
 from ygan_core.train import Trainer, train
+from ygan_study.measure.batch_statistics import (
+    APART,
+    SHUFFLED,
+    SORTED,
+    batch_statistics,
+    batches,
+    doubt,
+)
 
 LABELS, ANOMALOUS = torch.arange(60) % 5, torch.arange(60) % 5 == 2
 

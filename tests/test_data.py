@@ -53,10 +53,14 @@ def test_starter_pack_is_a_part_of_the_full_data(name):
     size = {"mnist": 28, "fmnist": 28, "cifar10": 32, "plantvillage": 64}[name]
     part, full = load(name, size), load(name, size, "full")
     if name == "plantvillage" and full.classes != part.classes:
-        pytest.skip("this copy of PlantVillage has other folders than the one that the pack was made from")
+        pytest.skip(
+            "this copy of PlantVillage has other folders than the one that the pack was made from"
+        )
     assert full.classes == part.classes and full.labels[part.index].equal(part.labels)
     if name == "plantvillage":  # JPEG: near, not equal
-        difference = (full.images[part.index].float() - part.images.float()).abs().flatten(1).mean(1)
+        difference = (
+            (full.images[part.index].float() - part.images.float()).abs().flatten(1).mean(1)
+        )
         assert difference.mean() < 4 and difference.max() < 16
     else:
         assert full.images[part.index].equal(part.images)
@@ -95,14 +99,24 @@ def offline(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, file", [("mnist", "train-images-idx3-ubyte"), ("fmnist", "t10k-labels-idx1-ubyte"), ("cifar10", "data_batch_1")]
+    "name, file",
+    [
+        ("mnist", "train-images-idx3-ubyte"),
+        ("fmnist", "t10k-labels-idx1-ubyte"),
+        ("cifar10", "data_batch_1"),
+    ],
 )
 def test_no_copy_and_no_network_names_the_files_and_their_place(tmp_path, monkeypatch, name, file):
     offline(monkeypatch, tmp_path)
     with pytest.raises(DataError) as error:
         load(name, source="full")
     text = str(error.value)
-    assert file in text and str(tmp_path / DATASETS[name].folder) in text and "YGAN_DATA" in text and "\n" not in text
+    assert (
+        file in text
+        and str(tmp_path / DATASETS[name].folder) in text
+        and "YGAN_DATA" in text
+        and "\n" not in text
+    )
 
 
 def test_a_cut_idx_file_is_said_to_be_damaged(tmp_path, monkeypatch):
@@ -119,12 +133,16 @@ def test_plantvillage_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("YGAN_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no class folders in"):
         load("plantvillage", source="full")
-    folders = [tmp_path / "PlantVillage" / name for name in ("Apple___healthy", "Apple___Black_rot")]
+    folders = [
+        tmp_path / "PlantVillage" / name for name in ("Apple___healthy", "Apple___Black_rot")
+    ]
     for shade, folder in zip((10, 200), folders, strict=True):
         folder.mkdir(parents=True)
         Image.new("RGB", (64, 64), (shade, 0, 0)).save(folder / "leaf.png")
     data = load("plantvillage", 32, "full")
-    assert data.classes == ("Apple___Black_rot", "Apple___healthy") and data.images[:, 0, 0, 0].tolist() == [200, 10]
+    assert data.classes == ("Apple___Black_rot", "Apple___healthy") and data.images[
+        :, 0, 0, 0
+    ].tolist() == [200, 10]
     datasets._load.cache_clear()
     (folders[0] / "cut.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(DataError, match="cut.jpg is damaged"):
@@ -142,16 +160,22 @@ def test_unknown_names_are_refused(wrong):
 
 
 def test_split_sizes_and_disjointness():
-    labels = torch.arange(10).repeat_interleave(torch.tensor([690, 787, 699, 714, 682, 631, 687, 729, 682, 695]))
+    labels = torch.arange(10).repeat_interleave(
+        torch.tensor([690, 787, 699, 714, 682, 631, 687, 729, 682, 695])
+    )
     parts = split(labels == 9, seed=0)
     normal, anomalous = int((labels != 9).sum()), int((labels == 9).sum())
     pool = round(0.8 * normal)
-    assert len(parts.train) + len(parts.calibration) == pool and len(parts.calibration) == round(0.05 * pool)
+    assert len(parts.train) + len(parts.calibration) == pool and len(parts.calibration) == round(
+        0.05 * pool
+    )
     assert len(parts.held_back) == normal - pool
     assert len(parts.test_normal) == len(parts.test_anomalous) == anomalous
     together = torch.cat([parts.train, parts.calibration, parts.held_back, parts.test_anomalous])
     assert len(together.unique()) == len(together) == len(labels)
-    assert (labels[parts.test_anomalous] == 9).all() and (labels[together[: -len(parts.test_anomalous)]] != 9).all()
+    assert (labels[parts.test_anomalous] == 9).all() and (
+        labels[together[: -len(parts.test_anomalous)]] != 9
+    ).all()
     assert torch.isin(parts.test_normal, parts.held_back).all()
 
 
@@ -163,7 +187,9 @@ def test_more_anomalies_than_held_back_images_still_balance():
 def test_split_hash_is_the_same_everywhere_and_tells_splits_apart():
     labels = load("mnist").labels
     assert split(labels == 0, 0).hash == split(labels == 0, 0).hash == "354c8aff2fbbec2e"
-    assert len({split(labels == held_out, seed).hash for held_out in (0, 1) for seed in (0, 1)}) == 4
+    assert (
+        len({split(labels == held_out, seed).hash for held_out in (0, 1) for seed in (0, 1)}) == 4
+    )
 
 
 def test_a_class_without_images_is_refused():
@@ -176,19 +202,37 @@ def test_a_class_without_images_is_refused():
 def test_leaves_healthy_ones_are_normal_all_diseased_ones_anomalous():
     data = load("plantvillage", 64)
     sick, y = anomalous(data, -1), sub_classes(data, -1)
-    assert all(sick[data.labels == k].all() != name.endswith("healthy") for k, name in enumerate(data.classes))
+    assert all(
+        sick[data.labels == k].all() != name.endswith("healthy")
+        for k, name in enumerate(data.classes)
+    )
     healthy = sorted({name.split("___")[0] for name in data.classes if name.endswith("___healthy")})
-    assert y[~sick].unique().tolist() == list(range(len(healthy))) == list(range(10)) and (y[sick] == -1).all()
+    assert (
+        y[~sick].unique().tolist() == list(range(len(healthy))) == list(range(10))
+        and (y[sick] == -1).all()
+    )
     parts = split(sick, seed=0, balanced=False)
     assert len(parts.test_anomalous) == sick.sum() and parts.test_normal.equal(parts.held_back)
     assert len(parts.held_back) == int((~sick).sum()) - round(0.8 * int((~sick).sum()))
-    assert {"Cherry", "Corn", "Pepper", "Orange"} <= set(species(data.classes))  # Orange has no healthy leaves
+    assert {"Cherry", "Corn", "Pepper", "Orange"} <= set(
+        species(data.classes)
+    )  # Orange has no healthy leaves
     assert not any(name.startswith("Orange") and name.endswith("healthy") for name in data.classes)
 
 
 def test_normal_classes_are_renumbered_without_the_one_held_out():
     data = load("mnist").per_class(2)
-    assert sub_classes(data, 3).tolist() == [0, 0, 1, 1, 2, 2, -1, -1, *sum(([k, k] for k in range(3, 9)), [])]
+    assert sub_classes(data, 3).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        -1,
+        -1,
+        *sum(([k, k] for k in range(3, 9)), []),
+    ]
 
 
 def test_colours_are_equally_frequent_within_each_digit():
@@ -222,7 +266,9 @@ def test_the_validation_split_sees_neither_the_reported_class_nor_any_test_image
     _, parts = prepare(replace(config, stand_in=7))
     everything = torch.cat([parts.train, parts.calibration, parts.held_back, parts.test_anomalous])
     assert len(everything.unique()) == len(everything)
-    assert not torch.isin(everything, torch.cat([reported.held_back, reported.test_anomalous])).any()
+    assert not torch.isin(
+        everything, torch.cat([reported.held_back, reported.test_anomalous])
+    ).any()
     assert set(data.labels[parts.test_anomalous].tolist()) == {7}
     assert set(data.labels[parts.train].tolist()) == set(range(10)) - {4, 7}
     y = sub_classes(data, 4, 7)[parts.train]
@@ -230,7 +276,9 @@ def test_the_validation_split_sees_neither_the_reported_class_nor_any_test_image
 
 
 def test_a_split_is_named_by_its_pixels_too():
-    config = Config(dataset="mnist", held_out=4, source="starter", images_per_class=40, pixels="all")
+    config = Config(
+        dataset="mnist", held_out=4, source="starter", images_per_class=40, pixels="all"
+    )
     _, parts = prepare(config)
     _, other = prepare(replace(config, pixels="background"))
     assert parts.train.equal(other.train) and parts.hash != other.hash

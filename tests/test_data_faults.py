@@ -15,9 +15,9 @@ from PIL import Image
 
 from ygan_core.config import Config, ConfigError
 from ygan_core.data import DATASETS, DataError, datasets, load
-from ygan_core.study.plan.jobs import Job
-from ygan_core.study.run.store import Study
-from ygan_core.study.run.training import run_all, run_job
+from ygan_study.plan.jobs import Job
+from ygan_study.run.store import Study
+from ygan_study.run.training import run_all, run_job
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,9 @@ def refused(name, match):
 
 def idx(path, values):
     """Write uint8 values as the datasets' own files have them."""
-    path.write_bytes(struct.pack(f">I{values.ndim}I", 0x800 + values.ndim, *values.shape) + values.tobytes())
+    path.write_bytes(
+        struct.pack(f">I{values.ndim}I", 0x800 + values.ndim, *values.shape) + values.tobytes()
+    )
 
 
 @pytest.fixture
@@ -57,9 +59,14 @@ def digits(tmp_path, monkeypatch):
         places[name] = tmp_path / source.folder
         places[name].mkdir(parents=True)
         for part in ("train", "t10k"):
-            idx(places[name] / f"{part}-images-idx3-ubyte", random.randint(256, size=(20, 28, 28)).astype(np.uint8))
+            idx(
+                places[name] / f"{part}-images-idx3-ubyte",
+                random.randint(256, size=(20, 28, 28)).astype(np.uint8),
+            )
             idx(places[name] / f"{part}-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10)
-        known = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in places[name].iterdir()}
+        known = {
+            path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in places[name].iterdir()
+        }
         monkeypatch.setitem(datasets._FILES, source.torchvision, known)
     return places
 
@@ -71,7 +78,10 @@ def test_overwritten_labels_and_pixels_of_the_right_size_are_refused(digits):
         content = file.read_bytes()
         idx(file, np.zeros(shape, np.uint8))
         assert file.stat().st_size == len(content)
-        refused("mnist", f"MNIST: {name} damaged in {digits['mnist']}, or not MNIST's: remove it and run again")
+        refused(
+            "mnist",
+            f"MNIST: {name} damaged in {digits['mnist']}, or not MNIST's: remove it and run again",
+        )
         file.write_bytes(content)
     datasets._load.cache_clear()
     assert len(load("mnist", 32, "full")) == 40
@@ -88,7 +98,9 @@ def test_one_dataset_in_the_place_of_the_other_is_refused(digits, tmp_path):
 def test_every_file_that_is_read_has_a_checksum():
     for name in ("mnist", "fmnist"):
         kind = DATASETS[name].torchvision
-        assert {file.removesuffix(".gz") for file, _ in kind.resources} == datasets._FILES[kind].keys()
+        assert {file.removesuffix(".gz") for file, _ in kind.resources} == datasets._FILES[
+            kind
+        ].keys()
     assert len({md5 for files in datasets._FILES.values() for md5 in files.values()}) == 15
 
 
@@ -96,7 +108,9 @@ def test_every_file_that_is_read_has_a_checksum():
 
 
 @pytest.mark.parametrize("change", ["labels", "index", "fmnist in the place of mnist"])
-def test_a_starter_pack_that_says_something_else_is_refused(change, tmp_path, monkeypatch, read_json):
+def test_a_starter_pack_that_says_something_else_is_refused(
+    change, tmp_path, monkeypatch, read_json
+):
     pack = shutil.copytree(datasets.STARTER, tmp_path / "starter")
     monkeypatch.setattr(datasets, "STARTER", pack)
     assert len(load("mnist")) == 10_000
@@ -105,7 +119,10 @@ def test_a_starter_pack_that_says_something_else_is_refused(change, tmp_path, mo
         about[change] = about[change][::-1]
     (pack / "mnist.json").write_text(json.dumps(about))
     datasets._load.cache_clear()
-    with pytest.raises(DataError, match="the starter pack of mnist in .* is damaged .mnist.json has another checksum"):
+    with pytest.raises(
+        DataError,
+        match="the starter pack of mnist in .* is damaged .mnist.json has another checksum",
+    ):
         load("mnist")
 
 
@@ -119,16 +136,30 @@ def leaves(tmp_path):
     for name in ("Apple___Black_rot", "Apple___healthy", "Pepper,_bell___healthy"):
         (root / name).mkdir(parents=True)
         for number in range(20):
-            Image.fromarray(random.randint(256, size=(32, 32, 3)).astype(np.uint8)).save(root / name / f"{number}.png")
+            Image.fromarray(random.randint(256, size=(32, 32, 3)).astype(np.uint8)).save(
+                root / name / f"{number}.png"
+            )
     return root
 
 
 @pytest.mark.parametrize(
-    "name", ["3Apple___rot", "<b>Apple___rot", "Äpfel___Fäule", "Apple___<rot>", "Apple", "color", "Applet___rot"]
+    "name",
+    [
+        "3Apple___rot",
+        "<b>Apple___rot",
+        "Äpfel___Fäule",
+        "Apple___<rot>",
+        "Apple",
+        "color",
+        "Applet___rot",
+    ],
 )
 def test_a_folder_with_another_name_is_refused_before_the_training(leaves, name):
     (leaves / "Apple___Black_rot").rename(leaves / name)
-    refused("plantvillage", f"{name} is not named after a plant of Table 4 and its state: give it its published name")
+    refused(
+        "plantvillage",
+        f"{name} is not named after a plant of Table 4 and its state: give it its published name",
+    )
 
 
 def test_a_hidden_folder_is_no_class(leaves):
@@ -139,17 +170,25 @@ def test_a_hidden_folder_is_no_class(leaves):
 def test_a_side_without_a_folder_is_one_line(leaves):
     away = leaves.with_name("away")
     (leaves / "Apple___Black_rot").rename(away)
-    refused("plantvillage", "no folder of diseased leaves in .*: copy one there, Apple___Black_rot say")
+    refused(
+        "plantvillage", "no folder of diseased leaves in .*: copy one there, Apple___Black_rot say"
+    )
     for name in ("Apple___healthy", "Pepper,_bell___healthy"):
         (leaves / name).rename(leaves / name.replace("healthy", "unhealthy"))
-    refused("plantvillage", "no folder of healthy leaves in .*: copy one there, Apple___healthy say")
+    refused(
+        "plantvillage", "no folder of healthy leaves in .*: copy one there, Apple___healthy say"
+    )
 
 
 def test_too_few_leaves_to_split_are_one_line_and_no_failure_to_be_tried_again(leaves, tmp_path):
     for name in ("Apple___healthy", "Pepper,_bell___healthy"):
         for number in range(1, 20):
             (leaves / name / f"{number}.png").unlink()
-    study = Study("smoke", tmp_path / "results", settings={"source": "full", "images_per_class": "0", "image_size": "32"})
+    study = Study(
+        "smoke",
+        tmp_path / "results",
+        settings={"source": "full", "images_per_class": "0", "image_size": "32"},
+    )
     job = study.select(dataset="plantvillage", group="classifier")[0]
     with pytest.raises(DataError, match="plantvillage: 2 normal images are too few to split"):
         run_job(study, job)
@@ -170,7 +209,10 @@ FILES = {
     "900 megapixels": (bomb, "too large .DecompressionBombError"),
     "a folder": (lambda path: path.mkdir(), "damaged .IsADirectoryError"),
     "empty": (lambda path: path.write_bytes(b""), "damaged .UnidentifiedImageError"),
-    "a page of HTML": (lambda path: path.write_text("<html>404</html>"), "damaged .UnidentifiedImageError"),
+    "a page of HTML": (
+        lambda path: path.write_text("<html>404</html>"),
+        "damaged .UnidentifiedImageError",
+    ),
 }
 
 
@@ -187,16 +229,29 @@ def test_decoded_leaves_that_were_changed_are_decoded_anew(leaves, monkeypatch, 
     (kept,) = leaves.parent.glob("PlantVillage-32px-*.npy")
     content = kept.read_bytes()
     mark = kept.with_suffix(".sha256").read_text()
-    for damage in (content[:-1] + bytes([content[-1] ^ 1]), content[:-5000], b"", b"something else"):
+    for damage in (
+        content[:-1] + bytes([content[-1] ^ 1]),
+        content[:-5000],
+        b"",
+        b"something else",
+    ):
         kept.write_bytes(damage)
         datasets._load.cache_clear()
-        assert load("plantvillage", 32, "full").images.equal(pixels) and kept.read_bytes() == content
-        assert capsys.readouterr().out == f"{kept} is damaged or was changed: the leaves are decoded anew\n"
+        assert (
+            load("plantvillage", 32, "full").images.equal(pixels) and kept.read_bytes() == content
+        )
+        assert (
+            capsys.readouterr().out
+            == f"{kept} is damaged or was changed: the leaves are decoded anew\n"
+        )
     left = kept.with_name(f".1.{kept.name}")
     left.write_bytes(b"half")
     kept.with_suffix(".sha256").unlink()  # so is what was kept without a checksum
     datasets._load.cache_clear()
-    assert load("plantvillage", 32, "full").hash == datasets.pixel_hash(pixels) == mark and not left.exists()
+    assert (
+        load("plantvillage", 32, "full").hash == datasets.pixel_hash(pixels) == mark
+        and not left.exists()
+    )
     monkeypatch.setattr(datasets, "_decode", lambda *_: pytest.fail("decoded twice"))
     datasets._load.cache_clear()
     assert load("plantvillage", 32, "full").images.equal(pixels)
@@ -208,10 +263,14 @@ def test_images_of_another_copy_are_not_shown_as_those_of_the_training(leaves, t
     job, other = (Job(replace(config, method=method)) for method in ("knn_pixels", "ganomaly"))
     run, rows = run_job(study, job), np.arange(5)
     assert run.images(rows).shape == (5, 3, 32, 32)
-    shutil.copytree(leaves / "Apple___healthy", leaves / "Apple___Aphids")  # every other leaf now has another place
+    shutil.copytree(
+        leaves / "Apple___healthy", leaves / "Apple___Aphids"
+    )  # every other leaf now has another place
     datasets._load.cache_clear()
     assert study.state(job) == "done"
-    with pytest.raises(DataError, match=f"{job.id} was trained on another copy of plantvillage .*: set YGAN_DATA"):
+    with pytest.raises(
+        DataError, match=f"{job.id} was trained on another copy of plantvillage .*: set YGAN_DATA"
+    ):
         run.images(rows)
     assert "same images" not in capsys.readouterr().out
     run_job(study, other)
@@ -233,16 +292,33 @@ def test_a_full_disk_keeps_no_decoded_leaves_and_the_work_goes_on(leaves, monkey
 
 def test_the_other_jobs_go_on(digits, tmp_path):
     idx(digits["mnist"] / "train-labels-idx1-ubyte", np.zeros(20, np.uint8))
-    study = Study("smoke", tmp_path / "results", settings={"source": "full", "images_per_class": "0", "batch_size": "16"})
+    study = Study(
+        "smoke",
+        tmp_path / "results",
+        settings={"source": "full", "images_per_class": "0", "batch_size": "16"},
+    )
     jobs = [study.select(dataset=name, method="classifier")[0] for name in ("mnist", "fmnist")]
-    assert [run.job for run in run_all(study, jobs)] == jobs[1:] and study.state(jobs[0]) == "waiting"
+    assert [run.job for run in run_all(study, jobs)] == jobs[1:] and study.state(
+        jobs[0]
+    ) == "waiting"
 
 
 def test_a_notebook_goes_on_without_a_training_whose_settings_do_not_fit(digits, tmp_path, capsys):
-    study = Study("smoke", tmp_path / "results", settings={"source": "full", "images_per_class": "0", "batch_size": "28"})
-    wide = Study("smoke", tmp_path / "results", settings={"source": "full", "images_per_class": "0", "batch_size": "29"})
+    study = Study(
+        "smoke",
+        tmp_path / "results",
+        settings={"source": "full", "images_per_class": "0", "batch_size": "28"},
+    )
+    wide = Study(
+        "smoke",
+        tmp_path / "results",
+        settings={"source": "full", "images_per_class": "0", "batch_size": "29"},
+    )
     jobs = [one.select(dataset="mnist", method="classifier")[0] for one in (wide, study)]
     assert [run.job for run in run_all(study, jobs)] == jobs[1:]
-    assert "28 training images do not fill one batch of 29: lower batch_size" in capsys.readouterr().out
+    assert (
+        "28 training images do not fill one batch of 29: lower batch_size"
+        in capsys.readouterr().out
+    )
     with pytest.raises(ConfigError):
         run_all(wide, jobs[:1])

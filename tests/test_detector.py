@@ -15,10 +15,12 @@ from sklearn.base import clone
 from small_detector import CLASSES, TINY, pictures, trained, write_folder
 
 from ygan_core import scores
-from ygan_core.detector import DetectorError, YGANDetector, training
-from ygan_core.detector.settings import check
+from ygan_detector import DetectorError, YGANDetector, training
+from ygan_detector.settings import check
 
-pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:C names")  # so few images
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:threshold", "ignore:class", "ignore:C names"
+)  # so few images
 
 
 def test_names_signs_and_shapes():
@@ -27,14 +29,18 @@ def test_names_signs_and_shapes():
     assert score.dtype == np.float64 and score.shape == flags.shape == (15,)
     assert np.array_equal(flags, score > detector.threshold_) and set(flags) <= {0, 1}
     assert detector.classes_.tolist() == ["0", "1", "2"] and not detector.weak_
-    assert detector.decision_scores_.shape == detector.labels_.shape == detector.names_.shape == (90,)
+    assert (
+        detector.decision_scores_.shape == detector.labels_.shape == detector.names_.shape == (90,)
+    )
     assert np.array_equal(detector.labels_, detector.decision_scores_ > detector.threshold_)
 
 
 def test_the_score_is_that_of_eq_12_with_the_averaged_weights():
     detector, (images, _) = trained(), pictures(5, seed=1)
     x = torch.from_numpy(images).permute(0, 3, 1, 2)
-    assert np.array_equal(detector.decision_function(images), scores.s(scores.classify(detector.model_, x)).numpy())
+    assert np.array_equal(
+        detector.decision_function(images), scores.s(scores.classify(detector.model_, x)).numpy()
+    )
 
 
 def test_scores_of_the_images_it_was_fitted_on_are_theirs_in_their_order():
@@ -45,7 +51,9 @@ def test_scores_of_the_images_it_was_fitted_on_are_theirs_in_their_order():
 
 def test_an_easy_anomaly_scores_higher_than_normal_images():
     images, labels = pictures(40)
-    detector = YGANDetector(**{**TINY, "epochs": 12}).fit(images[:80], labels[:80])  # stripes were never seen
+    detector = YGANDetector(**{**TINY, "epochs": 12}).fit(
+        images[:80], labels[:80]
+    )  # stripes were never seen
     new, kinds = pictures(20, seed=1)
     score = detector.decision_function(new)
     assert score[kinds == 2].mean() > 1.5 * score[kinds < 2].mean()
@@ -53,26 +61,35 @@ def test_an_easy_anomaly_scores_higher_than_normal_images():
 
 def test_the_same_seed_gives_the_same_detector_and_another_another():
     images, labels = pictures(15)
-    first, second, third = (YGANDetector(**TINY, seed=seed).fit(images, labels).decision_scores_ for seed in (0, 0, 1))
+    first, second, third = (
+        YGANDetector(**TINY, seed=seed).fit(images, labels).decision_scores_ for seed in (0, 0, 1)
+    )
     assert np.array_equal(first, second) and not np.array_equal(first, third)
 
 
 def test_fitted_again_it_forgets_what_it_knew():
     images, labels = pictures(15)
     detector = clone(trained()).fit(*pictures(20, seed=3)).fit(images, labels)
-    assert np.array_equal(detector.decision_scores_, YGANDetector(**TINY).fit(images, labels).decision_scores_)
+    assert np.array_equal(
+        detector.decision_scores_, YGANDetector(**TINY).fit(images, labels).decision_scores_
+    )
 
 
 # ---- the threshold
 
 
-@pytest.mark.parametrize("n, rate, expected", [(19, 0.05, 1 / 20), (99, 0.05, 5 / 100), (50, 0.05, 2 / 51), (10, 0.01, 1 / 11)])
+@pytest.mark.parametrize(
+    "n, rate, expected",
+    [(19, 0.05, 1 / 20), (99, 0.05, 5 / 100), (50, 0.05, 2 / 51), (10, 0.01, 1 / 11)],
+)
 def test_the_threshold_is_the_order_statistic_that_keeps_the_rate(n, rate, expected):
     detector = YGANDetector(false_alarms=rate)
     detector.calibration_scores_ = np.random.RandomState(0).permutation(n) / n
     mean, low, high = detector.false_alarm_interval()
     assert mean == pytest.approx(expected) and low < mean < high
-    assert (detector.calibration_scores_ > detector.threshold_).sum() == round(expected * (n + 1)) - 1
+    assert (detector.calibration_scores_ > detector.threshold_).sum() == round(
+        expected * (n + 1)
+    ) - 1
 
 
 def test_new_normal_images_pass_the_threshold_as_often_as_is_promised():
@@ -83,7 +100,9 @@ def test_new_normal_images_pass_the_threshold_as_often_as_is_promised():
         rates.append(norm.sf(detector.threshold_))  # of an endless number of new images
     expected, low, high = detector.false_alarm_interval()
     assert np.mean(rates) == pytest.approx(expected, abs=0.01) and expected <= 0.1
-    assert np.mean((low <= np.array(rates)) & (np.array(rates) <= high)) == pytest.approx(0.95, abs=0.03)
+    assert np.mean((low <= np.array(rates)) & (np.array(rates) <= high)) == pytest.approx(
+        0.95, abs=0.03
+    )
 
 
 def test_the_rate_can_be_changed_after_fitting():
@@ -93,7 +112,10 @@ def test_the_rate_can_be_changed_after_fitting():
 
 
 def test_few_images_left_untrained_are_warned_of_with_the_interval():
-    with pytest.warns(UserWarning, match=r"95 % interval [\d.]+ to [\d.]+ %, from 9 normal images left untrained: 50 would"):
+    with pytest.warns(
+        UserWarning,
+        match=r"95 % interval [\d.]+ to [\d.]+ %, from 9 normal images left untrained: 50 would",
+    ):
         YGANDetector(**TINY).fit(*pictures(15))
 
 
@@ -115,7 +137,13 @@ def test_a_class_of_one_image_is_trained_on():
 
 
 def test_sizes():
-    for sides, size in (((20, 30), 32), ((64, 64), 64), ((100, 80), 64), ((3000, 4000), 256), ((180, 180), 128)):
+    for sides, size in (
+        ((20, 30), 32),
+        ((64, 64), 64),
+        ((100, 80), 64),
+        ((3000, 4000), 256),
+        ((180, 180), 128),
+    ):
         assert training.nearest_size(np.array([sides])) == size
 
 
@@ -125,17 +153,23 @@ def test_epochs_fill_the_minutes_and_a_size_that_leaves_too_few_is_halved(monkey
     plan = lambda size: training.configuration(YGANDetector().get_params(), size, 3, 1000)  # noqa: E731
     config, seconds = training.within(10, [256, 128, 64], plan, 1000, 3, "cpu")
     assert (config.image_size, config.epochs, seconds) == (64, 60, pytest.approx(600))
-    config, seconds = training.within(10, [256], plan, 1000, 3, "cpu")  # asked for: kept, one epoch at least
+    config, seconds = training.within(
+        10, [256], plan, 1000, 3, "cpu"
+    )  # asked for: kept, one epoch at least
     assert (config.image_size, config.epochs, seconds) == (256, 1, pytest.approx(1000))
     assert training.within(1e4, [64], plan, 1000, 3, "cpu")[0].epochs == training.MOST_EPOCHS
 
 
 def test_a_time_budget_fixes_the_epochs_beforehand(capsys):
     images, labels = pictures(15)
-    detector = YGANDetector(**{**TINY, "epochs": None, "verbose": True}, minutes=0.02).fit(images, labels)
+    detector = YGANDetector(**{**TINY, "epochs": None, "verbose": True}, minutes=0.02).fit(
+        images, labels
+    )
     assert len(detector.history_) == detector.config_.epochs >= 1
     assert "epochs, about" in capsys.readouterr().out
-    assert detector.history_[-1]["lambda_R"] > 0.9 or detector.config_.epochs == 1  # its schedule ended with it
+    assert (
+        detector.history_[-1]["lambda_R"] > 0.9 or detector.config_.epochs == 1
+    )  # its schedule ended with it
 
 
 @pytest.mark.parametrize("recipe", training.RECIPES)
@@ -193,14 +227,22 @@ def test_what_is_loaded_scores_as_what_was_saved(saved):
 
 def test_settings_of_numpy_are_saved(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    detector = clone(trained()).set_params(seed=np.int64(0), epochs=np.int64(1)).fit(*pictures(20), checkpoint=tmp_path / "c")
+    detector = (
+        clone(trained())
+        .set_params(seed=np.int64(0), epochs=np.int64(1))
+        .fit(*pictures(20), checkpoint=tmp_path / "c")
+    )
     detector.save("~/numpy.ygan")
     assert YGANDetector.load(tmp_path / "numpy.ygan", "cpu").get_params()["epochs"] == 1
 
 
 def test_no_pickle_in_it(saved):
     with zipfile.ZipFile(saved) as archive:
-        assert sorted(archive.namelist()) == ["detector.json", "tensors.safetensors", "training.jpg"]
+        assert sorted(archive.namelist()) == [
+            "detector.json",
+            "tensors.safetensors",
+            "training.jpg",
+        ]
         about = json.loads(archive.read("detector.json"))
         assert (about["format"], about["version"]) == ("ygan-detector", 1)
         load(archive.read("tensors.safetensors"))
@@ -279,7 +321,9 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(tmp_path, monke
     assert resumed.classes_.tolist() == list(CLASSES)
 
 
-def test_a_checkpoint_of_other_images_or_settings_is_refused_and_a_strangers_folder_left_alone(tmp_path):
+def test_a_checkpoint_of_other_images_or_settings_is_refused_and_a_strangers_folder_left_alone(
+    tmp_path,
+):
     folder, place = write_folder(tmp_path / "images", 15), tmp_path / "place"
     with pytest.raises(DetectorError, match="is there already, and is no training"):
         YGANDetector(**TINY).fit(folder, checkpoint=folder)
@@ -310,9 +354,12 @@ def test_many_pixels_lie_in_a_mapped_file_and_are_trained_on_where_they_lie(tmp_
 def test_a_training_that_fell_apart_is_said():
     images, labels = pictures(15)
     with pytest.warns(
-        UserWarning, match="C names the class of .* the scores say little, try other epochs or recipe='classifier'"
+        UserWarning,
+        match="C names the class of .* the scores say little, try other epochs or recipe='classifier'",
     ):
-        YGANDetector(**TINY).fit(images, np.random.RandomState(0).permutation(labels))  # labels that nothing can be learnt from
+        YGANDetector(**TINY).fit(
+            images, np.random.RandomState(0).permutation(labels)
+        )  # labels that nothing can be learnt from
 
 
 def test_a_training_of_two_classes_that_went_well_is_not_warned_of():

@@ -1,4 +1,4 @@
-"""python -m ygan_core.detector: from a folder to a page, as a new user would; the twenty ways to be wrong; the page itself."""
+"""python -m ygan_detector: from a folder to a page, as a new user would; the twenty ways to be wrong; the page itself."""
 
 import base64
 import io
@@ -16,9 +16,9 @@ from filelock import FileLock
 from PIL import Image
 from small_detector import CLASSES, pictures, trained, write_folder
 
-from ygan_core.detector import YGANDetector
-from ygan_core.detector.command_line import run
-from ygan_core.detector.page import BINS, PLOT, histogram
+from ygan_detector import YGANDetector
+from ygan_detector.command_line import run
+from ygan_detector.page import BINS, PLOT, histogram
 
 SMALL = ["--epochs", "2", "--width", "4", "--image-size", "32", "--device", "cpu"]
 
@@ -63,22 +63,47 @@ def test_fit_says_what_it_chose_and_what_is_next(folder, capsys):
 
 def test_score_writes_a_table_and_a_page(folder, detector, capsys, tmp_path):
     page, table = tmp_path / "report.html", tmp_path / "scores.csv"
-    assert run(["score", str(detector), str(folder), "--page", str(page), "--csv", str(table), "--top", "10"]) == 0
+    assert (
+        run(
+            [
+                "score",
+                str(detector),
+                str(folder),
+                "--page",
+                str(page),
+                "--csv",
+                str(table),
+                "--top",
+                "10",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     rows = pd.read_csv(table)
     assert list(rows) == ["file", "score", "anomaly", "truth", "class"] and len(rows) == 16
     assert rows["score"].is_monotonic_decreasing and rows["truth"].sum() == 4
-    assert re.search(r"AUC [01]\.\d{3}; [\d.]+ % of the anomalies found, [\d.]+ % false alarms", shown)
+    assert re.search(
+        r"AUC [01]\.\d{3}; [\d.]+ % of the anomalies found, [\d.]+ % false alarms", shown
+    )
     assert f"{rows['anomaly'].sum()} of 16 images are above the threshold" in shown
 
     html = page.read_text(encoding="utf-8")
     cards = re.findall(r'<div class="name">(.*?)</div>', html)
-    assert len(cards) == 10 and "<img src=x>" not in html and "<b>odd" not in html  # what is a name stays one
-    assert cards[0].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == rows["file"][0]
-    assert not re.search(r'(src|href)="(?!data:)', html) and "http" not in html  # nothing is fetched
+    assert (
+        len(cards) == 10 and "<img src=x>" not in html and "<b>odd" not in html
+    )  # what is a name stays one
+    assert (
+        cards[0].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == rows["file"][0]
+    )
+    assert (
+        not re.search(r'(src|href)="(?!data:)', html) and "http" not in html
+    )  # nothing is fetched
     pictures_shown = re.findall(r"data:image/jpeg;base64,([^\"]+)", html)
     assert len(pictures_shown) == 10 * (1 + 1 + 3)
-    sizes = [Image.open(io.BytesIO(base64.b64decode(content))).size for content in pictures_shown[:5]]
+    sizes = [
+        Image.open(io.BytesIO(base64.b64decode(content))).size for content in pictures_shown[:5]
+    ]
     assert sizes[0] == sizes[1] and sizes[2:] == [(64, 64)] * 3
     assert html.count("below the threshold") == 1 and 'name="viewport"' in html
 
@@ -94,7 +119,15 @@ def test_another_rate_another_threshold(folder, detector, capsys):
 @pytest.mark.parametrize("means", ["doubt", "reconstruction", "hybrid"])
 def test_each_heat_map_makes_a_page(folder, detector, tmp_path, means):
     page = tmp_path / "report.html"
-    line = ["score", str(detector), str(folder / "test" / "1.abnormal"), "--page", str(page), "--heat-map", means]
+    line = [
+        "score",
+        str(detector),
+        str(folder / "test" / "1.abnormal"),
+        "--page",
+        str(page),
+        "--heat-map",
+        means,
+    ]
     assert run(line) == 0 and f"({means})" in page.read_text()
 
 
@@ -122,31 +155,67 @@ def _wrong(folder, detector, tmp_path):
     fit, images, new = ["fit"], str(folder), str(tmp_path / "new.ygan")
     return {
         "no folder": ([*fit, str(tmp_path / "none"), "--save", new], "there is no"),
-        "an empty folder": ([*fit, str(tmp_path / "empty"), "--save", new], "no image that can be read"),
+        "an empty folder": (
+            [*fit, str(tmp_path / "empty"), "--save", new],
+            "no image that can be read",
+        ),
         "no images": ([*fit, str(tmp_path / "text"), "--save", new], "no image that can be read"),
         "one image": ([*fit, str(tmp_path / "few"), "--save", new], "needs 20 at least"),
-        "a file for a folder": ([*fit, str(tmp_path / "few" / "a.png"), "--save", new], "needs 20 at least"),
-        "nowhere to save": ([*fit, images, "--save", str(tmp_path / "none" / "a.ygan")], "there is no folder"),
+        "a file for a folder": (
+            [*fit, str(tmp_path / "few" / "a.png"), "--save", new],
+            "needs 20 at least",
+        ),
+        "nowhere to save": (
+            [*fit, images, "--save", str(tmp_path / "none" / "a.ygan")],
+            "there is no folder",
+        ),
         "saved over another": ([*fit, images, "--save", str(detector)], "is there already"),
         "saved over a folder": ([*fit, images, "--save", images], "is there already"),
         "without --save": ([*fit, images], "--save"),
         "a word for a number": ([*fit, images, "--save", new, "--minutes", "ten"], "--minutes"),
         "no time": ([*fit, images, "--save", new, "--minutes", "0"], "minutes is a number above 0"),
         "an odd size": ([*fit, images, "--save", new, "--image-size", "100"], "image_size is 32"),
-        "an unknown recipe": ([*fit, images, "--save", new, "--recipe", "best"], "recipe is one of"),
+        "an unknown recipe": (
+            [*fit, images, "--save", new, "--recipe", "best"],
+            "recipe is one of",
+        ),
         "an unknown device": ([*fit, images, "--save", new, "--device", "gpu"], "no device 'gpu'"),
-        "a rate in per cent": ([*fit, images, "--save", new, "--false-alarms", "5"], "a share between 0 and 1"),
+        "a rate in per cent": (
+            [*fit, images, "--save", new, "--false-alarms", "5"],
+            "a share between 0 and 1",
+        ),
         "no detector": (["score", str(tmp_path / "none.ygan"), images], "fit a detector"),
         "another file": (["score", str(tmp_path / "no.ygan"), images], "is no detector"),
-        "nothing to score": (["score", str(detector), str(tmp_path / "empty")], "no image that can be read"),
-        "nowhere for the page": (["score", str(detector), images, "--page", str(tmp_path / "none" / "a.html")], "no folder"),
+        "nothing to score": (
+            ["score", str(detector), str(tmp_path / "empty")],
+            "no image that can be read",
+        ),
+        "nowhere for the page": (
+            ["score", str(detector), images, "--page", str(tmp_path / "none" / "a.html")],
+            "no folder",
+        ),
         "a page of none": (["score", str(detector), images, "--top", "0"], "--top"),
-        "an unknown map": (["score", str(detector), images, "--heat-map", "warm"], "heat_map is auto"),
+        "an unknown map": (
+            ["score", str(detector), images, "--heat-map", "warm"],
+            "heat_map is auto",
+        ),
         "an unknown verb": (["train", images], "invalid choice"),
-        "a table over the detector": (["score", str(detector), images, "--csv", str(detector)], "give another name"),
-        "a page over the table": (["score", str(detector), images, "--csv", new, "--page", new], "give another name"),
-        "ONNX over the detector": (["export", str(detector), "--onnx", str(detector)], "give another name"),
-        "nowhere for ONNX": (["export", str(detector), "--onnx", str(tmp_path / "none" / "a.onnx")], "there is no folder"),
+        "a table over the detector": (
+            ["score", str(detector), images, "--csv", str(detector)],
+            "give another name",
+        ),
+        "a page over the table": (
+            ["score", str(detector), images, "--csv", new, "--page", new],
+            "give another name",
+        ),
+        "ONNX over the detector": (
+            ["export", str(detector), "--onnx", str(detector)],
+            "give another name",
+        ),
+        "nowhere for ONNX": (
+            ["export", str(detector), "--onnx", str(tmp_path / "none" / "a.onnx")],
+            "there is no folder",
+        ),
     }
 
 
@@ -158,7 +227,11 @@ def test_wrong_uses_give_one_line_and_lose_nothing(folder, detector, tmp_path, c
             status = run(line)
         except SystemExit as stopped:  # argparse's
             status = stopped.code
-        shown = [text for text in capsys.readouterr().err.splitlines() if not text.startswith("warning: ")]
+        shown = [
+            text
+            for text in capsys.readouterr().err.splitlines()
+            if not text.startswith("warning: ")
+        ]
         assert status == 2, what
         assert len(shown) == 1 and said in shown[0], (what, shown)
     assert detector.read_bytes() == before and not (tmp_path / "new.ygan").exists()
@@ -166,22 +239,37 @@ def test_wrong_uses_give_one_line_and_lose_nothing(folder, detector, tmp_path, c
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_stopped_by_ctrl_c_the_same_command_goes_on(folder, tmp_path):
-    line = [sys.executable, "-m", "ygan_core.detector", "fit", str(folder), "--save", str(tmp_path / "c.ygan"), *SMALL[2:]]
+    line = [
+        sys.executable,
+        "-m",
+        "ygan_detector",
+        "fit",
+        str(folder),
+        "--save",
+        str(tmp_path / "c.ygan"),
+        *SMALL[2:],
+    ]
     line += ["--epochs", "400"]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # a shell in the background lets its children ignore this signal
-    process = subprocess.Popen(line, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes)
+    process = subprocess.Popen(
+        line, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **pipes
+    )
     place = tmp_path / "c.ygan.training"
     while not list(place.glob("epoch-*.pt")) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130 and errors.splitlines()[-1].startswith("stopped; the same command goes on")
+    assert process.returncode == 130 and errors.splitlines()[-1].startswith(
+        "stopped; the same command goes on"
+    )
     assert "Traceback" not in errors and list(place.glob("epoch-*.pt"))
 
 
 def test_a_detector_that_cannot_be_saved_keeps_its_training(tmp_path, monkeypatch, capsys):
-    flat = write_folder(tmp_path / "images", 20) / CLASSES[0]  # the detector lies among the images, and so does its training
+    flat = (
+        write_folder(tmp_path / "images", 20) / CLASSES[0]
+    )  # the detector lies among the images, and so does its training
     target = flat / "a.ygan"
 
     def full(*_):
@@ -198,12 +286,20 @@ def test_a_detector_that_cannot_be_saved_keeps_its_training(tmp_path, monkeypatc
     with FileLock(place / ".lock"):
         assert run(line) == 2 and "another process trains in" in capsys.readouterr().err
     assert run(line) == 0 and target.exists() and not place.exists()
-    assert "epoch 1/2" not in (out := capsys.readouterr().out) and "epoch 2/2" not in out  # nothing was trained again
+    assert (
+        "epoch 1/2" not in (out := capsys.readouterr().out) and "epoch 2/2" not in out
+    )  # nothing was trained again
 
 
 def test_what_the_page_of_a_detector_without_decoder_shows(tmp_path):
     write_folder(tmp_path / "new", 2)
     trained(recipe="classifier").save(tmp_path / "d.ygan")
-    line = ["score", str(tmp_path / "d.ygan"), str(tmp_path / "new"), "--page", str(tmp_path / "r.html")]
+    line = [
+        "score",
+        str(tmp_path / "d.ygan"),
+        str(tmp_path / "new"),
+        "--page",
+        str(tmp_path / "r.html"),
+    ]
     assert run(line) == 0 and "(doubt)" in (tmp_path / "r.html").read_text()
     assert all(f"{name}/" in (tmp_path / "r.html").read_text() for name in CLASSES)

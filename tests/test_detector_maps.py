@@ -6,11 +6,11 @@ import torch
 from small_detector import TINY, pictures, trained
 
 from ygan_core import scores
-from ygan_core.baselines.padim import PaDiM
 from ygan_core.config import Config
-from ygan_core.detector.defects import DEFECTS, LEAST, VISIBLE, damage, pixel_auroc, pro
-from ygan_core.detector.heat import BEST, MEANS, heat_maps, smoothed
-from ygan_core.detector.localisation import compare, padim_maps
+from ygan_detector.defects import DEFECTS, LEAST, VISIBLE, damage, pixel_auroc, pro
+from ygan_detector.heat import BEST, MEANS, heat_maps, smoothed
+from ygan_detector.localisation import compare, padim_maps
+from ygan_study.methods.padim import PaDiM
 
 IMAGES = pictures(6, seed=2)[0].transpose(0, 3, 1, 2)
 pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:C names")
@@ -21,16 +21,28 @@ pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ign
 def test_a_mask_is_where_pixels_changed(kind, channels):
     images = IMAGES[:, :channels]
     damaged, masks = damage(kind, images)
-    assert damaged.dtype == np.uint8 and damaged.shape == images.shape and masks.shape == (18, 32, 32)
+    assert (
+        damaged.dtype == np.uint8 and damaged.shape == images.shape and masks.shape == (18, 32, 32)
+    )
     change = np.abs(damaged.astype(int) - images).max(axis=1)
-    assert np.array_equal(masks, change >= VISIBLE) and (masks.mean(axis=(1, 2)) >= LEAST).all() and masks.mean() < 0.4
-    assert np.array_equal(damaged, damage(kind, images)[0]) and not np.array_equal(damaged, damage(kind, images, seed=1)[0])
+    assert (
+        np.array_equal(masks, change >= VISIBLE)
+        and (masks.mean(axis=(1, 2)) >= LEAST).all()
+        and masks.mean() < 0.4
+    )
+    assert np.array_equal(damaged, damage(kind, images)[0]) and not np.array_equal(
+        damaged, damage(kind, images, seed=1)[0]
+    )
 
 
 def test_pixel_auroc_and_pro_of_a_perfect_a_blind_and_an_inverted_map():
     masks = damage("stain", IMAGES)[1]
     noise = np.random.RandomState(0).random_sample(masks.shape)
-    for maps, area, overlap in ((masks + 0.5 * noise, 1, 1), (noise, 0.5, 0.15), (~masks + 0.5 * noise, 0, 0)):
+    for maps, area, overlap in (
+        (masks + 0.5 * noise, 1, 1),
+        (noise, 0.5, 0.15),
+        (~masks + 0.5 * noise, 0, 0),
+    ):
         assert pixel_auroc(maps, masks) == pytest.approx(area, abs=0.02)
         assert pro(maps, masks) == pytest.approx(overlap, abs=0.02)
 
@@ -38,7 +50,10 @@ def test_pixel_auroc_and_pro_of_a_perfect_a_blind_and_an_inverted_map():
 def test_pro_counts_regions_alike_and_pixel_auroc_by_their_size():
     masks = np.zeros((1, 40, 40), bool)
     masks[0, :20, :20] = masks[0, 30:36, 30:36] = True
-    large, small = (np.where(part, 1.0, 0.0) for part in (masks & (np.arange(40) < 25), masks & (np.arange(40) > 25)))
+    large, small = (
+        np.where(part, 1.0, 0.0)
+        for part in (masks & (np.arange(40) < 25), masks & (np.arange(40) > 25))
+    )
     noise = 0.1 * np.random.RandomState(0).random_sample(masks.shape)
     assert pro(large + noise, masks) == pytest.approx(pro(small + noise, masks), abs=0.1)
     assert pixel_auroc(large + noise, masks) > pixel_auroc(small + noise, masks) + 0.4
@@ -48,13 +63,24 @@ def test_pro_counts_regions_alike_and_pixel_auroc_by_their_size():
 def test_maps_have_the_shape_of_the_images_and_see_each_alone(means):
     detector, images = trained(), torch.from_numpy(IMAGES)
     whole = heat_maps(means, detector.model_, images, detector.mean_z_r_)
-    assert whole.shape == (18, 32, 32) and whole.dtype == torch.float32 and (whole >= 0).all() and whole.std() > 0
-    alone = torch.cat([heat_maps(means, detector.model_, image[None], detector.mean_z_r_) for image in images])
+    assert (
+        whole.shape == (18, 32, 32)
+        and whole.dtype == torch.float32
+        and (whole >= 0).all()
+        and whole.std() > 0
+    )
+    alone = torch.cat(
+        [heat_maps(means, detector.model_, image[None], detector.mean_z_r_) for image in images]
+    )
     assert torch.allclose(whole, alone, atol=1e-5 + 1e-4 * float(whole.max()))
 
 
 def test_reconstruction_and_hybrid_by_hand():
-    model, mean_z_r, x = trained().model_, trained().mean_z_r_, scores.to_input(torch.from_numpy(IMAGES))
+    model, mean_z_r, x = (
+        trained().model_,
+        trained().mean_z_r_,
+        scores.to_input(torch.from_numpy(IMAGES)),
+    )
     with torch.inference_mode():
         z_s, z_r, x_hat, logits = model(x)
         hybrid = model.D(z_s, mean_z_r[logits.argmax(1)])
@@ -70,7 +96,9 @@ def test_reconstruction_and_hybrid_by_hand():
 
 def test_the_doubt_is_the_gradient_of_the_log_odds_of_s():
     model, x = trained().model_, scores.to_input(torch.from_numpy(IMAGES))
-    maps = model.E_s.features[:6](x).detach().requires_grad_()  # 8 x 8: all layers but those of the last halving
+    maps = (
+        model.E_s.features[:6](x).detach().requires_grad_()
+    )  # 8 x 8: all layers but those of the last halving
     s = scores.s(model.C(model.E_s.to_latent(model.E_s.features[6:](maps)).flatten(1)))
     (gradient,) = torch.autograd.grad((s / (1 - s)).log().sum(), maps)
     by_hand = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).relu().detach()
@@ -95,5 +123,12 @@ def test_padims_maps_are_those_of_its_score():
 
 def test_the_comparison_has_a_row_for_each_dataset_means_and_defect():
     table = compare(["mnist"], per_class=30, **{**TINY, "epochs": 1})
-    assert set(table["means"]) == {*MEANS, "PaDiM"} and set(table["defect"]) == set(DEFECTS) and len(table) == 16
-    assert table[["pixel_auroc", "pro"]].map(lambda value: 0 <= value <= 1).all(axis=None) and BEST in MEANS
+    assert (
+        set(table["means"]) == {*MEANS, "PaDiM"}
+        and set(table["defect"]) == set(DEFECTS)
+        and len(table) == 16
+    )
+    assert (
+        table[["pixel_auroc", "pro"]].map(lambda value: 0 <= value <= 1).all(axis=None)
+        and BEST in MEANS
+    )

@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from small_detector import TINY
 
-from ygan_core.detector import YGANDetector, training
+from ygan_detector import YGANDetector, training
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -11,9 +11,9 @@ from torch import nn
 from ygan_core import losses, scores
 from ygan_core.config import ConfigError
 from ygan_core.model import running_statistics_untouched
-from ygan_core.study.benchmark.authors import held_against
-from ygan_core.study.plan.deviations import DEVIATIONS, PublicCode, applies, step_seconds
 from ygan_core.train import Trainer, train
+from ygan_study.bench.authors import held_against
+from ygan_study.methods.public_code import DEVIATIONS, PublicCode, applies, step_seconds
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def batch(images, small):
     """The arguments of a step, by the deviation's name: its Trainer in training mode, x, y, partner, lambda_R."""
 
     def made(name=None, **settings):
-        trainer = DEVIATIONS.get(name, Trainer)(replace(small, dataset="mnist", **settings), *images)
+        trainer = DEVIATIONS.get(name, Trainer)(
+            replace(small, dataset="mnist", **settings), *images
+        )
         trainer.model.train()
         partner = torch.randperm(16, generator=torch.Generator().manual_seed(3))
         return trainer, scores.to_input(images[0][:16]), images[1][:16], partner, torch.tensor(0.5)
@@ -41,7 +43,11 @@ def test_detached_features_keep_L_adv_from_the_generator_and_give_it_to_Ds(batch
     trainer, x, *rest = batch("detached_features", **alone)
     before = copy.deepcopy(trainer.model)
     terms = trainer.step(x, *rest)
-    assert not any(gradient.any() for part in ("D", "E_s", "E_r", "C") for gradient in gradients(getattr(trainer.model, part)))
+    assert not any(
+        gradient.any()
+        for part in ("D", "E_s", "E_r", "C")
+        for gradient in gradients(getattr(trainer.model, part))
+    )
     x_hat = before.D(*before.encode(x)).detach()
     (logit_x, f_x), (logit_x_hat, f_x_hat) = before.Ds(x), before.Ds(x_hat)
     L_adv, L_bce = losses.L_adv(f_x, f_x_hat), losses.L_bce(logit_x, logit_x_hat)
@@ -53,7 +59,14 @@ def test_detached_features_keep_L_adv_from_the_generator_and_give_it_to_Ds(batch
 
 def test_norm_first_moves_the_norms_and_keeps_the_initial_weights(batch):
     plain, moved = batch()[0].model, batch("norm_first")[0].model
-    kinds = {nn.Conv2d: "c", nn.ConvTranspose2d: "c", nn.LeakyReLU: "a", nn.ReLU: "a", nn.BatchNorm2d: "n", nn.Tanh: "t"}
+    kinds = {
+        nn.Conv2d: "c",
+        nn.ConvTranspose2d: "c",
+        nn.LeakyReLU: "a",
+        nn.ReLU: "a",
+        nn.BatchNorm2d: "n",
+        nn.Tanh: "t",
+    }
 
     def order(layers):
         return "".join(kinds[type(layer)] for layer in layers)
@@ -63,7 +76,10 @@ def test_norm_first_moves_the_norms_and_keeps_the_initial_weights(batch):
         assert order(network.features) == "cacnacna"
     assert order(moved.D.layers) == "cnacnacnact"
     for part in ("E_s", "D", "Ds"):
-        kernels = [[p for p in getattr(model, part).parameters() if p.dim() == 4] for model in (plain, moved)]
+        kernels = [
+            [p for p in getattr(model, part).parameters() if p.dim() == 4]
+            for model in (plain, moved)
+        ]
         assert all(a.equal(b) for a, b in zip(*kernels, strict=True))
 
 
@@ -71,8 +87,12 @@ def test_permutations_average_over_different_partners(batch):
     trainer, x, y, partner, _ = batch("permutations")
     z_s, z_r = trainer.model.encode(x)
     drawn = [partner.roll(shift) for shift in range(4)]
-    assert (torch.stack(drawn).sort(0).values.diff(dim=0) > 0).all()  # four partners for every image, none twice
-    expected = torch.stack([Trainer.consistency(trainer, z_s, z_r, each, y) for each in drawn]).mean()
+    assert (
+        torch.stack(drawn).sort(0).values.diff(dim=0) > 0
+    ).all()  # four partners for every image, none twice
+    expected = torch.stack(
+        [Trainer.consistency(trainer, z_s, z_r, each, y) for each in drawn]
+    ).mean()
     torch.testing.assert_close(trainer.consistency(z_s, z_r, partner, y), expected)
 
 
@@ -80,12 +100,16 @@ def test_the_deviations_of_the_consistency_loss(batch):
     opposite = torch.eye(16), -torch.eye(16)
     assert batch()[0].agreement(*opposite).item() == pytest.approx(1)
     assert batch("absolute_cosine")[0].agreement(*opposite).item() == pytest.approx(0)
-    assert batch("absolute_cosine")[0].agreement(torch.eye(16), torch.eye(16).roll(1, 0)).item() == pytest.approx(1)
+    assert batch("absolute_cosine")[0].agreement(
+        torch.eye(16), torch.eye(16).roll(1, 0)
+    ).item() == pytest.approx(1)
 
     z_s, z_r = torch.randn(16, 100, requires_grad=True), torch.randn(16, 100, requires_grad=True)
     assert torch.autograd.grad(batch()[0].hybrid(z_s, z_r).square().sum(), z_s)[0].any()
     hybrid = batch("detached_inputs")[0].hybrid(z_s, z_r)
-    assert hybrid.requires_grad and torch.autograd.grad(hybrid.sum(), z_s, allow_unused=True) == (None,)
+    assert hybrid.requires_grad and torch.autograd.grad(hybrid.sum(), z_s, allow_unused=True) == (
+        None,
+    )
 
     stretched = batch("rescaled_hybrids")[0].hybrid(z_s, z_r)
     assert torch.allclose(stretched.amin((1, 2, 3)), -torch.ones(16)) and torch.allclose(
@@ -105,7 +129,9 @@ def test_the_deviations_of_the_consistency_loss(batch):
     found = trainer.consistency(z_s, z_r, partner, y)
     torch.testing.assert_close(found, sum(losses.L_con(*pair) for pair in both))
     after = trainer.model.state_dict()
-    assert all(after[name].equal(tensor) for name, tensor in before.items())  # no hybrid in the running statistics
+    assert all(
+        after[name].equal(tensor) for name, tensor in before.items()
+    )  # no hybrid in the running statistics
 
 
 def test_the_learning_rate_falls_after_eight_and_twenty_five_epochs(images, small):
@@ -113,16 +139,22 @@ def test_the_learning_rate_falls_after_eight_and_twenty_five_epochs(images, smal
     for done, lr in ((0, 2e-4), (7, 2e-4), (8, 1.5e-4), (24, 1.5e-4), (25, 1e-4), (99, 1e-4)):
         trainer.history = [{}] * done
         trainer.epoch()
-        found = [group["lr"] for optimiser in trainer.optimisers for group in optimiser.param_groups]
+        found = [
+            group["lr"] for optimiser in trainer.optimisers for group in optimiser.param_groups
+        ]
         assert found == pytest.approx([lr, lr])
-    short = DEVIATIONS["lr_steps"](replace(small, epochs=49), *images)  # 25 / 49 * 49 is less than 25
+    short = DEVIATIONS["lr_steps"](
+        replace(small, epochs=49), *images
+    )  # 25 / 49 * 49 is less than 25
     assert (short.lr_factor(24.9 / 49), short.lr_factor(25 / 49)) == (0.75, 0.5)
 
 
 def test_out_of_range_reaches_both_training_and_scoring(batch, images):
     trainer, x, y, partner, lambda_R = batch("out_of_range")
     seen = []
-    trainer.model.E_s.features[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    trainer.model.E_s.features[0].register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0].clone())
+    )
     trainer.step(x, y, partner, lambda_R)
     expected = (images[0][:16].float() / 255 - 0.1307) / 0.3081
     torch.testing.assert_close(seen[0], expected)

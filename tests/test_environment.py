@@ -33,11 +33,15 @@ PROMISED = (
 def listed(array):
     """The requirements of one array, read as environment.sh reads them (and Python 3.10 has no tomllib)."""
     lines = re.search(rf"^{array} = \[\n(.*?)^\]", PYPROJECT, re.M | re.S).group(1)
-    return {canonicalize_name(need.name): need for need in map(Requirement, re.findall('"(.+)"', lines))}
+    return {
+        canonicalize_name(need.name): need for need in map(Requirement, re.findall('"(.+)"', lines))
+    }
 
 
 def constraints():
-    return [Requirement(line) for line in CONSTRAINTS.splitlines() if line and not line.startswith("#")]
+    return [
+        Requirement(line) for line in CONSTRAINTS.splitlines() if line and not line.startswith("#")
+    ]
 
 
 def pinned(python=None):
@@ -46,7 +50,9 @@ def pinned(python=None):
     pins = {}
     for pin in constraints():
         if pin.marker is None or pin.marker.evaluate(default_environment() | environment):
-            assert canonicalize_name(pin.name) not in pins, f"two versions of {pin.name} for Python {python}"
+            assert canonicalize_name(pin.name) not in pins, (
+                f"two versions of {pin.name} for Python {python}"
+            )
             pins[canonicalize_name(pin.name)] = pin.specifier
     return pins
 
@@ -54,9 +60,13 @@ def pinned(python=None):
 # the lists
 
 
-@pytest.mark.parametrize("too_old", ["numpy 1.26.4", "pandas 2.0.3", "pillow 10.0.1", "matplotlib 3.6.3"])
+@pytest.mark.parametrize(
+    "too_old", ["numpy 1.26.4", "pandas 2.0.3", "pillow 10.0.1", "matplotlib 3.6.3"]
+)
 def test_versions_that_lack_what_the_code_calls_are_not_enough(too_old):
-    name, number = too_old.split()  # trapezoid, DataFrame.map, has_transparency_data, a legend outside
+    name, number = (
+        too_old.split()
+    )  # trapezoid, DataFrame.map, has_transparency_data, a legend outside
     assert not listed("dependencies")[name].specifier.contains(number)
 
 
@@ -94,9 +104,17 @@ def test_every_import_is_listed():
                 names = [node.module]
             for name in names:
                 imported.setdefault(name.split(".")[0], path)
-    third_party = {name: path for name, path in imported.items() if name not in {*sys.stdlib_module_names, "ygan_core"}}
+    third_party = {
+        name: path
+        for name, path in imported.items()
+        if name not in {*sys.stdlib_module_names, "ygan_core"}
+    }
     assert {"torch", "PIL", "sklearn"} <= set(third_party)
-    missing = {name: str(path.relative_to(ROOT)) for name, path in third_party.items() if name not in provided}
+    missing = {
+        name: str(path.relative_to(ROOT))
+        for name, path in third_party.items()
+        if name not in provided
+    }
     assert not missing, "imported, but no dependency in pyproject.toml provides it"
 
 
@@ -107,12 +125,19 @@ def test_conda_installs_pyproject_and_nothing_else():
     assert pip == "pip" and installed == {"pip": ["-c constraints.txt", "-e .[dev]"]}
     python = Version(re.fullmatch(r"python=(3\.\d+)", python).group(1))
     assert Version("3.10") <= python <= Version("3.13")
-    assert python in Requirement("python" + re.search(r'^requires-python = "(.+)"', PYPROJECT, re.M).group(1)).specifier
+    assert (
+        python
+        in Requirement(
+            "python" + re.search(r'^requires-python = "(.+)"', PYPROJECT, re.M).group(1)
+        ).specifier
+    )
 
 
 def test_constraints_are_exact():
     for pin in constraints():
-        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(pin.specifier)), pin  # no range, no "2.14.*", no "2.14.1+cpu"
+        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(pin.specifier)), (
+            pin
+        )  # no range, no "2.14.*", no "2.14.1+cpu"
         assert not pin.extras and not pin.url and not LEFT_OUT.match(pin.name), pin
 
 
@@ -120,14 +145,20 @@ def test_constraints_are_exact():
 def test_constraints_cover_pyproject(python):
     pins = pinned(python)
     for name, need in (listed("dependencies") | listed("dev") | listed("distributed")).items():
-        assert name in pins, f"constraints.txt lacks {name}: its first lines hold the command that adds it"
+        assert name in pins, (
+            f"constraints.txt lacks {name}: its first lines hold the command that adds it"
+        )
         (pin,) = pins[name]
         assert need.specifier.contains(pin.version), need
 
 
 def test_constraints_cover_what_the_listed_packages_need():
     pins = pinned()
-    missing, seen, waiting = set(), set(), [(need, frozenset(need.extras)) for need in listed("dependencies").values()]
+    missing, seen, waiting = (
+        set(),
+        set(),
+        [(need, frozenset(need.extras)) for need in listed("dependencies").values()],
+    )
     waiting += [(need, frozenset(need.extras)) for need in listed("dev").values()]
     while waiting:
         need, extras = waiting.pop()
@@ -137,9 +168,13 @@ def test_constraints_cover_what_the_listed_packages_need():
         seen.add((name, extras))
         if name not in pins:
             missing.add(name)
-        elif pins[name].contains(version(name), prereleases=True):  # another version may need others
+        elif pins[name].contains(
+            version(name), prereleases=True
+        ):  # another version may need others
             for further in map(Requirement, requires(name) or []):
-                if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras | {""}):
+                if further.marker is None or any(
+                    further.marker.evaluate({"extra": extra}) for extra in extras | {""}
+                ):
                     waiting.append((further, frozenset(further.extras)))
     assert not missing
 
@@ -151,7 +186,13 @@ def test_constraints_cover_what_the_listed_packages_need():
 def copy(tmp_path):
     copy = tmp_path / "a copy"
     copy.mkdir()
-    for name in ["pyproject.toml", "constraints.txt", "environment.sh", "run_all.sh", "run_tests.sh"]:
+    for name in [
+        "pyproject.toml",
+        "constraints.txt",
+        "environment.sh",
+        "run_all.sh",
+        "run_tests.sh",
+    ]:
         shutil.copy(ROOT / name, copy / name)
     (copy / "bin").mkdir()
     return copy
@@ -181,9 +222,16 @@ def put_shim(path):
 
 def bash(copy, *command, **variables):
     path = f"{copy / 'bin'}:/usr/bin:/bin"
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "YGAN_LATEST")} | variables
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "YGAN_LATEST")
+    } | variables
     # a script that wrongly goes on to install fails at once
-    environment |= {"PATH": path, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "TORCH_CPU_INDEX": "http://127.0.0.1:9"}
+    environment |= {
+        "PATH": path,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "",
+        "TORCH_CPU_INDEX": "http://127.0.0.1:9",
+    }
     return subprocess.run(
         ["bash", *command],
         cwd=copy.parent,
@@ -226,7 +274,11 @@ def test_python_without_ensurepip_is_named_in_one_line(copy):
     for name in NAMES:
         put_shim(copy / "bin" / name)
     # no package is found either, so that this is not taken for a complete environment
-    put_python(copy / "bin" / "python3", version=(3, 12), code="sys.modules['ensurepip'] = sys.modules['packaging'] = None")
+    put_python(
+        copy / "bin" / "python3",
+        version=(3, 12),
+        code="sys.modules['ensurepip'] = sys.modules['packaging'] = None",
+    )
     result = bash(copy, str(copy / "run_all.sh"))
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1 and "apt install python3-venv" in result.stderr
@@ -236,10 +288,14 @@ def test_python_without_ensurepip_is_named_in_one_line(copy):
 def test_base_python_is_the_default_one_or_the_newest_that_runs(copy):
     for name in NAMES:
         put_shim(copy / "bin" / name)
-    put_python(copy / "bin" / "python3.11", version=(3, 11), code="sys._base_executable = 'the 3.11'")
+    put_python(
+        copy / "bin" / "python3.11", version=(3, 11), code="sys._base_executable = 'the 3.11'"
+    )
     assert function(copy, "base_python").stdout == "the 3.11\n"
     put_python(copy / "bin" / "python3.13", version=(3, 13))
-    put_python(copy / "bin" / "python", version=(3, 10), code="sys._base_executable = 'the default'")
+    put_python(
+        copy / "bin" / "python", version=(3, 10), code="sys._base_executable = 'the default'"
+    )
     assert function(copy, "base_python").stdout == "the default\n"
 
 
@@ -256,9 +312,13 @@ def test_active_environment_of_other_versions_is_used_with_one_line(copy):
     put_shim(copy / "bin" / "python")
     put_python(copy / "bin" / "python3")
     here = {name: version(name) for name in listed("dependencies")}
-    (copy / "constraints.txt").write_text("".join(f"{name}=={number.split('+')[0]}\n" for name, number in here.items()))
+    (copy / "constraints.txt").write_text(
+        "".join(f"{name}=={number.split('+')[0]}\n" for name, number in here.items())
+    )
     assert function(copy, "need_environment").stderr.count("\n") == 1  # "Using Python ..."
-    (copy / "constraints.txt").write_text(f"# old\n\nnumpy==1.0 ; python_version >= '3'\ntorch=={here['torch']}\nscipy==1.0\n")
+    (copy / "constraints.txt").write_text(
+        f"# old\n\nnumpy==1.0 ; python_version >= '3'\ntorch=={here['torch']}\nscipy==1.0\n"
+    )
     result = function(copy, "need_environment")
     assert result.returncode == 0 and result.stderr.count("\n") == 2
     assert f"constraints.txt (numpy {here['numpy']}, not 1.0; 1 more)" in result.stderr
@@ -266,13 +326,16 @@ def test_active_environment_of_other_versions_is_used_with_one_line(copy):
 
 
 @pytest.mark.parametrize(
-    "array, need", [("dependencies", "torch>=999"), ("dependencies", "ygan-no-such"), ("dev", "ygan-no-such")]
+    "array, need",
+    [("dependencies", "torch>=999"), ("dependencies", "ygan-no-such"), ("dev", "ygan-no-such")],
 )
 def test_incomplete_active_environment_is_not_used(copy, array, need):
     for name in NAMES:
         put_python(copy / "bin" / name)
     assert function(copy, "have_environment dev").returncode == 0
-    (copy / "pyproject.toml").write_text(PYPROJECT.replace(f"\n{array} = [\n", f'\n{array} = [\n    "{need}",\n'))
+    (copy / "pyproject.toml").write_text(
+        PYPROJECT.replace(f"\n{array} = [\n", f'\n{array} = [\n    "{need}",\n')
+    )
     assert function(copy, "have_environment dev").returncode == 1
     assert function(copy, "have_environment").returncode == (1 if array == "dependencies" else 0)
 
@@ -302,17 +365,31 @@ def test_venv_has_the_versions_of_constraints_unless_the_newest_are_asked_for(co
     torch = re.findall('"(torch(?:vision)?>=.*)"', PYPROJECT)
     wheels = f"--no-deps --index-url http://127.0.0.1:9 {' '.join(torch)}"
     pins, newest = "-c constraints.txt", "--upgrade --upgrade-strategy eager"
-    assert pip_calls(copy, "make_venv dev") == [f"{pins} {wheels}", "-q pip>=22", f"{pins} -e .[dev]"]
-    assert pip_calls(copy, "make_venv", YGAN_LATEST="1") == [f"{newest} {wheels}", "-q pip>=22", f"{newest} -e ."]
-    assert (copy / ".venv" / ".ready").read_text() == function(copy, "ready_mark", YGAN_LATEST="1").stdout
+    assert pip_calls(copy, "make_venv dev") == [
+        f"{pins} {wheels}",
+        "-q pip>=22",
+        f"{pins} -e .[dev]",
+    ]
+    assert pip_calls(copy, "make_venv", YGAN_LATEST="1") == [
+        f"{newest} {wheels}",
+        "-q pip>=22",
+        f"{newest} -e .",
+    ]
+    assert (copy / ".venv" / ".ready").read_text() == function(
+        copy, "ready_mark", YGAN_LATEST="1"
+    ).stdout
 
 
 def test_jupyterlab_of_venv_is_quiet(copy):
     pip_calls(copy, "make_venv")
-    ((plugin, settings),) = json.loads((copy / ".venv/share/jupyter/lab/settings/overrides.json").read_text()).items()
+    ((plugin, settings),) = json.loads(
+        (copy / ".venv/share/jupyter/lab/settings/overrides.json").read_text()
+    ).items()
     schema = Path(jupyterlab.__file__).parent / "schemas" / (plugin.replace(":", "/") + ".json")
     known = json.loads(schema.read_text(encoding="utf-8"))["properties"]
-    assert settings == {"fetchNews": "false", "checkForUpdates": False} and set(settings) <= set(known)
+    assert settings == {"fetchNews": "false", "checkForUpdates": False} and set(settings) <= set(
+        known
+    )
     assert "false" in [choice["const"] for choice in known["fetchNews"]["oneOf"]]
     server = json.loads((copy / ".venv/etc/jupyter/jupyter_server_config.json").read_text())
     assert server == {LanguageServerManager.__name__: {"autodetect": False}}
@@ -323,5 +400,7 @@ def test_help_without_an_environment_installs_nothing(copy):
     for name in NAMES:
         put_shim(copy / "bin" / name)
     result = bash(copy, str(copy / "run_all.sh"), "--help")
-    assert result.returncode == 0 and "--profile" in result.stdout and "set -euo" not in result.stdout
+    assert (
+        result.returncode == 0 and "--profile" in result.stdout and "set -euo" not in result.stdout
+    )
     assert not (copy / ".venv").exists()

@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.__main__ import main
-from ygan_core.study.run import training
-from ygan_core.study.run.costs import costs
-from ygan_core.study.run.executors import run_jobs
-from ygan_core.study.run.search_report import report
-from ygan_core.study.run.store import Study
+from ygan_study.__main__ import main
+from ygan_study.run import training
+from ygan_study.run.costs import costs
+from ygan_study.run.executors import run_jobs
+from ygan_study.run.search_report import report
+from ygan_study.run.store import Study
 
-STUDY = [sys.executable, "-m", "ygan_core.study"]
+STUDY = [sys.executable, "-m", "ygan_study"]
 TIMES = ("inference_us", "training_seconds")  # of the metrics in runs.csv
 LONGER = {"epochs": 20}
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -42,7 +42,16 @@ def undisturbed(tmp_path_factory):
 
 
 def command(study, *more):
-    line = [*STUDY, "run", "--profile", "smoke", "--results", str(study.root.parent), "--set", "epochs=20"]
+    line = [
+        *STUDY,
+        "run",
+        "--profile",
+        "smoke",
+        "--results",
+        str(study.root.parent),
+        "--set",
+        "epochs=20",
+    ]
     return [*line, *more, *(job.id for job in few(study))]
 
 
@@ -62,8 +71,12 @@ def test_killed_at_random_moments_and_run_again_gives_the_same_runs_csv(tmp_path
     study, moments = Study("smoke", tmp_path, settings=LONGER), random.Random(0)
     for _ in range(2):
         before = set(checkpoints(study))
-        process = subprocess.Popen(command(study, "--workers", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda before=before: set(checkpoints(study)) - before, process)  # so that every life gets somewhere
+        process = subprocess.Popen(
+            command(study, "--workers", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(
+            lambda before=before: set(checkpoints(study)) - before, process
+        )  # so that every life gets somewhere
         time.sleep(moments.uniform(0, 0.5))
         process.kill()  # SIGKILL, of the parent alone: its workers have to notice
         process.wait()
@@ -77,15 +90,37 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed, free_port):
     pytest.importorskip("distributed")
     address, environment = f"tcp://127.0.0.1:{free_port}", {**os.environ, "OMP_NUM_THREADS": "1"}
     quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--no-dashboard"]
+    dask = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+    ]
     running = [subprocess.Popen([*dask, "--port", str(free_port)], **quiet)]
     study = Study("smoke", tmp_path, settings=LONGER)
     try:
-        one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        workers = [subprocess.Popen([*one, "--local-directory", str(tmp_path / "dask")], **quiet) for _ in range(2)]
+        one = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            address,
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--no-dashboard",
+        ]
+        workers = [
+            subprocess.Popen([*one, "--local-directory", str(tmp_path / "dask")], **quiet)
+            for _ in range(2)
+        ]
         running += workers
         client = subprocess.Popen(
-            command(study, "--scheduler", address), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command(study, "--scheduler", address),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         running.append(client)
         wait_for(lambda: checkpoints(study), client)  # a job is in the middle
@@ -101,7 +136,7 @@ def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed, free_port):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "localhost"])
 def test_no_scheduler_there_is_one_clear_line(address, tmp_path, monkeypatch, capsys):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("ygan_core.study.run.executors.ANSWERS_IN", 2)
+    monkeypatch.setattr("ygan_study.run.executors.ANSWERS_IN", 2)
     job = Study("smoke", tmp_path).select(method="knn_pixels")[0].id
     line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--scheduler", address, job]
     assert main(line) == 2
@@ -120,10 +155,22 @@ def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch
         return evaluate(baseline, *rest)
 
     monkeypatch.setattr(training, "evaluate_baseline", broken)
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id, other.id]
+    line = [
+        "run",
+        "--profile",
+        "smoke",
+        "--results",
+        str(tmp_path),
+        "--workers",
+        "1",
+        job.id,
+        other.id,
+    ]
     assert main(line) == 1  # the other one is done all the same
     captured = capsys.readouterr()
-    assert "no ink left" in captured.err and "1 of 2 jobs done" in captured.out and study.find(other)
+    assert (
+        "no ink left" in captured.err and "1 of 2 jobs done" in captured.out and study.find(other)
+    )
     assert "RuntimeError: no ink left" in (study.path(job) / "error.txt").read_text()
     assert study.state(job) == "failed" and main(line) == 1 and len(calls) == 1
     assert "--retry tries again" in capsys.readouterr().err
@@ -163,24 +210,36 @@ def test_jobs_by_their_number_and_by_their_group(tmp_path, capsys):
     number = 1 + study.jobs.index(study.select(method="knn_pixels")[0])
     line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1"]
     assert main([*line, "--index", str(number)]) == 0
-    assert [folder.name for folder in (study.root / "jobs").iterdir()] == [study.jobs[number - 1].id]
+    assert [folder.name for folder in (study.root / "jobs").iterdir()] == [
+        study.jobs[number - 1].id
+    ]
     for index in ("0", str(len(study.jobs) + 1)):
         assert main([*line, "--index", index]) == 2
         assert f"numbered from 1 to {len(study.jobs)}" in capsys.readouterr().err
     assert main([*line, "mnist-of-another-study"]) == 2
-    assert main([*line, "--group", "baseline"]) == 2 and "choose from color_mnist, classifier" in capsys.readouterr().err
+    assert (
+        main([*line, "--group", "baseline"]) == 2
+        and "choose from color_mnist, classifier" in capsys.readouterr().err
+    )
     asked = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ygan_core.study.run.commands.run_jobs", lambda study, jobs, *_, **__: asked.extend(jobs) or {})
+        patch.setattr(
+            "ygan_study.run.commands.run_jobs",
+            lambda study, jobs, *_, **__: asked.extend(jobs) or {},
+        )
         assert main([*line, "--group", "baselines", "weak_labels"]) == 0
     assert asked == study.select(group=("baselines", "weak_labels"))
 
 
 def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, monkeypatch):
     study, order = Study("smoke", tmp_path), []
-    monkeypatch.setattr("ygan_core.study.run.executors.attempt", lambda study, job, **_: order.append(job) or "")
+    monkeypatch.setattr(
+        "ygan_study.run.executors.attempt", lambda study, job, **_: order.append(job) or ""
+    )
     assert run_jobs(study, list(reversed(study.jobs)), workers=1) == {}
-    assert [job.group for job in order] == [job.group for job in study.jobs] and len(order) == len(study.jobs)
+    assert [job.group for job in order] == [job.group for job in study.jobs] and len(order) == len(
+        study.jobs
+    )
     cost = costs(study, study.jobs)
     for one, other in zip(order, order[1:], strict=False):
         assert one.group != other.group or cost[one.id] >= cost[other.id]
@@ -205,15 +264,20 @@ def test_the_search_is_a_profile_of_list_and_run_and_a_verb(tmp_path, monkeypatc
         asked.append((study.profile, len(jobs)))
         return {}
 
-    monkeypatch.setattr("ygan_core.study.run.commands.run_jobs", ran)
+    monkeypatch.setattr("ygan_study.run.commands.run_jobs", ran)
     count = len(Study("search", tmp_path).jobs)
     assert main(["search", "--results", str(tmp_path), "--workers", "1"]) == 0
     assert main(["run", "--profile", "search", "--results", str(tmp_path)]) == 0
-    assert asked == [("search", count)] * 2 and "nothing of the search is done yet" in capsys.readouterr().out
+    assert (
+        asked == [("search", count)] * 2
+        and "nothing of the search is done yet" in capsys.readouterr().out
+    )
     with pytest.raises(SystemExit):
         main(["all", "--profile", "search"])
     (tmp_path / "search.csv").write_text("half")
-    assert main(["search", "--results", str(tmp_path)]) == 2 and len(asked) == 2  # said before the training begins
+    assert (
+        main(["search", "--results", str(tmp_path)]) == 2 and len(asked) == 2
+    )  # said before the training begins
     assert "search.csv is damaged: restore it" in capsys.readouterr().err
 
 
@@ -222,7 +286,9 @@ def test_the_log_of_the_search_keeps_what_it_has(tmp_path):
     shutil.copy(REPOSITORY / "results" / "search.csv", kept)
     before = kept.read_bytes()
     text, left = report(study), len({job.id for job in study.jobs} - set(pd.read_csv(kept)["job"]))
-    assert kept.read_bytes() == before and "lambda_3 50" in text and ("missing" in text) == (left > 0)
+    assert (
+        kept.read_bytes() == before and "lambda_3 50" in text and ("missing" in text) == (left > 0)
+    )
     kept.write_bytes(b"".join(before.splitlines(keepends=True)[:-1]))
     assert f"{left + 1} of {len(study.jobs)} trainings are missing" in report(study)
     kept.write_bytes(before)
@@ -242,7 +308,9 @@ def test_costs_follow_the_images_seen_and_the_width():
 
 
 def test_a_worker_imports_nothing_that_draws():
-    code = "import sys, ygan_core.study.run.worker as w; early = 'torch' in sys.modules; import ygan_core.study.run.commands\n"
+    code = "import sys, ygan_study.run.worker as w; early = 'torch' in sys.modules; import ygan_study.run.commands\n"
     code += "print(early, sorted({'matplotlib', 'papermill', 'IPython'} & sys.modules.keys()))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert out == "False []\n"

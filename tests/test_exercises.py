@@ -31,7 +31,12 @@ def code(solution):
 def answers(source):
     """(region, the cell's source with an answer in place of it) for each region of a cell."""
     for region in REGION.finditer(source):
-        yield region, lambda answer, region=region: source[: region.start()] + answer + source[region.end() :]
+        yield (
+            region,
+            lambda answer, region=region: (
+                source[: region.start()] + answer + source[region.end() :]
+            ),
+        )
 
 
 def indented(answer, by):
@@ -62,7 +67,9 @@ def no_windows():
 
 def test_six_exercises():
     assert [path.stem[:3] for path in SOLUTIONS] == [f"ex{i}" for i in range(1, 7)]
-    assert [path.name for path in sorted(FOLDER.glob("*.ipynb"))] == [path.name for path in SOLUTIONS]
+    assert [path.name for path in sorted(FOLDER.glob("*.ipynb"))] == [
+        path.name for path in SOLUTIONS
+    ]
 
 
 @each_solution
@@ -80,9 +87,14 @@ def test_in_git_without_outputs(solution):
         book = nbformat.read(path, as_version=4)
         nbformat.validate(book)
         assert book.metadata.kernelspec.name == "python3"
-        assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in book.cells)
+        assert all(
+            not cell.get("outputs") and cell.get("execution_count") is None for cell in book.cells
+        )
         first = book.cells[0].source
-        assert all(f"| **{row}** |" in first for row in ("Minutes", "You will be able to", "In the paper", "It takes"))
+        assert all(
+            f"| **{row}** |" in first
+            for row in ("Minutes", "You will be able to", "In the paper", "It takes")
+        )
 
 
 @each_solution
@@ -93,7 +105,9 @@ def test_stubs_fail_with_their_hints_and_solutions_pass(solution):
             attempt(stubbed(region[0]))
         assert str(raised.value) == region[2] and len(region[2]) > 40
         walked += 1
-    assert walked == solution.read_text(encoding="utf-8").count("# BEGIN SOLUTION")  # no stub stands behind a training
+    assert walked == solution.read_text(encoding="utf-8").count(
+        "# BEGIN SOLUTION"
+    )  # no stub stands behind a training
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
@@ -110,14 +124,20 @@ def test_wrong_answers_are_caught_and_explained(name):
 
 def test_every_wrong_answer_that_teaching_names_is_tried():
     """Each row of the table: | exercise | answer | the check says | ask |. What it says is a message that a test provokes."""
-    table = (REPOSITORY / "notebooks" / "TEACHING.md").read_text(encoding="utf-8").split("## Common wrong answers")[1]
+    table = (
+        (REPOSITORY / "notebooks" / "TEACHING.md")
+        .read_text(encoding="utf-8")
+        .split("## Common wrong answers")[1]
+    )
     rows = re.findall(r"^\| (\d) \| (.+?) \| (.+?) \| .+ \|$", table.split("\n## ")[0], re.M)
     assert len(rows) >= 15 and {number for number, *_ in rows} == set("123456")
     for number, answer, says in rows:
         (name,) = (name for name in WRONG if name.startswith(f"ex{number}_"))
         tried = {explanation for stub in WRONG[name] for _, explanation in stub}
         for phrase in says.split("; "):
-            assert phrase.strip("*") in tried, f"exercise {number}, {answer}: no test provokes {phrase}"
+            assert phrase.strip("*") in tried, (
+                f"exercise {number}, {answer}: no test provokes {phrase}"
+            )
 
 
 @pytest.mark.slow
@@ -125,4 +145,6 @@ def test_every_wrong_answer_that_teaching_names_is_tried():
 def test_in_a_kernel_from_top_to_end(solution, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     book = nbformat.read(solution, as_version=4)
-    NotebookClient(book, timeout=600, resources={"metadata": {"path": str(solution.parent)}}).execute()
+    NotebookClient(
+        book, timeout=600, resources={"metadata": {"path": str(solution.parent)}}
+    ).execute()

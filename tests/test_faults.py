@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from ygan_core.checkpoints import checkpoints, save_state
-from ygan_core.checksums import SUMS, seal
 from ygan_core.config import Config, ConfigError, with_overrides
-from ygan_core.study.__main__ import main
-from ygan_core.study.run import training
-from ygan_core.study.run.folder import Damaged, read
-from ygan_core.study.run.store import Study
-from ygan_core.study.run.training import JobFailed, run_job
 from ygan_core.train import train
+from ygan_study.__main__ import main
+from ygan_study.run import training
+from ygan_study.run.checksums import SUMS, seal
+from ygan_study.run.folder import Damaged, read
+from ygan_study.run.store import Study
+from ygan_study.run.training import JobFailed, run_job
 
 
 def jobs_in(study):
@@ -28,7 +28,9 @@ def jobs_in(study):
 
 
 def run(study, *more):
-    return main(["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1", *more])
+    return main(
+        ["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1", *more]
+    )
 
 
 def swap(study, jobs):
@@ -49,9 +51,15 @@ def test_folders_that_were_swapped_are_not_believed_and_nothing_is_lost(copied, 
     third = study.select(method="knn_pixels")[0]
     assert run(study, third.id, *(job.id for job in jobs.values())) == 1
     captured = capsys.readouterr()
-    assert "1 of 3 jobs done" in captured.out and jobs_in(study) == {third.id} and len(captured.err.splitlines()) == 2
+    assert (
+        "1 of 3 jobs done" in captured.out
+        and jobs_in(study) == {third.id}
+        and len(captured.err.splitlines()) == 2
+    )
     for own, other in (("ganomaly", "classifier"), ("classifier", "ganomaly")):
-        assert f"{study.path(jobs[own])} holds another job, {jobs[other].id}: move it" in captured.err
+        assert (
+            f"{study.path(jobs[own])} holds another job, {jobs[other].id}: move it" in captured.err
+        )
     swap(study, jobs)
     assert all(study.find(job) for job in jobs.values())
 
@@ -67,7 +75,10 @@ def test_networks_of_another_job_are_not_measured_as_this_ones(copied, quickest,
     content[-5] ^= 1
     weights.write_bytes(content)
     run_job(study, jobs["classifier"])
-    assert weights.read_bytes() == (quickest[1]["classifier"].folder / "averaged.safetensors").read_bytes()
+    assert (
+        weights.read_bytes()
+        == (quickest[1]["classifier"].folder / "averaged.safetensors").read_bytes()
+    )
     assert "what was trained is damaged, or of other data; trained anew" in capsys.readouterr().out
 
 
@@ -76,7 +87,12 @@ def test_networks_that_are_measured_once_more_keep_who_trained_them(copied, same
     study, jobs = copied
     folder = study.path(jobs["classifier"])
     now = json.loads((folder / "run.json").read_text())
-    then = {"device": "cuda", "gpu": "A GPU", "commit": "an older one", "inference_us": {"last": 1.0, "averaged": 1.0}}
+    then = {
+        "device": "cuda",
+        "gpu": "A GPU",
+        "commit": "an older one",
+        "inference_us": {"last": 1.0, "averaged": 1.0},
+    }
     then |= {} if same_data else {"split": "of other images"}
     (folder / "run.json").write_text(json.dumps(now | then))
     seal(folder)
@@ -84,7 +100,9 @@ def test_networks_that_are_measured_once_more_keep_who_trained_them(copied, same
     about = run_job(study, jobs["classifier"]).about
     assert "trained anew" in capsys.readouterr().out or same_data
     assert about["split"] == now["split"] and about["device"] == ("cuda" if same_data else "cpu")
-    assert ({key: about.get(key) for key in then} == then) == same_data and ("gpu" in about) == same_data
+    assert ({key: about.get(key) for key in then} == then) == same_data and (
+        "gpu" in about
+    ) == same_data
 
 
 EDITS = {
@@ -110,7 +128,11 @@ def test_an_edited_run_json_is_not_believed_and_the_other_jobs_count(copied, edi
         seal(file.parent)
     table = study.write_runs()
     if sealed and edit == "an AUC":  # numbers follow from the scores
-        rows = table[(table["job"] == jobs["ganomaly"].id) & (table["metric"] == "auc") & (table["epoch_rule"] == "last")]
+        rows = table[
+            (table["job"] == jobs["ganomaly"].id)
+            & (table["metric"] == "auc")
+            & (table["epoch_rule"] == "last")
+        ]
         assert rows["value"].tolist() == [auc]
     else:
         assert study.find(jobs["ganomaly"]) is None
@@ -125,7 +147,9 @@ def test_a_run_json_that_is_something_else_is_named_and_left_out(copied, text, c
     folder = study.path(jobs["ganomaly"])
     (folder / "run.json").write_text(text)
     seal(folder)
-    assert study.find(jobs["ganomaly"]) is None and set(study.write_runs()["job"]) == {jobs["classifier"].id}
+    assert study.find(jobs["ganomaly"]) is None and set(study.write_runs()["job"]) == {
+        jobs["classifier"].id
+    }
     assert f"left out of runs.csv: {folder} is not whole" in capsys.readouterr().out
 
 
@@ -147,10 +171,16 @@ def test_edited_checksums_are_not_believed(copied, sums):
     study, jobs = copied
     file = study.path(jobs["classifier"]) / SUMS
     if sums == "without":  # of a file that was replaced
-        (file.parent / "averaged.safetensors").write_bytes((file.parent / "last.safetensors").read_bytes())
-        sums = "".join(line for line in file.read_text().splitlines(True) if "averaged.safetensors" not in line)
+        (file.parent / "averaged.safetensors").write_bytes(
+            (file.parent / "last.safetensors").read_bytes()
+        )
+        sums = "".join(
+            line for line in file.read_text().splitlines(True) if "averaged.safetensors" not in line
+        )
     file.write_text(sums)
-    assert study.find(jobs["classifier"]) is None and set(study.write_runs()["job"]) == {jobs["ganomaly"].id}
+    assert study.find(jobs["classifier"]) is None and set(study.write_runs()["job"]) == {
+        jobs["ganomaly"].id
+    }
     with pytest.raises(Damaged):
         read(file.parent)
 
@@ -181,7 +211,9 @@ def test_retry_mends_what_is_of_another_shape(tmp_path, capsys):
     (job,), (wider,) = (one.select(method="ganomaly") for one in (study, wide))
     newest, other = failed_at_the_end(study, job), failed_at_the_end(wide, wider)
     state, another = (torch.load(path, weights_only=True) for path in (newest, other))
-    save_state({**state, "model": another["model"]}, newest.parent, 2)  # as written, and of another network
+    save_state(
+        {**state, "model": another["model"]}, newest.parent, 2
+    )  # as written, and of another network
     (newest.parent / "error.txt").unlink()
     (newest.parent / "a folder").mkdir()
     assert run(study, job.id) == 1 and "size mismatch" in (newest.parent / "error.txt").read_text()
@@ -198,7 +230,9 @@ def test_a_checkpoint_that_was_changed_is_refused(change, small, images, tmp_pat
     again = train(small, *images, folder=tmp_path)
     assert f"{newest} is damaged or was changed" in capsys.readouterr().out
     assert len(again.history) == 4 and again.precision == "float32"
-    assert all(torch.equal(whole[name], tensor) for name, tensor in again.model.state_dict().items())
+    assert all(
+        torch.equal(whole[name], tensor) for name, tensor in again.model.state_dict().items()
+    )
 
 
 def test_a_checkpoint_under_another_epochs_name_is_refused(small, images, tmp_path, capsys):
@@ -215,7 +249,10 @@ def test_a_checkpoint_of_another_job_is_refused_also_for_a_baseline(tmp_path, ca
     study.path(job).mkdir(parents=True)
     shutil.copy(failed_at_the_end(seeded, other), study.path(job))
     assert run(study, job.id) == 1
-    assert f"the checkpoint in {study.path(job)} belongs to another configuration: remove it" in capsys.readouterr().err
+    assert (
+        f"the checkpoint in {study.path(job)} belongs to another configuration: remove it"
+        in capsys.readouterr().err
+    )
 
 
 # --- what is supplied ---
@@ -239,7 +276,10 @@ def test_a_checkpoint_of_another_job_is_refused_also_for_a_baseline(tmp_path, ca
 def test_settings_out_of_all_bounds_are_one_short_line(key, value, tmp_path, capsys):
     with pytest.raises(ConfigError):
         with_overrides(Config(), {key: value})
-    assert main(["list", "--profile", "smoke", "--results", str(tmp_path), "--set", f"{key}={value}"]) == 2
+    assert (
+        main(["list", "--profile", "smoke", "--results", str(tmp_path), "--set", f"{key}={value}"])
+        == 2
+    )
     (line,) = capsys.readouterr().err.splitlines()
     assert len(line) < 600 and (key.partition("_")[0] in line or "no setting" in line)
 
@@ -266,9 +306,16 @@ def test_parameters_of_a_wrong_kind_are_one_clear_line(wrong, said):
 
 
 def test_a_parameter_that_the_notebook_has_not_is_no_silent_quick_run(tmp_path, notebook):
-    made = notebook("from ygan_core.study import Study\nStudy(profile, results, device, precision, settings)")
-    with pytest.raises(papermill.PapermillExecutionError, match="this notebook has no parameter epochs: give it as settings"):
-        papermill.execute_notebook(str(made), str(tmp_path / "out.ipynb"), {"epochs": 3}, progress_bar=False)
+    made = notebook(
+        "from ygan_study import Study\nStudy(profile, results, device, precision, settings)"
+    )
+    with pytest.raises(
+        papermill.PapermillExecutionError,
+        match="this notebook has no parameter epochs: give it as settings",
+    ):
+        papermill.execute_notebook(
+            str(made), str(tmp_path / "out.ipynb"), {"epochs": 3}, progress_bar=False
+        )
 
 
 def test_paths_with_an_umlaut_where_the_language_is_c(copied, tmp_path):
@@ -277,7 +324,7 @@ def test_paths_with_an_umlaut_where_the_language_is_c(copied, tmp_path):
     line = [
         sys.executable,
         "-m",
-        "ygan_core.study",
+        "ygan_study",
         "run",
         "--profile",
         "smoke",
@@ -285,6 +332,9 @@ def test_paths_with_an_umlaut_where_the_language_is_c(copied, tmp_path):
         str(tmp_path / "Ähren"),
         jobs["ganomaly"].id,
     ]
-    for language in ({"LANG": "C", "LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}):
+    for language in (
+        {"LANG": "C", "LC_ALL": "C"},
+        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ):
         done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, **language})
         assert done.returncode == 0 and "1 of 1 jobs done" in done.stdout, done.stderr

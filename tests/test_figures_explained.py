@@ -11,10 +11,10 @@ from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_core.study.plan.jobs import Job, first_draws
-from ygan_core.study.run.folder import MissingWeights, Run
-from ygan_core.study.run.records import write_record
-from ygan_core.study.show.figures import base, color_mnist, datasets, draw, explained, latents
+from ygan_study.plan.jobs import Job, first_draws
+from ygan_study.report.figures import base, color_mnist, datasets, draw, explained, latents
+from ygan_study.run.folder import MissingWeights, Run
+from ygan_study.run.records import write_record
 
 
 @pytest.fixture(autouse=True)
@@ -52,13 +52,20 @@ def said(ax):
 
 
 def legend(fig):
-    return {text.get_text(): handle for text, handle in zip(fig.legends[0].texts, fig.legends[0].legend_handles, strict=True)}
+    return {
+        text.get_text(): handle
+        for text, handle in zip(fig.legends[0].texts, fig.legends[0].legend_handles, strict=True)
+    }
 
 
 def test_layer_shapes_are_what_the_layers_put_out_and_no_hook_is_left():
     model = YGAN(1, 64, 4, 10, 30, 5).eval()
     found = explained.layer_shapes(model, 1, 64)
-    assert found["E_s"] == found["E_r"] == [(4, 32, 32), (8, 16, 16), (16, 8, 8), (32, 4, 4), (10, 1, 1)]
+    assert (
+        found["E_s"]
+        == found["E_r"]
+        == [(4, 32, 32), (8, 16, 16), (16, 8, 8), (32, 4, 4), (10, 1, 1)]
+    )
     assert found["D"] == [(32, 4, 4), (16, 8, 8), (8, 16, 16), (4, 32, 32), (1, 64, 64)]
     assert found["Ds"] == [(4, 32, 32), (8, 16, 16), (16, 8, 8), (32, 4, 4), (1, 1, 1)]
     assert found["C"] == [(30,), (5,)]
@@ -67,37 +74,56 @@ def test_layer_shapes_are_what_the_layers_put_out_and_no_hook_is_left():
 
 def test_fig2_says_every_layer_and_the_weight_of_every_term_there_is(color):
     ax = explained.fig2([color]).axes[0]
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in color.model().named_children()}
+    counts = {
+        name: sum(p.numel() for p in part.parameters())
+        for name, part in color.model().named_children()
+    }
     assert {f"${name}$\n{count:,} parameters" for name, count in counts.items()} <= set(said(ax))
     assert said(ax).count("8×16×16") == 4 and "3×32×32" in said(ax)  # E_s, E_r, D, Ds
     boxes = {text for text in said(ax) if "Eq." in text}
-    assert {text.split("Eq. ")[1] for text in boxes} == set("345689") and "$10\\,L_{con}$ Eq. 9" in boxes
+    assert {text.split("Eq. ")[1] for text in boxes} == set(
+        "345689"
+    ) and "$10\\,L_{con}$ Eq. 9" in boxes
     without = Run(Job(replace(color.config, lambda_2=0.0)), color.folder, color.weights)
     assert boxes - set(said(explained.fig2([without]).axes[0])) == {"$1\\,L_{adv}$ Eq. 4"}
 
 
 def test_fig2_has_a_place_for_the_layers_of_large_images(color, monkeypatch):
     large = Run(Job(replace(color.config, image_size=256)), color.folder, color.weights)
-    monkeypatch.setattr(Run, "images", lambda run, rows: torch.zeros(len(rows), 3, 256, 256, dtype=torch.uint8))
-    monkeypatch.setattr(Run, "model", lambda run: YGAN(3, run.config.image_size, 4, 100, 30, 9).eval())
+    monkeypatch.setattr(
+        Run, "images", lambda run, rows: torch.zeros(len(rows), 3, 256, 256, dtype=torch.uint8)
+    )
+    monkeypatch.setattr(
+        Run, "model", lambda run: YGAN(3, run.config.image_size, 4, 100, 30, 9).eval()
+    )
     ax = explained.fig2([large]).axes[0]
     assert "3×256×256" in said(ax) and "128×4×4" in said(ax)
     ax.figure.draw_without_rendering()
-    edges = [(box.x0, box.y0, box.x1, box.y1) for box in (text.get_window_extent() for text in ax.texts)]
+    edges = [
+        (box.x0, box.y0, box.x1, box.y1) for box in (text.get_window_extent() for text in ax.texts)
+    ]
     low, high = ax.transData.transform([(0, 0), (99, 59.5)])
-    assert all((box[:2] >= low - 1).all() and (box[2:] <= high + 1).all() for box in map(np.array, edges))
+    assert all(
+        (box[:2] >= low - 1).all() and (box[2:] <= high + 1).all() for box in map(np.array, edges)
+    )
 
 
 def test_fig1_shows_the_middle_score_of_each_kind(color):
     test, ax = color.test, explained.fig1([color]).axes[0]
-    for row, kind, bars in zip(explained.middle_rows(color), (False, True), ax.child_axes, strict=True):
+    for row, kind, bars in zip(
+        explained.middle_rows(color), (False, True), ax.child_axes, strict=True
+    ):
         here = test["in_test"] & (test["anomalous"] == kind)
         assert (
             here[row]
-            and (test["s"][here] < test["s"][row]).sum() <= here.sum() // 2 <= (test["s"][here] <= test["s"][row]).sum()
+            and (test["s"][here] < test["s"][row]).sum()
+            <= here.sum() // 2
+            <= (test["s"][here] <= test["s"][row]).sum()
         )
         p = [bar.get_height() for bar in bars.patches]
-        assert sum(p) == pytest.approx(1, abs=1e-5) and 1 - max(p) == pytest.approx(test["s"][row], abs=1e-5)
+        assert sum(p) == pytest.approx(1, abs=1e-5) and 1 - max(p) == pytest.approx(
+            test["s"][row], abs=1e-5
+        )
         assert [label.get_text() for label in bars.get_xticklabels()] == list("123456789")
         assert bars.get_title() == f"$s = {test['s'][row]:.3f}$"
 
@@ -105,13 +131,19 @@ def test_fig1_shows_the_middle_score_of_each_kind(color):
 def test_a_pair_is_of_two_normal_digits_on_two_grounds(color):
     pairs = explained.example_pairs(color, 3)
     label, ground = color.test["label"], color.test["colour"]
-    assert len({label[x] for x, _ in pairs}) == 3 and not color.test["anomalous"][np.ravel(pairs)].any()
+    assert (
+        len({label[x] for x, _ in pairs}) == 3
+        and not color.test["anomalous"][np.ravel(pairs)].any()
+    )
     assert all(label[x] != label[other] and ground[x] != ground[other] for x, other in pairs)
 
 
 def test_pairs_are_found_where_there_are_no_grounds(trained):
     run = trained("mnist")
-    assert all(run.test["label"][x] != run.test["label"][other] for x, other in explained.example_pairs(run, 3))
+    assert all(
+        run.test["label"][x] != run.test["label"][other]
+        for x, other in explained.example_pairs(run, 3)
+    )
 
 
 def test_fig3_shows_the_cosines_of_eq_9(color):
@@ -122,12 +154,18 @@ def test_fig3_shows_the_cosines_of_eq_9(color):
             z_r = model.E_r(to_input(color.images(np.array([other]))))
             back = model.E_s(model.D(z_s[:1], z_r))[0]
         cosine = [float(z_s[0] @ z / (z_s[0].norm() * z.norm())) for z in (back, z_s[1])]
-        assert f"cosine {cosine[0]:.3f}" in texts and f"$z_s$ of $x$ and $x'$: {cosine[1]:.3f}" in texts
+        assert (
+            f"cosine {cosine[0]:.3f}" in texts
+            and f"$z_s$ of $x$ and $x'$: {cosine[1]:.3f}" in texts
+        )
 
 
 def test_fig4_outlines_the_class_held_out_and_names_what_is_missing(trained):
     first, absent, last = datasets.fig4([trained("mnist"), trained("cifar10")]).axes
-    assert first.get_title() == "MNIST\n4 as the anomaly" and last.get_title() == "CIFAR10\nDeer as the anomaly"
+    assert (
+        first.get_title() == "MNIST\n4 as the anomaly"
+        and last.get_title() == "CIFAR10\nDeer as the anomaly"
+    )
     assert absent.get_title() == "FMNIST: no run" and not absent.images
     for ax in (first, last):
         assert len(ax.images) == 80 and len(ax.get_yticklabels()) == 10
@@ -153,7 +191,9 @@ def test_augmentation_shows_every_operation_and_leaves_the_first_column_alone(tr
     top, bottom = datasets.plantvillage_augmentation([run]).subfigs
     assert [ax.get_title() for ax in top.axes if ax.get_title()] == ["as it is", *OPERATIONS]
     assert len([ax for ax in top.axes if ax.images]) == 1 + 3 * len(OPERATIONS)
-    shown = np.stack([image.get_array() for image in bottom.axes[0].images]).reshape(5, 8, 64, 64, 3)
+    shown = np.stack([image.get_array() for image in bottom.axes[0].images]).reshape(
+        5, 8, 64, 64, 3
+    )
     normal = run.images(np.flatnonzero(~run.test["anomalous"])).permute(0, 2, 3, 1).numpy()
     assert all((normal == leaf).all(axis=(1, 2, 3)).any() for leaf in shown[:, 0])
     assert (shown[:, 1:] != shown[:, :1]).any(axis=(2, 3, 4)).mean() > 0.9
@@ -175,7 +215,10 @@ def test_fig7_shows_images_of_normal_classes_no_training_saw_and_their_reconstru
 def test_tsne_draws_each_image_in_its_classes_colour_and_outlines_the_anomalies(trained, points):
     run = trained("mnist")
     fig = latents.tsne_latents([run])
-    assert [name for _, name, _ in points] == ["z_s", "z_r"] and f"AUC {run.metrics['auc']:.3f}" in fig.get_suptitle()
+    assert [name for _, name, _ in points] == [
+        "z_s",
+        "z_r",
+    ] and f"AUC {run.metrics['auc']:.3f}" in fig.get_suptitle()
     for ax in fig.axes:
         normal, anomalous = ax.collections
         for drawn, kind in ((normal, False), (anomalous, True)):
@@ -183,7 +226,9 @@ def test_tsne_draws_each_image_in_its_classes_colour_and_outlines_the_anomalies(
             assert sorted(rows) == np.flatnonzero(run.test["anomalous"] == kind).tolist()
             expected = np.array(base.CLASS_COLOURS)[run.test["label"][rows]]
             np.testing.assert_allclose(drawn.get_facecolors()[:, :3], expected)
-        assert (anomalous.get_edgecolors()[:, :3] == 0).all() and (normal.get_edgecolors()[:, :3] > 0).all()
+        assert (anomalous.get_edgecolors()[:, :3] == 0).all() and (
+            normal.get_edgecolors()[:, :3] > 0
+        ).all()
     assert list(legend(fig)) == [*"0123", "4 (anomalous)", *"56789"]
 
 
@@ -193,8 +238,14 @@ def test_tsne_of_leaves_is_by_species_and_draws_no_more_diseased_ones_than_healt
     plants, sick = np.array(species(run.classes))[run.test["label"]], run.test["anomalous"]
     rows = points[0][2]
     assert len(set(rows)) == len(rows)
-    counts = {name: [(plants[rows] == name)[sick[rows] == kind].sum() for kind in (False, True)] for name in set(plants)}
-    there = {name: [((plants == name) & (sick == kind)).sum() for kind in (False, True)] for name in set(plants)}
+    counts = {
+        name: [(plants[rows] == name)[sick[rows] == kind].sum() for kind in (False, True)]
+        for name in set(plants)
+    }
+    there = {
+        name: [((plants == name) & (sick == kind)).sum() for kind in (False, True)]
+        for name in set(plants)
+    }
     fewest = min(healthy for healthy, _ in there.values() if healthy)
     for name, (healthy, diseased) in there.items():
         assert counts[name] == [healthy, min(diseased, healthy or fewest)]
@@ -220,11 +271,15 @@ def test_a_map_is_made_once_and_anew_of_other_latents(trained, monkeypatch, tmp_
     monkeypatch.setattr(Run, "cache", tmp_path)
     calls = []
     monkeypatch.setattr(base, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
-    monkeypatch.setattr(base, "Parallel", lambda n_jobs, backend: lambda tasks: [f(*args) for f, args, _ in tasks])
+    monkeypatch.setattr(
+        base, "Parallel", lambda n_jobs, backend: lambda tasks: [f(*args) for f, args, _ in tasks]
+    )
     rows = np.arange(20)
     first = base.maps([(run, "z_s", rows), (run, "z_r", rows)])
     again = base.maps([(run, "z_s", rows), (run, "z_r", rows)])
-    assert calls == [20, 20] and all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert calls == [20, 20] and all(
+        np.array_equal(a, b) for a, b in zip(first, again, strict=True)
+    )
     assert np.array_equal(first[1], run.test["z_r"][rows, :2])
     base.maps([(run, "z_s", rows[:19])])
     assert calls == [20, 20, 19]
@@ -240,9 +295,15 @@ def test_tsne_is_the_same_again_and_another_from_another_start():
 def test_the_fourteen_species_have_colours_apart():
     rgb = np.array([to_rgb(colour) for colour in base.SPECIES_COLOURS.values()])
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    xyz = linear @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]]) / (0.9505, 1, 1.089)
+    xyz = (
+        linear
+        @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
+        / (0.9505, 1, 1.089)
+    )
     x, y, z = np.cbrt(xyz).T
-    lab = np.stack([116 * y, 500 * (x - y), 200 * (y - z)], axis=1)  # CIE L*a*b*, where 2.3 is just noticeable
+    lab = np.stack(
+        [116 * y, 500 * (x - y), 200 * (y - z)], axis=1
+    )  # CIE L*a*b*, where 2.3 is just noticeable
     apart = np.linalg.norm(lab[:, None] - lab, axis=2)[np.triu_indices(14, 1)]
     assert len(rgb) == 14 and apart.min() > 30
 
@@ -251,12 +312,18 @@ def test_each_view_asks_for_the_first_ygan_in_full(smoke):
     views = {**explained.VIEWS, **datasets.VIEWS, **latents.VIEWS}
     asked = {name: [job.config for job in view.jobs(smoke[0])] for name, view in views.items()}
     wanted = {"fig4": ["mnist", "fmnist", "cifar10"], "fig5": ["plantvillage"], "fig7": ["cifar10"]}
-    wanted |= {name: ["color_mnist"] for name in ("fig1", "fig2", "fig3")} | {"plantvillage_augmentation": ["plantvillage"]}
+    wanted |= {name: ["color_mnist"] for name in ("fig1", "fig2", "fig3")} | {
+        "plantvillage_augmentation": ["plantvillage"]
+    }
     wanted |= {f"tsne_{name}": [name] for name in DATASETS[1:]}
     wanted |= {"fig7_paper_size": [], "tsne_paper_size": []}  # of the reference edition alone
-    assert {name: [config.dataset for config in configs] for name, configs in asked.items()} == wanted
+    assert {
+        name: [config.dataset for config in configs] for name, configs in asked.items()
+    } == wanted
     every = [config for configs in asked.values() for config in configs]
-    settings = {(c.method, c.variant, c.deviation, c.labels, c.name, c.seed, c.split_seed) for c in every}
+    settings = {
+        (c.method, c.variant, c.deviation, c.labels, c.name, c.seed, c.split_seed) for c in every
+    }
     assert settings == {("ygan", "full", "none", "true", "balanced", 0, 0)}
 
 
@@ -276,9 +343,16 @@ def test_the_first_draw_of_each_cell(color):
 
 def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):
     draw(smoke[0], "fig2", [color])
-    assert all((results / f"smoke/figures/fig2.{ending}").exists() for ending in ("png", "pdf", "webp", "json"))
+    assert all(
+        (results / f"smoke/figures/fig2.{ending}").exists()
+        for ending in ("png", "pdf", "webp", "json")
+    )
     about = read_json(results / "smoke/figures/fig2.json")
-    assert (about["profile"], about["jobs"], about["weights"]) == ("smoke", [color.job.id], ["averaged"])
+    assert (about["profile"], about["jobs"], about["weights"]) == (
+        "smoke",
+        [color.job.id],
+        ["averaged"],
+    )
     assert about["commit"] and len(about["code"]) == 64
 
 
@@ -292,7 +366,10 @@ def test_a_record_is_drawn_from_its_own_files(smoke, color, monkeypatch):
     record = write_record(study, color)
     monkeypatch.setattr(type(study), "path", lambda *_: study.root / "nowhere")
     shown = base.pictured([record])[0]
-    assert 0 < len(shown.test["index"]) <= len(color.test["index"]) and shown.metrics["auc"] == color.metrics["auc"]
+    assert (
+        0 < len(shown.test["index"]) <= len(color.test["index"])
+        and shown.metrics["auc"] == color.metrics["auc"]
+    )
     assert said(explained.fig1([record]).axes[0])[:5] == said(explained.fig1([color]).axes[0])[:5]
     color_mnist.fig6a([record])
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from ygan_core.study import fresh
-from ygan_core.study.measure.numbers import numbers
+from ygan_study import fresh
+from ygan_study.measure.numbers import numbers
 
 
 @pytest.fixture
@@ -68,9 +68,16 @@ def test_what_is_kept_is_not_believed_once_it_was_changed(package, damage, tmp_p
     assert fresh.cached(tmp_path / "cache", "key", load(), 5) == 10
     (kept,) = tmp_path.glob("cache/*/*")
     content = kept.read_bytes()
-    kept.write_bytes({"another result": content[:32] + pickle.dumps(11), "cut": content[:-1], "empty": b""}[damage])
+    kept.write_bytes(
+        {"another result": content[:32] + pickle.dumps(11), "cut": content[:-1], "empty": b""}[
+            damage
+        ]
+    )
     assert fresh.cached(tmp_path / "cache", "key", load(), 5) == 10
-    assert capsys.readouterr().out == f"{kept} is damaged or was changed: computed anew\n" and kept.read_bytes() == content
+    assert (
+        capsys.readouterr().out == f"{kept} is damaged or was changed: computed anew\n"
+        and kept.read_bytes() == content
+    )
 
 
 def test_where_nothing_can_be_kept_the_result_is_the_same(package, tmp_path):

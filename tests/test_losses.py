@@ -19,7 +19,9 @@ def cross_entropy(logits, y):
 
 def test_reconstruction_is_the_mean_absolute_difference():
     x, x_hat = rand(4, 3, 8, 8), rand(4, 3, 8, 8, seed=1)
-    assert losses.L_rec(x, x_hat).item() == pytest.approx(np.mean(np.abs(x.numpy() - x_hat.numpy())))
+    assert losses.L_rec(x, x_hat).item() == pytest.approx(
+        np.mean(np.abs(x.numpy() - x_hat.numpy()))
+    )
 
 
 def test_feature_matching_is_the_mean_squared_difference():
@@ -30,8 +32,12 @@ def test_feature_matching_is_the_mean_squared_difference():
 def test_discriminator_loss():
     a, b = rand(6), rand(6, seed=1)
     sigmoid = lambda t: 1 / (1 + np.exp(-t.numpy()))  # noqa: E731
-    assert losses.L_bce(a, b).item() == pytest.approx(-np.mean(np.log(sigmoid(a)) + np.log(1 - sigmoid(b))))
-    assert losses.L_D(losses.L_bce(a, b), 3.0).item() == pytest.approx(3 * losses.L_bce(a, b).item())
+    assert losses.L_bce(a, b).item() == pytest.approx(
+        -np.mean(np.log(sigmoid(a)) + np.log(1 - sigmoid(b)))
+    )
+    assert losses.L_D(losses.L_bce(a, b), 3.0).item() == pytest.approx(
+        3 * losses.L_bce(a, b).item()
+    )
 
 
 def test_discriminator_loss_does_not_overflow():
@@ -52,7 +58,10 @@ def test_consistency_is_minus_the_cosine():
 
 
 def test_generator_objective_weighs_each_term_by_its_own_lambda():
-    terms = {name: torch.tensor(10.0**i) for i, name in enumerate(("L_rec", "L_adv", "L_s", "L_r", "L_con"))}
+    terms = {
+        name: torch.tensor(10.0**i)
+        for i, name in enumerate(("L_rec", "L_adv", "L_s", "L_r", "L_con"))
+    }
     assert losses.L_G(terms, dict(zip(terms, (1, 2, 3, 4, 5), strict=True))).item() == 54321
 
 
@@ -78,7 +87,9 @@ def test_schedule_of_lambda_R():
 def test_score_is_one_minus_the_highest_probability():
     logits = rand(5, 9).float()
     e = np.exp(logits.numpy().astype(np.float64))
-    np.testing.assert_allclose(s(logits).numpy(), 1 - (e / e.sum(1, keepdims=True)).max(1), rtol=1e-12)
+    np.testing.assert_allclose(
+        s(logits).numpy(), 1 - (e / e.sum(1, keepdims=True)).max(1), rtol=1e-12
+    )
 
 
 def test_surest_images_do_not_tie():

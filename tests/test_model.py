@@ -14,7 +14,12 @@ def count(module):
 def test_parameters_are_those_of_the_authors_networks():
     """Published at 32 px, 3 channels, width 64: encoders 1.07 M each, decoder 1.48 M, Ds 0.66 M."""
     model = build(Config(), channels=3, classes=9)
-    assert [round(count(part) / 1e6, 2) for part in (model.E_s, model.E_r, model.D, model.Ds)] == [1.07, 1.07, 1.48, 0.66]
+    assert [round(count(part) / 1e6, 2) for part in (model.E_s, model.E_r, model.D, model.Ds)] == [
+        1.07,
+        1.07,
+        1.48,
+        0.66,
+    ]
 
 
 @pytest.mark.parametrize("channels, size", [(1, 32), (3, 64), (3, 8)])
@@ -32,7 +37,10 @@ def test_initial_weights_follow_the_seed_alone():
     first = build(Config(width=4), 3, 9).state_dict()
     torch.manual_seed(77)
     state = torch.get_rng_state()
-    again, other = build(Config(width=4), 3, 9).state_dict(), build(Config(width=4, seed=1), 3, 9).state_dict()
+    again, other = (
+        build(Config(width=4), 3, 9).state_dict(),
+        build(Config(width=4, seed=1), 3, 9).state_dict(),
+    )
     assert torch.get_rng_state().equal(state)
     assert all(first[k].equal(again[k]) for k in first)
     assert not first["E_s.to_latent.weight"].equal(other["E_s.to_latent.weight"])
@@ -46,7 +54,9 @@ def test_hybrids_leave_running_statistics_alone_and_are_normalised_by_their_batc
         inside = model.E_s(x)
     assert all(before[k].equal(v) for k, v in model.E_s.state_dict().items())
     assert inside.equal(model.E_s(x))  # the same as outside
-    assert not before["features.2.running_mean"].equal(model.E_s.state_dict()["features.2.running_mean"])
+    assert not before["features.2.running_mean"].equal(
+        model.E_s.state_dict()["features.2.running_mean"]
+    )
 
 
 def test_scores_do_not_depend_on_order_or_batch_size(images):
@@ -55,6 +65,10 @@ def test_scores_do_not_depend_on_order_or_batch_size(images):
     model.train()(x.float() / 127.5 - 1)  # statistics that are not the initial ones
     whole = s(encode(model, x, batch_size=80).logits)
     for batch_size in (1, 7, 64):
-        torch.testing.assert_close(s(encode(model, x, batch_size=batch_size).logits), whole, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            s(encode(model, x, batch_size=batch_size).logits), whole, atol=1e-5, rtol=0
+        )
     order = torch.randperm(80)
-    torch.testing.assert_close(s(encode(model, x[order], batch_size=32).logits), whole[order], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        s(encode(model, x[order], batch_size=32).logits), whole[order], atol=1e-5, rtol=0
+    )

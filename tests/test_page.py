@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.study.show import page, render
-from ygan_core.study.show.figures import FIGURES, draw
-from ygan_core.study.show.page import SECTIONS, item, markdown, write_page
-from ygan_core.study.show.tables import TABLES
-from ygan_core.study.show.verdicts import VERDICTS
-from ygan_core.study.show.view import View
+from ygan_study.report import page, render
+from ygan_study.report.figures import FIGURES, draw
+from ygan_study.report.page import SECTIONS, item, markdown, write_page
+from ygan_study.report.tables import TABLES
+from ygan_study.report.verdicts import VERDICTS
+from ygan_study.report.view import View
 
 
 class Links(HTMLParser):
@@ -49,7 +49,11 @@ def broken_links(start):
     return broken
 
 
-@pytest.mark.parametrize("folder", sorted((REPOSITORY / "results").glob("*/index.html")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "folder",
+    sorted((REPOSITORY / "results").glob("*/index.html")),
+    ids=lambda path: path.parent.name,
+)
 def test_every_link_of_the_editions_that_come_with_the_repository_leads_somewhere(folder):
     assert not broken_links(folder)
 
@@ -57,7 +61,10 @@ def test_every_link_of_the_editions_that_come_with_the_repository_leads_somewher
 def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "index.html").write_text('<a href="other.html#here">a</a><a href="none.html">b</a>')
     (tmp_path / "other.html").write_text('<p id="there"></p><a href="https://example.org">c</a>')
-    assert broken_links(tmp_path / "index.html") == [("index.html", "other.html#here"), ("index.html", "none.html")]
+    assert broken_links(tmp_path / "index.html") == [
+        ("index.html", "other.html#here"),
+        ("index.html", "none.html"),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +118,16 @@ def test_an_item_says_in_its_place_why_it_is_not_there(smoke, monkeypatch):
     def broken(runs):
         raise OSError("no images of <Cherry_(including_sour)___healthy>\nin the folder")
 
-    monkeypatch.setitem(page.TABLES, "color_mnist_probes", View(broken, TABLES["color_mnist_probes"].jobs, "Probes"))
+    monkeypatch.setitem(
+        page.TABLES, "color_mnist_probes", View(broken, TABLES["color_mnist_probes"].jobs, "Probes")
+    )
     text = write_page(study).read_text(encoding="utf-8")
-    assert text.count("It cannot be made: OSError: no images of &lt;Cherry_(including_sour)___healthy&gt;</p>") == 1
+    assert (
+        text.count(
+            "It cannot be made: OSError: no images of &lt;Cherry_(including_sour)___healthy&gt;</p>"
+        )
+        == 1
+    )
     assert 'id="fig6a"' in text and text.rstrip().endswith("</html>")
     assert item(study, "fig1", []).problem and item(study, "table1", []).problem
     assert "ladder" not in Links(text).ids  # the smoke profile has no such training
@@ -127,7 +141,9 @@ def test_a_picture_that_was_not_drawn_is_said_to_be_missing(smoke, tmp_path, mon
 
 def test_a_table_without_rows_says_so(smoke, monkeypatch):
     study, runs = smoke
-    monkeypatch.setitem(page.TABLES, "scores", View(lambda rows: pd.DataFrame(), TABLES["scores"].jobs, "Scores"))
+    monkeypatch.setitem(
+        page.TABLES, "scores", View(lambda rows: pd.DataFrame(), TABLES["scores"].jobs, "Scores")
+    )
     made = item(study, "scores", list(runs.values()))
     assert made.problem == page.NO_ROW and not made.table
 
@@ -155,15 +171,23 @@ def test_a_picture_is_judged_by_the_runs_that_it_was_drawn_of(smoke, tmp_path, m
 
 
 def test_formulas_on_the_page():
-    assert markdown("both $z_s$ and $\\hat z_{zs}$") == "<p>both <i>z<sub>s</sub></i> and <i> z<sub>zs</sub></i></p>\n"
+    assert (
+        markdown("both $z_s$ and $\\hat z_{zs}$")
+        == "<p>both <i>z<sub>s</sub></i> and <i> z<sub>zs</sub></i></p>\n"
+    )
 
 
 def test_latents_and_scores_are_formulas_outside_of_code():
-    assert markdown("z_s, `z_s` and s_zs'") == "<p><i>z<sub>s</sub></i>, <code>z_s</code> and <i>s<sub>zs</sub></i>'</p>\n"
+    assert (
+        markdown("z_s, `z_s` and s_zs'")
+        == "<p><i>z<sub>s</sub></i>, <code>z_s</code> and <i>s<sub>zs</sub></i>'</p>\n"
+    )
 
 
 def test_html_in_a_text_is_text():
-    assert markdown("a <b>name</b>, $a < b$") == "<p>a &lt;b&gt;name&lt;/b&gt;, <i>a &lt; b</i></p>\n"
+    assert (
+        markdown("a <b>name</b>, $a < b$") == "<p>a &lt;b&gt;name&lt;/b&gt;, <i>a &lt; b</i></p>\n"
+    )
 
 
 def test_the_best_of_a_row_is_bold_in_a_table_of_numbers_alone():

@@ -5,20 +5,24 @@ import pytest
 import torch
 from test_tables import tidy, training
 
-from ygan_core.study.__main__ import main
-from ygan_core.study.measure import evaluation
-from ygan_core.study.run import training as running
-from ygan_core.study.run.folder import tidy as rows_of
-from ygan_core.study.run.records import write_record
-from ygan_core.study.run.store import Study
-from ygan_core.study.run.training import run_all, run_job
-from ygan_core.study.show.tables.benchmarks import benchmark
 from ygan_core.train import Trainer
+from ygan_study.__main__ import main
+from ygan_study.measure import evaluation
+from ygan_study.report.tables.benchmarks import benchmark
+from ygan_study.run import training as running
+from ygan_study.run.folder import tidy as rows_of
+from ygan_study.run.records import write_record
+from ygan_study.run.store import Study
+from ygan_study.run.training import run_all, run_job
 
 
 def test_float32_is_no_tf32_while_a_training_computes(small, images, monkeypatch):
     seen, step = [], Trainer.step
-    monkeypatch.setattr(Trainer, "step", lambda self, *x: seen.append(torch.backends.cudnn.allow_tf32) or step(self, *x))
+    monkeypatch.setattr(
+        Trainer,
+        "step",
+        lambda self, *x: seen.append(torch.backends.cudnn.allow_tf32) or step(self, *x),
+    )
     before = torch.backends.cudnn.allow_tf32
     for precision in ("float32", "tf32"):
         Trainer(small, *images, precision=precision).epoch()
@@ -39,14 +43,20 @@ def test_losses_are_averaged_where_there_is_float64(small, images, monkeypatch):
     zeros = torch.zeros
     trainer = Trainer(small, *images)
     there = (trainer.steps, len(trainer.terms))
-    monkeypatch.setattr(torch, "zeros", lambda *n, **how: zeros(*n, **how).as_subclass(OnMPS if n == there else torch.Tensor))
+    monkeypatch.setattr(
+        torch,
+        "zeros",
+        lambda *n, **how: zeros(*n, **how).as_subclass(OnMPS if n == there else torch.Tensor),
+    )
     assert trainer.epoch()["L_s"] > 0
 
 
 def test_a_job_is_scored_in_float32(tmp_path, monkeypatch):
     seen, study = [], Study("smoke", tmp_path)
     evaluate = evaluation.evaluate
-    monkeypatch.setattr(running, "evaluate", lambda *x: seen.append(torch.backends.cudnn.allow_tf32) or evaluate(*x))
+    monkeypatch.setattr(
+        running, "evaluate", lambda *x: seen.append(torch.backends.cudnn.allow_tf32) or evaluate(*x)
+    )
     run_job(study, study.select(group="strong")[0])
     assert seen == [False, False]
 
@@ -58,9 +68,15 @@ def test_tf32_is_of_a_cuda_device(tmp_path, capsys):
 
 def test_minutes_are_those_of_a_core():
     of_a_gpu = tidy(training(0.8, seed=1))
-    of_a_gpu = of_a_gpu[~of_a_gpu["metric"].isin(["training_seconds", "inference_us"])]  # as `folder.tidy` leaves them out
+    of_a_gpu = of_a_gpu[
+        ~of_a_gpu["metric"].isin(["training_seconds", "inference_us"])
+    ]  # as `folder.tidy` leaves them out
     both = benchmark(1, pd.concat([tidy(training(0.9)), of_a_gpu])).loc["ours"]
-    assert both["minutes"].item() == 1 and both["scoring µs"].item() == 50 and both["seeds"].item() == "2"
+    assert (
+        both["minutes"].item() == 1
+        and both["scoring µs"].item() == 50
+        and both["seeds"].item() == "2"
+    )
     alone = benchmark(1, of_a_gpu).loc["ours"]
     assert not {"minutes", "scoring µs"} & set(alone)  # a column of nothing is left out
 
@@ -68,8 +84,14 @@ def test_minutes_are_those_of_a_core():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_every_kind_of_training_runs_on_a_gpu(tmp_path):
     study = Study("smoke", tmp_path, device="cuda")
-    jobs = {job.group: job for job in study.jobs if job.group in ("classifier", "balanced", "strong", "whitened", "deviations")}
+    jobs = {
+        job.group: job
+        for job in study.jobs
+        if job.group in ("classifier", "balanced", "strong", "whitened", "deviations")
+    }
     for run in run_all(study, jobs.values()):
         write_record(study, run)
         assert run.about["device"] == "cuda" and run.about["gpu"]
-        assert "training_seconds" not in {row[-3] for row in rows_of(run)}  # of a GPU that others may share
+        assert "training_seconds" not in {
+            row[-3] for row in rows_of(run)
+        }  # of a GPU that others may share

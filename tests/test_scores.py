@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, LatentClassifier
-from ygan_core.study.measure.ood_scores import mahalanobis as by_hand
-from ygan_core.study.measure.ood_scores import ood_scores
+from ygan_study.measure.ood_scores import mahalanobis as by_hand
+from ygan_study.measure.ood_scores import ood_scores
 
 
 def rand(*shape, seed=0):
@@ -27,14 +27,19 @@ def unit(z):
 
 def test_image_score_is_the_mean_squared_difference_of_each_image():
     x, x_hat = rand(4, 3, 8, 8), rand(4, 3, 8, 8, seed=1)
-    expected = [np.mean((a - b) ** 2) for a, b in zip(x.double().numpy(), x_hat.double().numpy(), strict=True)]
+    expected = [
+        np.mean((a - b) ** 2)
+        for a, b in zip(x.double().numpy(), x_hat.double().numpy(), strict=True)
+    ]
     np.testing.assert_allclose(scores.s_x(x, x_hat).numpy(), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("score", [scores.s_z, scores.s_zs])
 def test_latent_scores_are_squared_distances_on_the_unit_sphere(score):
     z, z_hat = rand(6, 10), rand(6, 10, seed=1)
-    np.testing.assert_allclose(score(z, z_hat).numpy(), ((unit(z) - unit(z_hat)) ** 2).sum(1), rtol=1e-12)
+    np.testing.assert_allclose(
+        score(z, z_hat).numpy(), ((unit(z) - unit(z_hat)) ** 2).sum(1), rtol=1e-12
+    )
     torch.testing.assert_close(score(8 * z, z_hat / 4), score(z, z_hat), rtol=0, atol=0)
     assert score(z, -z).tolist() == pytest.approx([4] * 6)
 
@@ -52,7 +57,10 @@ def test_prototypes_are_means_of_unit_latents_and_the_nearest_one_counts():
         scores.prototypes(scale * z, y), prototypes, rtol=0, atol=1e-7
     )  # scale * z is rounded to float32
     torch.testing.assert_close(
-        scores.s_prototype(16 * probe, prototypes), scores.s_prototype(probe, prototypes), rtol=0, atol=0
+        scores.s_prototype(16 * probe, prototypes),
+        scores.s_prototype(probe, prototypes),
+        rtol=0,
+        atol=0,
     )
 
 
@@ -94,7 +102,9 @@ def network(latents="dual"):
 def test_all_scores_are_the_equations_of_the_networks_outputs(images):
     pictures, y = images
     model, weak = network(), torch.arange(len(pictures)) % 2
-    z_s, z_r, logits = (getattr(scores.encode(model, pictures), name) for name in ("z_s", "z_r", "logits"))
+    z_s, z_r, logits = (
+        getattr(scores.encode(model, pictures), name) for name in ("z_s", "z_r", "logits")
+    )
     found = scores.all_scores(model, pictures, z_s, y, weak, batch_size=32)
     with torch.no_grad():
         x = scores.to_input(pictures)
@@ -112,7 +122,9 @@ def test_all_scores_are_the_equations_of_the_networks_outputs(images):
     assert list(found) == list(expected)
     for name, score in found.items():
         assert score.shape == (80,) and score.dtype == torch.float64
-        torch.testing.assert_close(score, expected[name], rtol=1e-3, atol=1e-9)  # convolutions differ by size of batch
+        torch.testing.assert_close(
+            score, expected[name], rtol=1e-3, atol=1e-9
+        )  # convolutions differ by size of batch
         assert score.std() > 0
 
 
@@ -129,7 +141,10 @@ def test_an_images_scores_do_not_depend_on_its_neighbours(images):
             torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
 
 
-@pytest.mark.parametrize(("latents", "missing"), [("split", set()), ("single", set()), ("semantic", {"s_x", "s_z", "s_zs"})])
+@pytest.mark.parametrize(
+    ("latents", "missing"),
+    [("split", set()), ("single", set()), ("semantic", {"s_x", "s_z", "s_zs"})],
+)
 def test_all_scores_of_the_variants(images, latents, missing):
     pictures, y = images
     model = network(latents)
@@ -143,7 +158,10 @@ def test_all_scores_of_the_variants(images, latents, missing):
 
 
 def test_equal_error_rate_of_a_case_made_by_hand():
-    normal, anomalous = [1, 2, 3, 4, 7], [5, 6, 8, 9, 3.5]  # above 4: 7 is called anomalous, 3.5 is missed
+    normal, anomalous = (
+        [1, 2, 3, 4, 7],
+        [5, 6, 8, 9, 3.5],
+    )  # above 4: 7 is called anomalous, 3.5 is missed
     kinds = [False] * 5 + [True] * 5
     assert metrics.eer_threshold(normal + anomalous, kinds) == (4, pytest.approx(0.2))
     assert metrics.rates(normal + anomalous, kinds, 4) == (pytest.approx(0.8), pytest.approx(0.8))
@@ -155,7 +173,10 @@ def test_equal_error_rate_between_kinds_of_different_numbers():
     threshold, eer = metrics.eer_threshold([1, 2, 4, 3, 5], kinds)
     assert eer == pytest.approx(1 / 3)  # missed: 1/2 above 3, 0 above 2; false alarms: 1/3 at both
     assert threshold == 3
-    assert metrics.rates([1, 2, 4, 3, 5], kinds, threshold) == (pytest.approx(1 / 2), pytest.approx(2 / 3))
+    assert metrics.rates([1, 2, 4, 3, 5], kinds, threshold) == (
+        pytest.approx(1 / 2),
+        pytest.approx(2 / 3),
+    )
 
 
 def test_equal_error_rate_of_perfect_and_inverted_scores():
@@ -244,7 +265,8 @@ def later(clusters):
 
 def numpy_logits(C, z):
     first, _, last = (
-        (layer.weight.detach().numpy(), layer.bias.detach().numpy()) if i != 1 else None for i, layer in enumerate(C)
+        (layer.weight.detach().numpy(), layer.bias.detach().numpy()) if i != 1 else None
+        for i, layer in enumerate(C)
     )
     h = z @ first[0].T + first[1]
     h = np.where(h > 0, h, 0.2 * h)
@@ -253,7 +275,10 @@ def numpy_logits(C, z):
 
 def test_ood_scores_are_float64_one_an_image(later):
     assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM", "RMDS"]
-    assert all(score.shape == (80,) and score.dtype == np.float64 and np.isfinite(score).all() for score in later.values())
+    assert all(
+        score.shape == (80,) and score.dtype == np.float64 and np.isfinite(score).all()
+        for score in later.values()
+    )
 
 
 @pytest.mark.parametrize("name", ["Mahalanobis", "kNN", "ViM"])
@@ -282,17 +307,29 @@ def test_mahalanobis(clusters, later):
     means = [z[y == label].astype(np.float64).mean(0) for label in range(3)]
     within = np.stack([z[i] - means[y[i]] for i in range(len(z))])
     precision = np.linalg.inv(within.T @ within / len(z))
-    expected = [min(mahalanobis(probe, mean, precision) ** 2 for mean in means) for probe in test.astype(np.float64)]
+    expected = [
+        min(mahalanobis(probe, mean, precision) ** 2 for mean in means)
+        for probe in test.astype(np.float64)
+    ]
     np.testing.assert_allclose(later["Mahalanobis"], expected, rtol=1e-8)
-    library = Mahalanobis(None).fit_features(torch.from_numpy(z), torch.from_numpy(y)).predict_features(torch.from_numpy(test))
-    np.testing.assert_allclose(later["Mahalanobis"], 2 * len(z) * library.numpy(), rtol=1e-3)  # it leaves out 1 / m, and halves
+    library = (
+        Mahalanobis(None)
+        .fit_features(torch.from_numpy(z), torch.from_numpy(y))
+        .predict_features(torch.from_numpy(test))
+    )
+    np.testing.assert_allclose(
+        later["Mahalanobis"], 2 * len(z) * library.numpy(), rtol=1e-3
+    )  # it leaves out 1 / m, and halves
 
 
 def test_mahalanobis_does_not_depend_on_the_axes(clusters):
     """Nor on how far latents spread along them: stretched by 1 to 10,000, turned, and with a unit that is always 0."""
     _, z, y, test = clusters
     turn = np.linalg.qr(np.random.RandomState(0).randn(20, 20))[0]
-    mapped = [np.pad(a * np.logspace(-2, 2, 20) @ turn, ((0, 0), (0, 1))).astype(np.float32) for a in (z, test)]
+    mapped = [
+        np.pad(a * np.logspace(-2, 2, 20) @ turn, ((0, 0), (0, 1))).astype(np.float32)
+        for a in (z, test)
+    ]
     np.testing.assert_allclose(by_hand(mapped[0], y, mapped[1]), by_hand(z, y, test), rtol=1e-2)
 
 
@@ -311,12 +348,16 @@ def test_vim(clusters, later):
     residual = directions[15:].T  # C has 30 hidden units
     norm = lambda a: np.linalg.norm((a - origin) @ residual, axis=1)  # noqa: E731
     alpha = logits.max(1).mean() / norm(h).mean()
-    np.testing.assert_allclose(later["ViM"], alpha * norm(h_test) - logsumexp(logits_test, axis=1), rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(
+        later["ViM"], alpha * norm(h_test) - logsumexp(logits_test, axis=1), rtol=1e-2, atol=1e-2
+    )
 
 
 def test_few_latents_labels_with_gaps_and_tensors(clusters, later):
     C, z, y, test = clusters
-    few = ood_scores(C, torch.from_numpy(z[:30]), torch.from_numpy(y[:30] * 4), torch.from_numpy(test))
+    few = ood_scores(
+        C, torch.from_numpy(z[:30]), torch.from_numpy(y[:30] * 4), torch.from_numpy(test)
+    )
     distances = cdist(unit(torch.from_numpy(test)), unit(torch.from_numpy(z[:30])))
     np.testing.assert_allclose(few["kNN"], distances.max(1), rtol=1e-6)
     np.testing.assert_array_equal(few["energy"], later["energy"])

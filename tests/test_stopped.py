@@ -13,19 +13,21 @@ from pathlib import Path
 import pytest
 
 from ygan_core.checkpoints import checkpoints
-from ygan_core.checksums import SUMS
-from ygan_core.command_line import _patient
-from ygan_core.study.__main__ import STOPPED, main
-from ygan_core.study.run import executors
-from ygan_core.study.run.store import Study
+from ygan_study.__main__ import STOPPED, main
+from ygan_study.run import executors
+from ygan_study.run.checksums import SUMS
+from ygan_study.run.store import Study
+from ygan_study.terminal import _patient
 
-COMMAND = [sys.executable, "-m", "ygan_core.study"]
+COMMAND = [sys.executable, "-m", "ygan_study"]
 posix = pytest.mark.skipif(os.name != "posix", reason="numbers of files")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def run(study, *more):
-    return main(["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1", *more])
+    return main(
+        ["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1", *more]
+    )
 
 
 def start(study, *more, **options):
@@ -53,7 +55,10 @@ def has(pid, mask, number):
 
 
 @linux
-@pytest.mark.parametrize("moment, number", [("importing", "SIGINT"), ("importing", "SIGHUP"), ("starting workers", "SIGINT")])
+@pytest.mark.parametrize(
+    "moment, number",
+    [("importing", "SIGINT"), ("importing", "SIGHUP"), ("starting workers", "SIGINT")],
+)
 def test_stopped_at_any_moment_it_says_one_line_and_130(moment, number, tmp_path):
     process = start(Study("smoke", tmp_path), "--group", "baselines", "--workers", "3")
     until(lambda: has(process.pid, "SigCgt", signal.SIGTERM))  # Python itself has no handler of it
@@ -69,10 +74,10 @@ def test_stopped_at_any_moment_it_says_one_line_and_130(moment, number, tmp_path
 
 
 def test_stopped_twice_it_says_so_once():
-    code = f"import os, signal, ygan_core.command_line as m; m.take_over({STOPPED!r}); write = os.write\n"
-    code += (
-        "m.os.write = lambda *what: (write(*what), signal.raise_signal(signal.SIGTERM))\nsignal.raise_signal(signal.SIGTERM)"
+    code = (
+        f"import os, signal, ygan_study.terminal as m; m.take_over({STOPPED!r}); write = os.write\n"
     )
+    code += "m.os.write = lambda *what: (write(*what), signal.raise_signal(signal.SIGTERM))\nsignal.raise_signal(signal.SIGTERM)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 130 and done.stderr == STOPPED, done.stderr
 
@@ -96,8 +101,8 @@ def test_no_worker_is_left_half_started(monkeypatch):
 def test_what_a_worker_and_its_libraries_print_goes_to_the_log_of_the_job(tmp_path):
     code = """
 import os, sys, warnings
-from ygan_core.study.run import training, worker
-from ygan_core.study.run.store import Study
+from ygan_study.run import training, worker
+from ygan_study.run.store import Study
 
 def loud(*_, **__):
     print("epoch 1")
@@ -110,10 +115,18 @@ study = Study("smoke", sys.argv[1])
 worker._logged(study, study.jobs[0], anew=False)
 warnings.warn("at the end")
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0 and done.stdout == done.stderr == "", done.stderr
     (log,) = tmp_path.glob("smoke/jobs/*/log.txt")
-    for said in ("epoch 1\n", "UserWarning: Loky-backed parallel loops", "a library\n", "another library\n", "at the end"):
+    for said in (
+        "epoch 1\n",
+        "UserWarning: Loky-backed parallel loops",
+        "a library\n",
+        "another library\n",
+        "at the end",
+    ):
         assert said in log.read_text()
 
 
@@ -144,11 +157,17 @@ def test_workers_end_within_two_seconds_when_the_parent_is_killed(tmp_path):
     until(lambda: len(children(process)) == 2)
     pids = children(process)
     assert all(has(pid, "SigBlk", signal.SIGINT) for pid in pids)  # the first one too
-    until(lambda: all(b"libtorch" in Path(f"/proc/{pid}/maps").read_bytes() for pid in pids))  # in the middle of importing it
+    until(
+        lambda: all(b"libtorch" in Path(f"/proc/{pid}/maps").read_bytes() for pid in pids)
+    )  # in the middle of importing it
     process.kill()
     process.wait()
     time.sleep(2)
-    assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert not [
+        pid
+        for pid in pids
+        if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 @linux
@@ -165,7 +184,9 @@ def test_in_the_middle_of_trainings_there_is_a_line_and_no_word_of_python(killed
             os.kill(int(pid), signal.SIGKILL)
     _, err = process.communicate(timeout=600)
     died = {f"{job.id}: the process that trained it died: run it again" for job in jobs}
-    assert set(err.strip().splitlines()) == ({STOPPED.strip()} if killed == "the terminal" else died), err
+    assert set(err.strip().splitlines()) == (
+        {STOPPED.strip()} if killed == "the terminal" else died
+    ), err
     assert process.returncode == (130 if killed == "the terminal" else 1)
 
 
@@ -195,9 +216,27 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_printed(tmp_path):
 def test_closed_outputs_are_no_reason_to_fail(copied):
     study, jobs = copied
     shutil.rmtree(study.path(jobs["ganomaly"]))
-    line = [*COMMAND, "run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "2", jobs["ganomaly"].id]
-    assert subprocess.run(line, close_fds=False, preexec_fn=lambda: os.closerange(0, 3), timeout=600).returncode == 0
-    assert study.find(jobs["ganomaly"]) and "epoch 2/2" in (study.path(jobs["ganomaly"]) / "log.txt").read_text()
+    line = [
+        *COMMAND,
+        "run",
+        "--profile",
+        "smoke",
+        "--results",
+        str(study.root.parent),
+        "--workers",
+        "2",
+        jobs["ganomaly"].id,
+    ]
+    assert (
+        subprocess.run(
+            line, close_fds=False, preexec_fn=lambda: os.closerange(0, 3), timeout=600
+        ).returncode
+        == 0
+    )
+    assert (
+        study.find(jobs["ganomaly"])
+        and "epoch 2/2" in (study.path(jobs["ganomaly"]) / "log.txt").read_text()
+    )
 
 
 # --- a Dask cluster that goes ---
@@ -209,8 +248,24 @@ def cluster(free_port, tmp_path):
     pytest.importorskip("distributed")
     address, environment = f"tcp://127.0.0.1:{free_port}", {**os.environ, "OMP_NUM_THREADS": "1"}
     quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--no-dashboard"]
-    one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    dask = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+    ]
+    one = [
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_worker",
+        address,
+        "--nthreads",
+        "1",
+        "--no-nanny",
+        "--no-dashboard",
+    ]
     scheduler = subprocess.Popen([*dask, "--port", str(free_port)], **quiet)
     worker = subprocess.Popen([*one, "--local-directory", str(tmp_path / "dask")], **quiet)
     yield address, scheduler, worker
@@ -219,7 +274,10 @@ def cluster(free_port, tmp_path):
         process.wait()
 
 
-@pytest.mark.parametrize("killed, said", [("scheduler", "is gone: start it again"), ("worker", "has had no worker for 2 s")])
+@pytest.mark.parametrize(
+    "killed, said",
+    [("scheduler", "is gone: start it again"), ("worker", "has had no worker for 2 s")],
+)
 def test_a_cluster_that_goes_in_the_middle_is_one_line(killed, said, cluster, tmp_path, capfd):
     address, scheduler, worker = cluster
     study = Study("smoke", tmp_path, settings={"epochs": "60"})

@@ -12,12 +12,12 @@ from ygan_core.data import COLOURS, color_mnist
 from ygan_core.data.color import read_ground, read_ink
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.scores import s
-from ygan_core.study import Study, tour
-from ygan_core.study.run.shipped import shipped
-from ygan_core.study.show.figures import FIGURES
-from ygan_core.study.show.tables import TABLES
-from ygan_core.study.tour.widgets import SEVEN, ZERO, choice, digit, explore, pad, png, slider
 from ygan_core.train import train
+from ygan_study import Study, tour
+from ygan_study.report.figures import FIGURES
+from ygan_study.report.tables import TABLES
+from ygan_study.run.shipped import shipped
+from ygan_study.teach.widgets import SEVEN, ZERO, choice, digit, explore, pad, png, slider
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +46,21 @@ def same(one, other):
 def test_examples_are_what_they_are_called(runs):
     for name, row in tour.examples(runs[1]).items():
         colour, number = name.rsplit(" ", 1)
-        assert runs[1].test["label"][row] == int(number) and list(COLOURS)[runs[1].test["colour"][row]] == colour
+        assert (
+            runs[1].test["label"][row] == int(number)
+            and list(COLOURS)[runs[1].test["colour"][row]] == colour
+        )
     assert read_ground(runs[0].images(np.array([row]))).item() == runs[0].test["colour"][row]
 
 
 def test_swap_changes_with_each_value_and_only_with_them(runs, rows):
     shown = tour.swap(runs[0], rows[2], rows[6])
     assert same(shown, tour.swap(runs[0], rows[2], rows[6]))
-    for values in ((runs[1], rows[2], rows[6]), (runs[0], rows[3], rows[6]), (runs[0], rows[2], rows[7])):
+    for values in (
+        (runs[1], rows[2], rows[6]),
+        (runs[0], rows[3], rows[6]),
+        (runs[0], rows[2], rows[7]),
+    ):
         assert not same(shown, tour.swap(*values))
 
 
@@ -90,18 +97,32 @@ def test_mistakes_are_drawn_worst_first(runs):
 def test_live_training_is_reproducible(live, tmp_path):
     again = tour.live(Study("smoke", tmp_path))
     assert not list(tmp_path.iterdir())
-    numbers = [[(x.epoch, x.lambda_R, x.digit, x.probe_digit, x.probe_colour) for x in one.stages] for one in (live, again)]
+    numbers = [
+        [(x.epoch, x.lambda_R, x.digit, x.probe_digit, x.probe_colour) for x in one.stages]
+        for one in (live, again)
+    ]
     assert numbers[0] == numbers[1]
     for one, other in zip(live.stages, again.stages, strict=True):
-        assert all(torch.equal(p, q) for p, q in zip(one.model.parameters(), other.model.parameters(), strict=True))
+        assert all(
+            torch.equal(p, q)
+            for p, q in zip(one.model.parameters(), other.model.parameters(), strict=True)
+        )
 
 
 def test_a_training_takes_one_thread_whoever_calls_it():
     before, seen = torch.get_num_threads(), []
     torch.set_num_threads(2)
     try:
-        config, images = Config(width=8, epochs=1, batch_size=8), torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8)
-        train(config, images, torch.arange(16) % 2, callbacks=[lambda epoch: seen.append(torch.get_num_threads())])
+        config, images = (
+            Config(width=8, epochs=1, batch_size=8),
+            torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8),
+        )
+        train(
+            config,
+            images,
+            torch.arange(16) % 2,
+            callbacks=[lambda epoch: seen.append(torch.get_num_threads())],
+        )
         assert seen == [1] and torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -113,7 +134,9 @@ def test_each_stage_keeps_its_own_networks(live):
     assert strengths == sorted(strengths) and strengths[0] == 0 and strengths[-1] > 0.9
     first, last = (stage.model.E_r.to_latent.weight for stage in (live.stages[0], live.stages[-1]))
     assert not torch.equal(first, last)
-    assert all(0 <= value <= 1 for x in live.stages for value in (x.digit, x.probe_digit, x.probe_colour))
+    assert all(
+        0 <= value <= 1 for x in live.stages for value in (x.digit, x.probe_digit, x.probe_colour)
+    )
     assert not same(tour.reversal(live, 0), tour.reversal(live, live.config.epochs))
 
 
@@ -125,7 +148,11 @@ def test_objective_leaves_out_a_term_of_no_weight(live, tmp_path):
 
 
 def test_a_drawn_digit_is_like_color_mnists():
-    ink = read_ink(color_mnist(32, images_per_class=100).images).mean(dim=1).quantile(torch.tensor([0.02, 0.98]))
+    ink = (
+        read_ink(color_mnist(32, images_per_class=100).images)
+        .mean(dim=1)
+        .quantile(torch.tensor([0.02, 0.98]))
+    )
     for ground, strokes in enumerate((SEVEN, ZERO)):
         image = digit(strokes, ground)
         assert image.shape == (1, 3, 32, 32) and image.dtype == torch.uint8
@@ -155,9 +182,18 @@ def test_a_dot_or_a_line_is_drawn():
 def test_controls_redraw(runs, rows):
     values = slider("B", dict(zip("abc", rows, strict=False)), rows[1])
     assert not values.continuous_update
-    box = explore(tour.swap, run=choice("network", {"one": runs[0], "other": runs[1]}), a=slider("A", rows, rows[0]), b=values)
+    box = explore(
+        tour.swap,
+        run=choice("network", {"one": runs[0], "other": runs[1]}),
+        a=slider("A", rows, rows[0]),
+        b=values,
+    )
     seen = {bytes(box.picture.value)}
-    for control, value in ((values, rows[2]), (box.children[0].children[0], runs[1]), (box.children[0].children[1], rows[5])):
+    for control, value in (
+        (values, rows[2]),
+        (box.children[0].children[0], runs[1]),
+        (box.children[0].children[1], rows[5]),
+    ):
         control.value = value
         seen.add(bytes(box.picture.value))
     assert len(seen) == 4 and all(png.startswith(b"\x89PNG") for png in seen)
@@ -179,12 +215,22 @@ def test_the_pad_shows_its_first_picture_then_takes_ground_and_clear(runs):
 
 
 def test_where_no_widget_is_alive_the_first_picture_is_there(runs, monkeypatch):
-    box, outputs = explore(tour.threshold, run=choice("network", {"one": runs[0]}), t=slider("threshold", [0.1, 0.5], 0.5)), []
+    box, outputs = (
+        explore(
+            tour.threshold,
+            run=choice("network", {"one": runs[0]}),
+            t=slider("threshold", [0.1, 0.5], 0.5),
+        ),
+        [],
+    )
     monkeypatch.setattr("IPython.display.display", lambda shown, **how: outputs.append(shown))
     box._ipython_display_()
     plain, alive = outputs
     assert plain.data == box.picture.value
-    assert alive["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id and "VBox" not in alive["text/plain"]
+    assert (
+        alive["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
+        and "VBox" not in alive["text/plain"]
+    )
 
 
 def cells(kind):
@@ -199,6 +245,10 @@ def test_no_cell_asks_for_a_training_of_the_study():
 def test_the_lines_that_the_notebook_quotes_are_there():
     text = cells("markdown")
     quoted = re.findall(r"\*\*The line\*\* \(`(.+?)`\): `(.+?)`\n", text + "\n")
-    assert len(quoted) == text.count("**The line** (") == len(re.findall(r"^## \d+ ·", text, re.MULTILINE))
+    assert (
+        len(quoted)
+        == text.count("**The line** (")
+        == len(re.findall(r"^## \d+ ·", text, re.MULTILINE))
+    )
     for file, line in quoted:
         assert line in (REPOSITORY / file).read_text(), f"{file} has no longer: {line}"

@@ -11,22 +11,35 @@ import pytest
 
 from ygan_core.data.datasets import REPOSITORY
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[dev]'")
+webdriver = pytest.importorskip(
+    "selenium.webdriver", reason="selenium is not installed: pip install -e '.[dev]'"
+)
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
-    pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine: the widgets of the tour were not driven"),
-    pytest.mark.skipif(not DRIVER, reason="no chromedriver on this machine: the widgets of the tour were not driven"),
+    pytest.mark.skipif(
+        not BROWSER, reason="no Chromium on this machine: the widgets of the tour were not driven"
+    ),
+    pytest.mark.skipif(
+        not DRIVER,
+        reason="no chromedriver on this machine: the widgets of the tour were not driven",
+    ),
 ]
 WIDGETS = ("swap", "walk", "reversal", "threshold", "pad")  # cells of the tour, by their ids
 
 
 def interactive_cells(book):
     """The code cells that the widgets need, and of each widget its place among them."""
-    needed = [c for c in book.cells if c.cell_type == "code" and (c.id.startswith("cell-") or c.id in (*WIDGETS, "objective"))]
+    needed = [
+        c
+        for c in book.cells
+        if c.cell_type == "code" and (c.id.startswith("cell-") or c.id in (*WIDGETS, "objective"))
+    ]
     return needed, {name: [c.id for c in needed].index(name) for name in WIDGETS}
 
 
@@ -39,24 +52,47 @@ def cells(tmp_path_factory):
     book.cells[0].source = book.cells[0].source.replace('"quick"', '"smoke"')
     nbformat.write(book, root / "tour.ipynb")
     for plugin, setting in {
-        "notebook-extension/tracker": {"windowingMode": "none"},  # else cells out of sight are not in the page
+        "notebook-extension/tracker": {
+            "windowingMode": "none"
+        },  # else cells out of sight are not in the page
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     }.items():
         file = root / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(setting))
-    folders = {f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
-    folders |= {"JUPYTERLAB_SETTINGS_DIR": str(root / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces")}
+    folders = {
+        f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")
+    }
+    folders |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+    }
     paths = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--expose-app-in-browser",
+    ]
     command += ["--ServerApp.port=0", f"--ServerApp.root_dir={root}"]
     log = (root / "log").open("w")
-    server = subprocess.Popen(command, env={**os.environ, **folders, "PYTHONPATH": paths}, stdout=log, stderr=log)
+    server = subprocess.Popen(
+        command, env={**os.environ, **folders, "PYTHONPATH": paths}, stdout=log, stderr=log
+    )
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
-    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1300,1000"):
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-dev-shm-usage",
+        "window-size=1300,1000",
+    ):
         options.add_argument(f"--{argument}")
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
+    options.add_argument(
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    )
     browser = None
     try:
         browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
@@ -90,7 +126,11 @@ def shown(browser, cell):
 
     def picture(_):
         images = cell.find_elements(By.CSS_SELECTOR, "img.widget-image")
-        return browser.execute_async_script(PIXELS, images[0]) if images and images[0].size["width"] > 300 else None
+        return (
+            browser.execute_async_script(PIXELS, images[0])
+            if images and images[0].size["width"] > 300
+            else None
+        )
 
     return WebDriverWait(browser, 60).until(picture)
 
@@ -100,12 +140,17 @@ def test_where_the_sliders_live_each_picture_is_shown_once(cells):
     for name in WIDGETS:
         shown(browser, found[name])
         pictures = found[name].find_elements(By.CSS_SELECTOR, ".jp-OutputArea img")
-        assert len(pictures) == 2 and [picture.is_displayed() for picture in pictures] == [False, True], name
+        assert len(pictures) == 2 and [picture.is_displayed() for picture in pictures] == [
+            False,
+            True,
+        ], name
 
 
 def changes(browser, cell, before):
     """The picture after it is no longer what it was."""
-    return WebDriverWait(browser, 30).until(lambda _: (now := shown(browser, cell)) != before and now)
+    return WebDriverWait(browser, 30).until(
+        lambda _: (now := shown(browser, cell)) != before and now
+    )
 
 
 @pytest.mark.parametrize("name", ["swap", "walk", "reversal", "threshold"])
@@ -130,8 +175,14 @@ def test_a_drawn_digit_is_seen(cells):
     cell.find_element(By.TAG_NAME, "button").click()
     before = changes(browser, cell, first)
     canvas = cell.find_element(By.TAG_NAME, "canvas")
-    mouse = webdriver.ActionChains(browser).move_to_element_with_offset(canvas, -60, -80).click_and_hold()
-    mouse.move_by_offset(60, 0).move_by_offset(60, 0).move_by_offset(-40, 80).move_by_offset(-30, 80).release().perform()
+    mouse = (
+        webdriver.ActionChains(browser)
+        .move_to_element_with_offset(canvas, -60, -80)
+        .click_and_hold()
+    )
+    mouse.move_by_offset(60, 0).move_by_offset(60, 0).move_by_offset(-40, 80).move_by_offset(
+        -30, 80
+    ).release().perform()
     drawn = changes(browser, cell, before)
     cell.find_element(By.TAG_NAME, "button").click()
     assert changes(browser, cell, drawn) == before

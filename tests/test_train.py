@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from ygan_core import train as training
 from ygan_core.checkpoints import checkpoints, write_atomically
 from ygan_core.config import TERMS, Config, ConfigError
-from ygan_core.cuda_graph import CapturedStep
 from ygan_core.train import NonFiniteLoss, Trainer, train
+from ygan_study.engine.cuda_graph import CapturedStep
 
 
 def weights(trainer):
@@ -31,7 +31,9 @@ def same(a, b):
 def reference_losses(model, images, labels, cfg):
     """The equations of section 3 once more, plainly: own passes for each update, losses by hand, Adam unfused."""
     G = [p for name, p in model.named_parameters() if not name.startswith("Ds.")]
-    adam_G, adam_D = (torch.optim.Adam(p, lr=cfg.lr, betas=(0.5, 0.999)) for p in (G, list(model.Ds.parameters())))
+    adam_G, adam_D = (
+        torch.optim.Adam(p, lr=cfg.lr, betas=(0.5, 0.999)) for p in (G, list(model.Ds.parameters()))
+    )
     generator = torch.Generator().manual_seed(cfg.seed)
     steps, batch, found = len(images) // cfg.batch_size, cfg.batch_size, []
     model.train()
@@ -47,7 +49,12 @@ def reference_losses(model, images, labels, cfg):
             for_C = F.cross_entropy(model.C(z_r.detach()), y)
             frozen_C = copy.deepcopy(model.C).requires_grad_(False)
             for_E_r = -lam * F.cross_entropy(frozen_C(z_r), y)
-            norms = [m for part in (model.E_s, model.D) for m in part.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+            norms = [
+                m
+                for part in (model.E_s, model.D)
+                for m in part.modules()
+                if isinstance(m, torch.nn.BatchNorm2d)
+            ]
             for norm in norms:
                 norm.momentum = 0.0
             z_hat = model.E_s(model.D(z_s, z_r[partners[step]]))
@@ -74,7 +81,16 @@ def reference_losses(model, images, labels, cfg):
 @pytest.mark.parametrize("ramp_con", [False, True])
 def test_fifty_steps_against_an_independent_implementation(images, ramp_con, monkeypatch):
     monkeypatch.setattr(training, "to_input", lambda x: x.double() / 127.5 - 1)
-    cfg = Config(width=4, epochs=10, batch_size=16, lr=1e-3, lambda_3=10, lambda_4=5, ramp_con=ramp_con, lambda_6=2)
+    cfg = Config(
+        width=4,
+        epochs=10,
+        batch_size=16,
+        lr=1e-3,
+        lambda_3=10,
+        lambda_4=5,
+        ramp_con=ramp_con,
+        lambda_6=2,
+    )
     trainer = Trainer(cfg, *images)
     trainer.model.double()
     expected = reference_losses(copy.deepcopy(trainer.model), *images, cfg)
@@ -135,7 +151,9 @@ def test_every_term_is_recorded_each_epoch(small, images):
     trainer = train(small, *images, callbacks=[seen.append])
     assert [e.number for e in seen] == [1, 2, 3, 4] and seen[-1].losses == trainer.history[-1]
     for row in trainer.history:
-        assert set(row) == {*TERMS, "lambda_R", "seconds"} and all(math.isfinite(v) for v in row.values())
+        assert set(row) == {*TERMS, "lambda_R", "seconds"} and all(
+            math.isfinite(v) for v in row.values()
+        )
 
 
 def test_stopped_and_resumed_equals_undisturbed(small, images, tmp_path):
@@ -152,7 +170,9 @@ def test_stopped_and_resumed_equals_undisturbed(small, images, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(small, images, tmp_path, damage, capsys):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    small, images, tmp_path, damage, capsys
+):
     undisturbed = weights(train(small, *images, folder=tmp_path))
     newest = checkpoints(tmp_path)[-1]
     content = bytearray(newest.read_bytes())
@@ -169,7 +189,9 @@ def test_a_checkpoint_of_another_training_is_refused(small, images, tmp_path):
         train(replace(small, lr=1e-3), *images, folder=tmp_path)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(small, images, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(
+    small, images, tmp_path, monkeypatch
+):
     step = Trainer.step
 
     def break_later(self, *arguments):
@@ -229,7 +251,9 @@ def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
 
     @contextlib.contextmanager
     def recording(graph, stream):
-        before = copy.deepcopy((trainer.model.state_dict(), [o.state_dict() for o in trainer.optimisers]))
+        before = copy.deepcopy(
+            (trainer.model.state_dict(), [o.state_dict() for o in trainer.optimisers])
+        )
         yield
         graph.record(trainer, before)
 
@@ -242,17 +266,27 @@ def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
     trainer.captured = CapturedStep(trainer.step, trainer.model.parameters(), trainer.device)
     for _ in range(small.epochs):
         expected, found = plain.epoch(), trainer.epoch()
-        assert {k: v for k, v in found.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}
-    assert same(weights(plain), weights(trainer)) and trainer.captured.calls == trainer.steps * small.epochs
+        assert {k: v for k, v in found.items() if k != "seconds"} == {
+            k: v for k, v in expected.items() if k != "seconds"
+        }
+    assert (
+        same(weights(plain), weights(trainer))
+        and trainer.captured.calls == trainer.steps * small.epochs
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="capturing needs a CUDA device")
 def test_captured_against_eager_on_a_gpu(images):
     config = Config(width=16, epochs=4, batch_size=16, lr=1e-3)  # 20 steps
-    eager, captured = Trainer(config, *images, "cuda", captured=False), Trainer(config, *images, "cuda")
+    eager, captured = (
+        Trainer(config, *images, "cuda", captured=False),
+        Trainer(config, *images, "cuda"),
+    )
     for _ in range(config.epochs):
         expected, found = eager.epoch(), captured.epoch()
-        assert all(found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4) for term in TERMS)
+        assert all(
+            found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4) for term in TERMS
+        )
 
 
 def test_images_that_stay_on_the_host_train_alike(small, images, tmp_path, monkeypatch):
@@ -271,7 +305,9 @@ def test_terms_of_weight_0_are_left_out_with_what_only_they_need(small, images):
     assert trainer.history[-1]["L_s"] < trainer.history[0]["L_s"]
 
 
-@pytest.mark.parametrize("latents, lambdas", [("split", {}), ("single", {"lambda_4": 0.0, "lambda_5": 0.0})])
+@pytest.mark.parametrize(
+    "latents, lambdas", [("split", {}), ("single", {"lambda_4": 0.0, "lambda_5": 0.0})]
+)
 def test_one_encoder(small, images, latents, lambdas):
     trainer = train(replace(small, latents=latents, **lambdas), *images)
     assert not hasattr(trainer.model, "E_r")
@@ -282,7 +318,9 @@ def test_one_encoder(small, images, latents, lambdas):
 
 
 def test_bfloat16_stays_near_float32_with_weights_latents_and_losses_in_float32(small, images):
-    full, half = (Trainer(small, *images, precision=precision) for precision in ("float32", "bfloat16"))
+    full, half = (
+        Trainer(small, *images, precision=precision) for precision in ("float32", "bfloat16")
+    )
     for _ in range(2):
         a, b = full.epoch(), half.epoch()
     assert not same(weights(full), weights(half))
@@ -342,7 +380,10 @@ def test_killed_at_twenty_random_moments_ends_in_the_same_weights(tmp_path):
     out = subprocess.run(line, capture_output=True, text=True, env=environment, check=True).stdout
     starts = ast.literal_eval(out.splitlines()[-1].removeprefix("resumed from "))
     assert len(starts) == 20 and starts == sorted(starts) and 10 < starts[-1]
-    a, b = (torch.load(tmp_path / name / "final.pth", weights_only=True) for name in ("undisturbed", "killed"))
+    a, b = (
+        torch.load(tmp_path / name / "final.pth", weights_only=True)
+        for name in ("undisturbed", "killed")
+    )
     assert same(a, b)
 
 
@@ -363,11 +404,15 @@ def test_averaged_weights_are_the_exponential_mean_of_every_step(small, images):
         mean = seen[0][name].double()
         for later in seen[1:]:
             mean = decay * mean + (1 - decay) * later[name].double()
-        torch.testing.assert_close(trainer.averaged.module.state_dict()[name].double(), mean, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            trainer.averaged.module.state_dict()[name].double(), mean, atol=1e-5, rtol=1e-4
+        )
 
 
 def test_averaged_weights_change_nothing_in_the_last_ones(small, images):
-    assert same(weights(train(small, *images)), weights(train(replace(small, average=0.9), *images)))
+    assert same(
+        weights(train(small, *images)), weights(train(replace(small, average=0.9), *images))
+    )
 
 
 def test_averaged_weights_survive_a_stop(small, images, tmp_path):
@@ -385,7 +430,9 @@ def test_averaged_weights_survive_a_stop(small, images, tmp_path):
 def test_the_learning_rate_falls_along_a_cosine(small, images):
     trainer, seen = Trainer(replace(small, lr=1e-3, lr_decay="cosine"), *images), []
     step = trainer.step
-    trainer.step = lambda *inputs: seen.append(trainer.optimisers[0].param_groups[0]["lr"]) or step(*inputs)
+    trainer.step = lambda *inputs: (
+        seen.append(trainer.optimisers[0].param_groups[0]["lr"]) or step(*inputs)
+    )
     for _ in range(small.epochs):
         trainer.epoch()
     n = small.epochs * trainer.steps
@@ -395,4 +442,9 @@ def test_the_learning_rate_falls_along_a_cosine(small, images):
 def test_what_is_measured_of_both_weights_stands_in_the_history(small, images):
     trainer = train(small, *images, measure=lambda model: {"bias": model.C[0].bias[0].item()})
     last, averaged = trainer.model.C[0].bias[0], trainer.averaged.module.C[0].bias[0]
-    assert trainer.history[-1]["bias"] == last.item() != averaged.item() == trainer.history[-1]["bias_averaged"]
+    assert (
+        trainer.history[-1]["bias"]
+        == last.item()
+        != averaged.item()
+        == trainer.history[-1]["bias_averaged"]
+    )

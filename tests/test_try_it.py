@@ -20,8 +20,16 @@ from threadpoolctl import threadpool_limits
 
 REPOSITORY = Path(__file__).parents[1]
 BOOKS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-THIRD_PARTY = ["torch", "pandas", "seaborn", "matplotlib.pyplot", "IPython.display", "pytorch_grad_cam", "pytorch_ood.detector"]
-PLAN = "ygan_core/study/plan"
+THIRD_PARTY = [
+    "torch",
+    "pandas",
+    "seaborn",
+    "matplotlib.pyplot",
+    "IPython.display",
+    "pytorch_grad_cam",
+    "pytorch_ood.detector",
+]
+PLAN = "ygan_study/plan"
 
 
 @dataclass(frozen=True)
@@ -62,12 +70,25 @@ TRIES = {
         settings('"lambda_5": 0', changes=PROBES),
         settings('"lambda_4": 0', changes=PROBES),
         settings('"seed": 1', changes=PROBES),
-        Try("`z_r.roll(0, dims=0)`", "z_r.roll(1, dims=0)", "z_r.roll(0, dims=0)", SWAP, "hybrids.tolist()"),
+        Try(
+            "`z_r.roll(0, dims=0)`",
+            "z_r.roll(1, dims=0)",
+            "z_r.roll(0, dims=0)",
+            SWAP,
+            "hybrids.tolist()",
+        ),
     ],
     "02_benchmarks": [
         settings('"seed": 1', *PAIRS),
         settings('"held_out": 9', *PAIRS),
-        Try("`q: float = 0.8`", "q: float = 0.95", "q: float = 0.8", (), LEAVES, "ygan_core/study/measure/numbers.py"),
+        Try(
+            "`q: float = 0.8`",
+            "q: float = 0.95",
+            "q: float = 0.8",
+            (),
+            LEAVES,
+            "ygan_study/measure/numbers.py",
+        ),
     ],
     "03_ablations": [
         Try(
@@ -88,7 +109,12 @@ TRIES = {
     ],
     "04_weak_labels": [
         Try("`range(2, 6)`", "range(2, 21)", "range(2, 6)", CLUSTERS),
-        Try("`cosine, tried = False, range(2, 21)`", "cosine, tried = True,", "cosine, tried = False,", CLUSTERS),
+        Try(
+            "`cosine, tried = False, range(2, 21)`",
+            "cosine, tried = True,",
+            "cosine, tried = False,",
+            CLUSTERS,
+        ),
     ],
     "05_score_analysis": [
         Try(
@@ -152,7 +178,13 @@ TRIES = {
     ],
     "10_your_images": [
         Try("`rate = 0.5`", "rate = 0.05", "rate = 0.5", OWN + ("rate =",)),
-        Try('`kind = "cut_paste"`', '"scratch"', '"cut_paste"', OWN + ("DEFECTS, damage", "kind ="), "masks.tolist()"),
+        Try(
+            '`kind = "cut_paste"`',
+            '"scratch"',
+            '"cut_paste"',
+            OWN + ("DEFECTS, damage", "kind ="),
+            "masks.tolist()",
+        ),
     ],
     "11_beyond": [
         settings('"augmentation": "none"', changes=STRONG),
@@ -183,7 +215,11 @@ def test_every_line_is_tried_or_asks_for_thought(book):
 @pytest.mark.parametrize("book", BOOKS[1:])
 def test_the_idea_is_computed_by_hand(book):
     cells = nbformat.read(REPOSITORY / "notebooks" / f"{book}.ipynb", as_version=4).cells
-    by_hand = [cell.source.splitlines() for cell in cells if cell.cell_type == "code" and "assert " in cell.source]
+    by_hand = [
+        cell.source.splitlines()
+        for cell in cells
+        if cell.cell_type == "code" and "assert " in cell.source
+    ]
     assert by_hand and min(map(len, by_hand)) <= 10
 
 
@@ -200,12 +236,22 @@ def play(root: str, results: str, book: str, line: Try, edit: bool) -> str:
     if edit:
         place = next(i for i, source in enumerate(sources) if line.old in source)
         sources[place] = edited(sources[place], line)
-    needed = [source for source in sources if any(part in source for part in ("study = Study", *line.cells))]
-    parameters = sources[0].replace('"quick"', '"smoke"').replace("results = None", f"results = {results!r}")
+    needed = [
+        source
+        for source in sources
+        if any(part in source for part in ("study = Study", *line.cells))
+    ]
+    parameters = (
+        sources[0].replace('"quick"', '"smoke"').replace("results = None", f"results = {results!r}")
+    )
     names, printed = {"__name__": "notebook"}, io.StringIO()
     with threadpool_limits(1):  # on a busy machine threads wait for each other
         for source in (parameters, *needed):
-            with contextlib.redirect_stdout(printed) if source == needed[-1] else contextlib.nullcontext():
+            with (
+                contextlib.redirect_stdout(printed)
+                if source == needed[-1]
+                else contextlib.nullcontext()
+            ):
                 exec(compile(source, book, "exec"), names)
         return repr(eval(line.changes, names)) if line.changes else printed.getvalue()
 
@@ -231,7 +277,9 @@ def unedited(results: str, book: str, cells: tuple[str, ...], changes: str) -> s
     return play(str(REPOSITORY), results, book, Try("", "", "", cells, changes), False)
 
 
-@pytest.mark.parametrize("book, line", LINES, ids=[f"{book[:2]}-{line.says}" for book, line in LINES])
+@pytest.mark.parametrize(
+    "book, line", LINES, ids=[f"{book[:2]}-{line.says}" for book, line in LINES]
+)
 def test_it_does_what_it_says(book, line, here, tmp_path):
     before = unedited(here, book, line.cells, line.changes)
     if not line.file:
@@ -254,7 +302,10 @@ def test_it_does_what_it_says(book, line, here, tmp_path):
 
 
 def test_what_teaching_says_to_shorten_is_there():
-    source = {path.stem[:3]: path.read_text() for path in (REPOSITORY / "notebooks" / "exercises").glob("*.ipynb")}
+    source = {
+        path.stem[:3]: path.read_text()
+        for path in (REPOSITORY / "notebooks" / "exercises").glob("*.ipynb")
+    }
     teaching = (REPOSITORY / "notebooks" / "TEACHING.md").read_text()
     for exercise, old, new in (
         ("ex3", "seeds = 0, 1", "seeds = 0,"),

@@ -16,7 +16,10 @@ WRONG = {
             ("return z.view_as(z)", "what forward should have kept"),
             ("ctx.lambda_R = 1.0\nreturn z.view_as(z)", "lambda_R is missing"),
             ("ctx.lambda_R = -lambda_R\nreturn z.view_as(z)", "the sign"),
-            ("ctx.save_for_backward(lambda_R)\nreturn z.view_as(z)", "save_for_backward is for tensors"),
+            (
+                "ctx.save_for_backward(lambda_R)\nreturn z.view_as(z)",
+                "save_for_backward is for tensors",
+            ),
         ],
         [
             ("return ctx.lambda_R * gradient, None", "the sign"),
@@ -45,15 +48,27 @@ WRONG = {
     "ex2_consistency_loss": [
         [
             ("return F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()", "the sign"),
-            ("return -F.cosine_similarity(z_s, z_s_hybrid, dim=0).mean()", "is dim the dimension of d"),
+            (
+                "return -F.cosine_similarity(z_s, z_s_hybrid, dim=0).mean()",
+                "is dim the dimension of d",
+            ),
             ("return -F.cosine_similarity(z_s, z_s_hybrid, dim=1)", "one number"),
             ("return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).sum()", "take the mean"),
             ("return 1 - F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()", "1 - cos"),
-            ("return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).abs().mean()", "no absolute value"),
+            (
+                "return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).abs().mean()",
+                "no absolute value",
+            ),
             ("return (z_s - z_s_hybrid).square().mean()", "-1 at its best"),
             ("return -(z_s * z_s_hybrid).sum(1).mean()", "not of the dot product"),
-            ("return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean().item()", ".item() would cut"),
-            ("return -F.cosine_similarity(z_s.flatten(), z_s_hybrid.flatten(), dim=0)", "a mean of rows"),
+            (
+                "return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean().item()",
+                ".item() would cut",
+            ),
+            (
+                "return -F.cosine_similarity(z_s.flatten(), z_s_hybrid.flatten(), dim=0)",
+                "a mean of rows",
+            ),
         ],
         [
             ("return L_con(z_s, E_s(D(z_s, z_r)))", "no permutation"),
@@ -69,14 +84,20 @@ WRONG = {
             ("return L_con(z_s, E_s(D(z_s.detach(), z_r[partner])))", "second route"),
             ("return -L_con(z_s, E_s(D(z_s, z_r[partner])))", "turned once more"),
             ("return L_con(z_s[partner], E_s(D(z_s, z_r[partner])))", "image by image"),
-            ("with torch.no_grad():\n    return L_con(z_s, E_s(D(z_s, z_r[partner])))", "nothing learns"),
+            (
+                "with torch.no_grad():\n    return L_con(z_s, E_s(D(z_s, z_r[partner])))",
+                "nothing learns",
+            ),
         ],
     ],
     "ex3_leave_it_out": [
         [
             ("prediction = ['down', 'down', 'up', 'same']", "a dict"),
             ("prediction = {'AUC': 'down'}", "no more and no fewer"),
-            ("prediction = dict.fromkeys(['cosine', 'hybrid class', 'colour in z_s', 'AUC'], 'maybe')", "none"),
+            (
+                "prediction = dict.fromkeys(['cosine', 'hybrid class', 'colour in z_s', 'AUC'], 'maybe')",
+                "none",
+            ),
         ],
         [
             ("without_L_con = replace(with_L_con, lambda_4=0.0)", "L_r"),
@@ -84,7 +105,10 @@ WRONG = {
             ("without_L_con = replace(with_L_con, ramp_con=False)", "ramp_con"),
             ("without_L_con = replace(with_L_con, lambda_5=0.0, seed=1)", "more than one thing"),
             ("without_L_con = replace(with_L_con, lambda_5=0.1)", "altogether"),
-            ("replace(with_L_con, lambda_5=0.0)\nwithout_L_con = with_L_con", "nothing was changed"),
+            (
+                "replace(with_L_con, lambda_5=0.0)\nwithout_L_con = with_L_con",
+                "nothing was changed",
+            ),
             ("without_L_con = Config(source='starter', width=8, epochs=4, lambda_5=0.0)", "L_r"),
         ],
         [
@@ -92,8 +116,14 @@ WRONG = {
                 "return (model.C(model.encode_s(model.D(z_s, z_r))).argmax(1) == y).float().mean().item()",
                 "were the z_r exchanged",
             ),
-            ("return (model.C(z_s).argmax(1) == y).float().mean().item()", "was the hybrid encoded"),
-            (HYBRID + "return (logits.argmax(1) == y[partner]).float().mean().item()", "partner's class was counted"),
+            (
+                "return (model.C(z_s).argmax(1) == y).float().mean().item()",
+                "was the hybrid encoded",
+            ),
+            (
+                HYBRID + "return (logits.argmax(1) == y[partner]).float().mean().item()",
+                "partner's class was counted",
+            ),
             (HYBRID + "return (logits.argmax(1) == y).float().sum().item()", "return the share"),
             (HYBRID + "return (logits.argmax(1) == y).float().mean()", "not Tensor"),
             (
@@ -103,23 +133,39 @@ WRONG = {
             ),
         ],
         [
-            ("return 'up' if sum(values_without) > sum(values_with) else 'down'", "the lists overlap"),
             (
-                MOVED.format("max(values_without) < min(values_with)", "min(values_without) > max(values_with)"),
+                "return 'up' if sum(values_without) > sum(values_with) else 'down'",
+                "the lists overlap",
+            ),
+            (
+                MOVED.format(
+                    "max(values_without) < min(values_with)",
+                    "min(values_without) > max(values_with)",
+                ),
                 "other way round",
             ),
             ("return 'same'", "do not overlap here"),
             ("return 'up' if max(values_without) > max(values_with) else 'same'", "overlap"),
             ("return min(values_without) > max(values_with)", "return up, down or same"),
-            (MOVED.format("min(values_without) >= max(values_with)", "max(values_without) < min(values_with)"), "equal values"),
+            (
+                MOVED.format(
+                    "min(values_without) >= max(values_with)",
+                    "max(values_without) < min(values_with)",
+                ),
+                "equal values",
+            ),
         ],
     ],
     "ex4_what_leaks": [
         [
             (SCALED + "return m.fit(z, y).score(z, y)", "tested on rows"),
-            (SCALED + "h = len(z) // 2\nreturn m.fit(z[:h], y[:h]).score(z[h:], y[h:])", "come sorted"),
             (
-                HALVES + "return LogisticRegression(max_iter=1000).fit(z[f], y[f]).score(z[t], y[t])",
+                SCALED + "h = len(z) // 2\nreturn m.fit(z[:h], y[:h]).score(z[h:], y[h:])",
+                "come sorted",
+            ),
+            (
+                HALVES
+                + "return LogisticRegression(max_iter=1000).fit(z[f], y[f]).score(z[t], y[t])",
                 "same spread",
             ),
             (
@@ -223,7 +269,10 @@ WRONG = {
                 "with running_statistics_untouched(model):\n    return score(model, images, 1)",
                 "normalised by itself",
             ),
-            ("model.eval()\nreturn score(model, images, batch_size).mean()", "one score for each image"),
+            (
+                "model.eval()\nreturn score(model, images, batch_size).mean()",
+                "one score for each image",
+            ),
         ],
     ],
     "ex6_best_epoch": [
@@ -240,13 +289,22 @@ WRONG = {
             ("return gain_of_best(auc_a)", "the gain on A"),
             ("return gain_of_best(auc_b)", "chosen on B"),
             ("return (auc_a.max(axis=1) - auc_b[:, -1]).mean()", "both must be of B"),
-            ("i = auc_a.argmax(axis=1)\nreturn (auc_b[np.arange(len(auc_b)), i] - auc_a[:, -1]).mean()", "compare B with B"),
-            ("i = auc_a.argmax(axis=1)\nreturn (auc_b[:, i] - auc_b[:, -1]).mean()", "takes whole columns"),
+            (
+                "i = auc_a.argmax(axis=1)\nreturn (auc_b[np.arange(len(auc_b)), i] - auc_a[:, -1]).mean()",
+                "compare B with B",
+            ),
+            (
+                "i = auc_a.argmax(axis=1)\nreturn (auc_b[:, i] - auc_b[:, -1]).mean()",
+                "takes whole columns",
+            ),
             (
                 "i = auc_a.argmax(axis=0)\nreturn (auc_b[np.arange(len(auc_b)), i] - auc_b[:, -1]).mean()",
                 "the best of a row is along axis=1",
             ),
-            ("i = auc_a.mean(axis=0).argmax()\nreturn (auc_b[:, i] - auc_b[:, -1]).mean()", "one epoch for all"),
+            (
+                "i = auc_a.mean(axis=0).argmax()\nreturn (auc_b[:, i] - auc_b[:, -1]).mean()",
+                "one epoch for all",
+            ),
         ],
         [
             ("return gain_of_best(auc)", "needs anomalies"),

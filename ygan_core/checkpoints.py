@@ -14,7 +14,9 @@ import torch
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside `path`, then put it in its place: `path` is never half-written, whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")  # the ending stays: some writers choose the format by it
+    partial = path.with_name(
+        f".{os.getpid()}.{path.name}"
+    )  # the ending stays: some writers choose the format by it
     try:
         write(partial)
         os.replace(partial, path)
@@ -61,7 +63,15 @@ def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
             if not keys <= set(state) or len(state["history"]) != epoch_of(path):
                 raise ValueError
             return state
-        except (TypeError, ValueError, KeyError, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+            pickle.UnpicklingError,
+            RuntimeError,
+            EOFError,
+            OSError,
+        ):
             print(f"{path} is damaged or was changed: going on from before it", flush=True)
     return None
 

@@ -80,13 +80,20 @@ def L_con_contrastive(z_s: Tensor, z_s_hybrid: Tensor, temperature: float = 0.1)
 
     Not the paper's. Latents that all point one way, which satisfy Eq. 9, are no answer here.
     """
-    cosines = F.cosine_similarity(z_s_hybrid[:, None], z_s[None], dim=2)  # a matrix product would be taken in bfloat16
+    cosines = F.cosine_similarity(
+        z_s_hybrid[:, None], z_s[None], dim=2
+    )  # a matrix product would be taken in bfloat16
     return F.cross_entropy(cosines / temperature, torch.arange(len(z_s), device=z_s.device))
 
 
 def L_con_logits(logits_s: Tensor, logits_hybrid: Tensor) -> Tensor:
     """C's probabilities of an image and of its hybrid agree: the Kullback-Leibler divergence. Not the paper's. Both (B, N)."""
-    return F.kl_div(logits_hybrid.log_softmax(dim=1), logits_s.log_softmax(dim=1), reduction="batchmean", log_target=True)
+    return F.kl_div(
+        logits_hybrid.log_softmax(dim=1),
+        logits_s.log_softmax(dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
 
 
 def L_G(terms: dict[str, Tensor], lambdas: dict[str, float | Tensor]) -> Tensor:

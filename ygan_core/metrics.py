@@ -45,9 +45,13 @@ def eer_threshold(scores, anomalous) -> tuple[float, float]:
     fall on one side of any threshold, so with many ties the rates at this one can lie far from the EER. Raises ValueError where
     normal or anomalous images are missing.
     """
-    false_alarms, hits, at_least = roc_curve(_both_kinds(anomalous, "an EER"), np.asarray(scores), drop_intermediate=False)
+    false_alarms, hits, at_least = roc_curve(
+        _both_kinds(anomalous, "an EER"), np.asarray(scores), drop_intermediate=False
+    )
     excess = false_alarms - (1 - hits)
-    above = at_least[1:]  # what is at least one score is above the next lower one; to call all anomalous is never the nearest
+    above = at_least[
+        1:
+    ]  # what is at least one score is above the next lower one; to call all anomalous is never the nearest
     return float(above[np.abs(excess[:-1]).argmin()]), float(np.interp(0, excess, false_alarms))
 
 
@@ -66,7 +70,11 @@ def neighbours_agree(z, y, most: int = 5_000) -> float:
     Not in the paper: it puts a number on what a t-SNE map shows. Of the first `most` latents.
     """
     z, y = Normalizer().fit_transform(np.asarray(z[:most], dtype=float)), np.asarray(y[:most])
-    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(z).kneighbors(return_distance=False)[:, 0]
+    nearest = (
+        NearestNeighbors(n_neighbors=1, algorithm="brute")
+        .fit(z)
+        .kneighbors(return_distance=False)[:, 0]
+    )
     return float((y[nearest] == y).mean())
 
 
@@ -81,5 +89,7 @@ def linear_probe(z, y, z_test, y_test, seed: int = 0, unit: bool = False) -> flo
     if len(z) > 10_000:
         few = np.random.RandomState(seed).permutation(len(z))[:10_000]
         z, y = z[few], y[few]
-    probe = make_pipeline(Normalizer() if unit else StandardScaler(), LogisticRegression(max_iter=1000))
+    probe = make_pipeline(
+        Normalizer() if unit else StandardScaler(), LogisticRegression(max_iter=1000)
+    )
     return float(probe.fit(z, y).score(np.asarray(z_test), np.asarray(y_test)))

@@ -14,11 +14,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ygan_core.checksums import is_unchanged
 from ygan_core.config import Config
-from ygan_core.whitened import WhitenedEncoder
+from ygan_study.methods.whitened import WhitenedEncoder
+from ygan_study.run.checksums import is_unchanged
 
-RECORDS = Path(__file__).resolve().parents[1] / "results" / "laptop" / "records"  # of the reference edition
+RECORDS = (
+    Path(__file__).resolve().parents[1] / "results" / "laptop" / "records"
+)  # of the reference edition
 
 
 def _hidden(convolution: nn.Module, activation: nn.Module) -> list[nn.Module]:
@@ -30,7 +32,9 @@ def _downward(channels: int, image_size: int, width: int) -> tuple[nn.Sequential
     """Stride-2 convolutions from the image to a 4 x 4 map, shared in shape by E_s, E_r and Ds: (layers, channels out)."""
     layers, inputs, outputs = [], channels, width
     while image_size > 4:
-        layers += _hidden(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2))
+        layers += _hidden(
+            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)
+        )
         image_size, inputs, outputs = image_size // 2, outputs, outputs * 2
     return nn.Sequential(*layers), inputs
 
@@ -64,9 +68,15 @@ class Decoder(nn.Module):
         filters = width * 2 ** (steps - 1)
         layers = _hidden(nn.ConvTranspose2d(latent, filters, 4, bias=False), nn.ReLU())
         for _ in range(steps - 1):
-            layers += _hidden(nn.ConvTranspose2d(filters, filters // 2, 4, stride=2, padding=1, bias=False), nn.ReLU())
+            layers += _hidden(
+                nn.ConvTranspose2d(filters, filters // 2, 4, stride=2, padding=1, bias=False),
+                nn.ReLU(),
+            )
             filters //= 2
-        layers += [nn.ConvTranspose2d(filters, channels, 4, stride=2, padding=1, bias=False), nn.Tanh()]
+        layers += [
+            nn.ConvTranspose2d(filters, channels, 4, stride=2, padding=1, bias=False),
+            nn.Tanh(),
+        ]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z_s: Tensor, z_r: Tensor) -> Tensor:
@@ -128,7 +138,9 @@ class YGAN(nn.Module):
     ):
         super().__init__()
         self.latents, self.d, self.mirrored = latents, d, mirrored
-        self.E_s = ENCODERS[encoder](channels, image_size, width, 2 * d if latents == "split" else d)
+        self.E_s = ENCODERS[encoder](
+            channels, image_size, width, 2 * d if latents == "split" else d
+        )
         if latents == "dual":
             self.E_r = Encoder(channels, image_size, width, d)
         if latents != "semantic":
@@ -145,7 +157,15 @@ class YGAN(nn.Module):
         """The networks of a configuration."""
         c = config
         return cls(
-            channels, c.image_size, c.width, c.d, c.hidden, classes, c.latents, c.encoder, mirrored=c.augmentation == "flips"
+            channels,
+            c.image_size,
+            c.width,
+            c.d,
+            c.hidden,
+            classes,
+            c.latents,
+            c.encoder,
+            mirrored=c.augmentation == "flips",
         )
 
     def whiten(self, images: Tensor) -> None:
@@ -162,13 +182,23 @@ class YGAN(nn.Module):
         by the reference edition (results/laptop); their convolutions were kept in half precision. Raises ValueError for a name
         that is not there, or a file that was changed.
         """
-        files = {file.parent.name.rpartition("-s0-")[0]: file for file in RECORDS.glob("*-s0-*/*.safetensors")}
+        files = {
+            file.parent.name.rpartition("-s0-")[0]: file
+            for file in RECORDS.glob("*-s0-*/*.safetensors")
+        }
         if name not in files:
-            raise ValueError(f"no networks {name!r} in {RECORDS}: there are {', '.join(sorted(files)) or 'none'}")
+            raise ValueError(
+                f"no networks {name!r} in {RECORDS}: there are {', '.join(sorted(files)) or 'none'}"
+            )
         if not is_unchanged(files[name].parent, files[name].name, "config.json"):
-            raise ValueError(f"{files[name]} was changed: restore it with git checkout -- {RECORDS}")
+            raise ValueError(
+                f"{files[name]} was changed: restore it with git checkout -- {RECORDS}"
+            )
         c = Config(**json.loads(files[name].with_name("config.json").read_text()))
-        state = {key: t.float() if t.is_floating_point() else t for key, t in load_file(files[name]).items()}
+        state = {
+            key: t.float() if t.is_floating_point() else t
+            for key, t in load_file(files[name]).items()
+        }
         model = cls.of(c, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"]))
         model.load_state_dict(state)
         return model.eval()
@@ -180,7 +210,9 @@ class YGAN(nn.Module):
 
     def discriminator_parameters(self) -> list[nn.Parameter]:
         """What Eq. 11 trains: Ds."""
-        return [p for name, part in self.named_children() if name == "Ds" for p in part.parameters()]
+        return [
+            p for name, part in self.named_children() if name == "Ds" for p in part.parameters()
+        ]
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 1: x (B, channels, S, S) in [-1, 1] -> z_s (B, d), z_r (B, d), or (B, 0) where there is no residual latent."""

@@ -61,7 +61,11 @@ def s_prototype(z_s: Tensor, prototypes: Tensor) -> Tensor:
     s_zp where the prototypes are of the ground-truth labels, s_zw where they are of the weak labels (Table 6).
     """
     # The other way to take distances, by matrix products, cancels digits where latents nearly coincide.
-    return torch.cdist(_unit(z_s), prototypes, compute_mode="donot_use_mm_for_euclid_dist").square().amin(dim=1)
+    return (
+        torch.cdist(_unit(z_s), prototypes, compute_mode="donot_use_mm_for_euclid_dist")
+        .square()
+        .amin(dim=1)
+    )
 
 
 def s_c(logits: Tensor) -> Tensor:
@@ -122,12 +126,21 @@ def all_scores(
     model.eval()
     here, found = here or encode(model, images, batch_size), {}
     if hasattr(model, "D"):
-        device, rows = next(model.parameters()).device, []  # by batch: large reconstructions do not all fit in memory
-        for batch, z_s, z_r in zip(*(t.split(batch_size) for t in (images, here.z_s, here.z_r)), strict=True):
+        device, rows = (
+            next(model.parameters()).device,
+            [],
+        )  # by batch: large reconstructions do not all fit in memory
+        for batch, z_s, z_r in zip(
+            *(t.split(batch_size) for t in (images, here.z_s, here.z_r)), strict=True
+        ):
             x_hat = model.D(z_s.to(device), z_r.to(device))
             z_s_hat, z_r_hat = (z.cpu() for z in model.encode(x_hat))
             z, z_hat = torch.cat([z_s, z_r], dim=1), torch.cat([z_s_hat, z_r_hat], dim=1)
-            rows.append(torch.stack([s_x(to_input(batch.cpu()), x_hat.cpu()), s_z(z, z_hat), s_zs(z_s, z_s_hat)]))
+            rows.append(
+                torch.stack(
+                    [s_x(to_input(batch.cpu()), x_hat.cpu()), s_z(z, z_hat), s_zs(z_s, z_s_hat)]
+                )
+            )
         found = dict(zip(("s_x", "s_z", "s_zs"), torch.cat(rows, dim=1), strict=True))
     found["s_zp"] = s_prototype(here.z_s, prototypes(train_z_s, train_labels))
     if weak_labels is not None:
@@ -143,7 +156,12 @@ def classify(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Tensor:
     """
     model.eval()
     device = next(model.parameters()).device
-    return torch.cat([model.C(model.encode_s(to_input(batch.to(device)))).cpu() for batch in images.split(batch_size)])
+    return torch.cat(
+        [
+            model.C(model.encode_s(to_input(batch.to(device)))).cpu()
+            for batch in images.split(batch_size)
+        ]
+    )
 
 
 @torch.inference_mode()

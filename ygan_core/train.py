@@ -16,13 +16,13 @@ from tqdm.auto import tqdm
 from ygan_core import losses
 from ygan_core.checkpoints import load_newest, save_state
 from ygan_core.config import Config, ConfigError, as_dict
-from ygan_core.cuda_graph import CapturedStep
 from ygan_core.data.augment import alternating, augment, shifted
-from ygan_core.data.batches import batches, too_large
 from ygan_core.model import YGAN, running_statistics_untouched
-from ygan_core.precision import convolutions_in
 from ygan_core.scores import to_input
-from ygan_core.threads import one_thread
+from ygan_study.engine.batches import batches, too_large
+from ygan_study.engine.cuda_graph import CapturedStep
+from ygan_study.engine.precision import convolutions_in
+from ygan_study.engine.threads import one_thread
 
 # The triangular schedule: the learning rate begins at a share START, is whole when a share PEAK of the training is done, and
 # falls to a share END (arXiv 2404.00498).
@@ -59,7 +59,11 @@ def build(config: Config, channels: int, classes: int) -> YGAN:
 
 def flipped(config: Config, images: int, epoch: int) -> Tensor:
     """Which of a training's images are mirrored in an epoch (from 0): bool (images,)."""
-    return alternating(images, config.seed, epoch) if config.augmentation == "flips" else torch.zeros(images, dtype=torch.bool)
+    return (
+        alternating(images, config.seed, epoch)
+        if config.augmentation == "flips"
+        else torch.zeros(images, dtype=torch.bool)
+    )
 
 
 def batch_input(config: Config, images: Tensor, number: int, flips: Tensor) -> Tensor:
@@ -94,22 +98,36 @@ class Trainer:
         captured: bool = True,
     ):
         if len(images) < config.batch_size:
-            raise ConfigError(f"{len(images)} training images do not fill one batch of {config.batch_size}: lower batch_size")
+            raise ConfigError(
+                f"{len(images)} training images do not fill one batch of {config.batch_size}: lower batch_size"
+            )
         if not any(config.weights.values()):
-            raise ConfigError("every lambda is 0, so nothing would be trained: give one of them a weight")
+            raise ConfigError(
+                "every lambda is 0, so nothing would be trained: give one of them a weight"
+            )
         self.config, self.device, self.precision = config, torch.device(device), precision
         self.streamed = too_large(images, self.device)
         self.images = images if self.streamed else images.to(device)
         self.labels = labels.to(device)
-        self.terms = [name for name, weight in config.weights.items() if weight]  # those of weight 0 are left out
+        self.terms = [
+            name for name, weight in config.weights.items() if weight
+        ]  # those of weight 0 are left out
         self.model = self.build(config, images.shape[1], int(labels.max()) + 1)
         self.model.whiten(images)
         self.model.to(self.device, memory_format=torch.channels_last)
-        self.averaged: AveragedModel | None = None  # made by the first epoch: a mean has to begin somewhere
+        self.averaged: AveragedModel | None = (
+            None  # made by the first epoch: a mean has to begin somewhere
+        )
         self.optimisers = self.make_optimisers()
         on_cuda = self.device.type == "cuda"
-        self.captured = CapturedStep(self.step, self.model.parameters(), self.device) if on_cuda and captured else None
-        self.random = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
+        self.captured = (
+            CapturedStep(self.step, self.model.parameters(), self.device)
+            if on_cuda and captured
+            else None
+        )
+        self.random = torch.Generator().manual_seed(
+            config.seed
+        )  # on the CPU: the same batches on every device
         self.history: list[dict[str, float]] = []  # one entry an epoch
 
     @classmethod
@@ -122,28 +140,54 @@ class Trainer:
         cfg, model = self.config, self.model
         generator, discriminator = model.generator_parameters(), model.discriminator_parameters()
         if cfg.optimiser == "adam":
-            return [self.adam(part, cfg.lr, cfg.beta_1) for part in (generator, discriminator) if part]
+            return [
+                self.adam(part, cfg.lr, cfg.beta_1) for part in (generator, discriminator) if part
+            ]
         semantic = {*model.E_s.parameters(), *model.C.parameters()}
         others = [p for p in generator if p not in semantic]
-        rest = [self.adam(part, cfg.lr_adam, DCGAN_BETA_1) for part in (others, discriminator) if part]
+        rest = [
+            self.adam(part, cfg.lr_adam, DCGAN_BETA_1) for part in (others, discriminator) if part
+        ]
         return [self.nesterov([p for p in generator if p in semantic]), *rest]
 
-    def adam(self, parameters: list[nn.Parameter], lr: float, beta_1: float) -> torch.optim.Optimizer:
+    def adam(
+        self, parameters: list[nn.Parameter], lr: float, beta_1: float
+    ) -> torch.optim.Optimizer:
         """Adam at a learning rate of its own, which follows the schedule."""
         group = {"params": parameters, "lr": self.learning_rate(lr), "factor": lr / self.config.lr}
-        return torch.optim.Adam([group], betas=(beta_1, self.config.beta_2), fused=True, capturable=self.device.type == "cuda")
+        return torch.optim.Adam(
+            [group],
+            betas=(beta_1, self.config.beta_2),
+            fused=True,
+            capturable=self.device.type == "cuda",
+        )
 
     def nesterov(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Gradient descent with Nesterov's momentum for E_s and C."""
         cfg, factors = self.config, dict.fromkeys(parameters, 1.0)
-        factors |= {norm.bias: NORM_BIASES for norm in self.model.E_s.modules() if isinstance(norm, nn.BatchNorm2d)}
-        factors |= dict.fromkeys([*self.model.C.parameters(), self.model.E_s.to_latent.weight], HEAD)
+        factors |= {
+            norm.bias: NORM_BIASES
+            for norm in self.model.E_s.modules()
+            if isinstance(norm, nn.BatchNorm2d)
+        }
+        factors |= dict.fromkeys(
+            [*self.model.C.parameters(), self.model.E_s.to_latent.weight], HEAD
+        )
         groups = [
-            {"params": [p for p in parameters if factors[p] == factor], "factor": factor} for factor in (1.0, NORM_BIASES, HEAD)
+            {"params": [p for p in parameters if factors[p] == factor], "factor": factor}
+            for factor in (1.0, NORM_BIASES, HEAD)
         ]
         for group in groups:
-            group |= {"lr": self.learning_rate(cfg.lr), "weight_decay": cfg.weight_decay / cfg.lr / group["factor"]}
-        return torch.optim.SGD([group for group in groups if group["params"]], momentum=cfg.beta_1, nesterov=True, fused=True)
+            group |= {
+                "lr": self.learning_rate(cfg.lr),
+                "weight_decay": cfg.weight_decay / cfg.lr / group["factor"],
+            }
+        return torch.optim.SGD(
+            [group for group in groups if group["params"]],
+            momentum=cfg.beta_1,
+            nesterov=True,
+            fused=True,
+        )
 
     def learning_rate(self, value: float) -> float | Tensor:
         """As an optimiser takes it: on CUDA a tensor, since a recorded step reads it from where it lay."""
@@ -157,7 +201,11 @@ class Trainer:
     def lr_factor(self, p: float) -> float:
         """What the learning rate is multiplied with when a share p of the training is done."""
         if self.config.lr_decay == "triangular":
-            return START + (1 - START) * p / PEAK if p < PEAK else 1 - (1 - END) * (p - PEAK) / (1 - PEAK)
+            return (
+                START + (1 - START) * p / PEAK
+                if p < PEAK
+                else 1 - (1 - END) * (p - PEAK) / (1 - PEAK)
+            )
         return (1 + math.cos(math.pi * p)) / 2 if self.config.lr_decay == "cosine" else 1.0
 
     def epoch(self, on_step: Callable[[], None] = lambda: None) -> dict[str, float]:
@@ -166,21 +214,31 @@ class Trainer:
         Returns the mean of each loss term over the steps, lambda_R at the end, and the seconds it took; `history` keeps them.
         """
         cfg, done, start = self.config, len(self.history), time.perf_counter()
-        order = torch.randperm(len(self.images), generator=self.random)[: self.steps * cfg.batch_size].view(self.steps, -1)
-        partners = torch.stack([torch.randperm(cfg.batch_size, generator=self.random) for _ in order]).to(self.device)
+        order = torch.randperm(len(self.images), generator=self.random)[
+            : self.steps * cfg.batch_size
+        ].view(self.steps, -1)
+        partners = torch.stack(
+            [torch.randperm(cfg.batch_size, generator=self.random) for _ in order]
+        ).to(self.device)
         first, total = done * self.steps, cfg.epochs * self.steps
         schedule = [losses.lambda_R(step / total) for step in range(first, first + self.steps)]
-        lambdas_R = torch.tensor(schedule, dtype=next(self.model.parameters()).dtype).to(self.device)
+        lambdas_R = torch.tensor(schedule, dtype=next(self.model.parameters()).dtype).to(
+            self.device
+        )
         labels = self.labels[order.to(self.device)]
         flips = flipped(cfg, len(self.images), done)[order].to(self.device)
-        record = torch.zeros(self.steps, len(self.terms), device=self.device)  # read at the end: no waiting for a GPU
+        record = torch.zeros(
+            self.steps, len(self.terms), device=self.device
+        )  # read at the end: no waiting for a GPU
 
         self.model.train()
         averaged, run_step = self.averaged or self.start_average(), self.captured or self.step
         with convolutions_in(self.precision):
             for step, images in enumerate(batches(self.images, order, self.device, self.streamed)):
                 self.set_lr(cfg.lr * self.lr_factor((first + step) / total))
-                x = batch_input(cfg, images, first + step, flips[step]).contiguous(memory_format=torch.channels_last)
+                x = batch_input(cfg, images, first + step, flips[step]).contiguous(
+                    memory_format=torch.channels_last
+                )
                 record[step] = run_step(x, labels[step], partners[step], lambdas_R[step])
                 averaged.update_parameters(self.model)
                 on_step()
@@ -189,9 +247,13 @@ class Trainer:
         bad = (~record.isfinite()).nonzero()
         if len(bad):
             step, term = bad[0].tolist()
-            raise NonFiniteLoss(f"epoch {done + 1}, step {step + 1}: {self.terms[term]} is {record[step, term].item()}")
+            raise NonFiniteLoss(
+                f"epoch {done + 1}, step {step + 1}: {self.terms[term]} is {record[step, term].item()}"
+            )
         means = dict(zip(self.terms, record.double().mean(0).tolist(), strict=True))
-        self.history.append({**means, "lambda_R": schedule[-1], "seconds": time.perf_counter() - start})
+        self.history.append(
+            {**means, "lambda_R": schedule[-1], "seconds": time.perf_counter() - start}
+        )
         return self.history[-1]
 
     def start_average(self) -> AveragedModel:
@@ -218,7 +280,10 @@ class Trainer:
 
         x (B, C, S, S) in [-1, 1], y (B,), partner (B,) a permutation, lambda_R a scalar.
         """
-        model, lambdas = self.model, {name: self.config.weights[name] for name in self.terms if name != "L_bce"}
+        model, lambdas = (
+            self.model,
+            {name: self.config.weights[name] for name in self.terms if name != "L_bce"},
+        )
         if self.config.ramp_con and "L_con" in lambdas:
             lambdas["L_con"] = lambdas["L_con"] * lambda_R
 
@@ -229,21 +294,27 @@ class Trainer:
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         if lambdas:
-            losses.L_G(terms, lambdas).backward(inputs=model.generator_parameters(), retain_graph="L_bce" in self.terms)
+            losses.L_G(terms, lambdas).backward(
+                inputs=model.generator_parameters(), retain_graph="L_bce" in self.terms
+            )
         if "L_bce" in self.terms:
             self.L_D(terms).backward(inputs=model.discriminator_parameters())
         for optimiser in self.optimisers:
             optimiser.step()
         return torch.stack([terms[name].detach() for name in self.terms])
 
-    def forward_losses(self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor) -> dict[str, Tensor]:
+    def forward_losses(
+        self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor
+    ) -> dict[str, Tensor]:
         """The terms of Eq. 10 and 11 for a batch, those of weight 0 left out. Shapes as for `step`."""
         model, wanted, terms = self.model, set(self.terms), {}
         z_s, z_r = model.encode(x)
         if "L_s" in wanted:
             terms["L_s"] = losses.L_s(model.C(z_s), y, self.config.label_smoothing)
         if "L_r" in wanted:
-            terms["L_r"] = losses.L_r(model.C(losses.R(z_r, lambda_R)), y, self.config.label_smoothing)
+            terms["L_r"] = losses.L_r(
+                model.C(losses.R(z_r, lambda_R)), y, self.config.label_smoothing
+            )
         if wanted & {"L_rec", "L_adv", "L_bce"}:
             x_hat = model.D(z_s, z_r)
             terms["L_rec"] = losses.L_rec(x, x_hat)
@@ -304,7 +375,9 @@ class Trainer:
         self.start_average().load_state_dict(state["averaged"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-            for group in optimiser.param_groups:  # saved with them, but properties of the device: it may be another now
+            for group in (
+                optimiser.param_groups
+            ):  # saved with them, but properties of the device: it may be another now
                 group["capturable"] = self.device.type == "cuda"
                 group["lr"] = self.learning_rate(float(group["lr"]))
         self.random.set_state(state["random"])
@@ -327,25 +400,44 @@ def fit(
     """
     whose = {"config": as_dict(trainer.config), "images": len(trainer.images)}
     if folder and (state := load_newest(folder, {*whose, *trainer.state_dict()})):
-        if {**as_dict(Config()), **state["config"]} != whose["config"] or state["images"] != whose["images"]:
-            raise ConfigError(f"the checkpoint in {folder} belongs to another configuration: remove it, or train elsewhere")
+        if {**as_dict(Config()), **state["config"]} != whose["config"] or state["images"] != whose[
+            "images"
+        ]:
+            raise ConfigError(
+                f"the checkpoint in {folder} belongs to another configuration: remove it, or train elsewhere"
+            )
         trainer.load_state_dict(state)
     epochs, first, start = trainer.config.epochs, len(trainer.history), time.perf_counter()
     total, begun = epochs * trainer.steps, first * trainer.steps
-    with one_thread(), tqdm(total=total, initial=begun, desc=title, unit=" batch", disable=None) as bar:
+    with (
+        one_thread(),
+        tqdm(total=total, initial=begun, desc=title, unit=" batch", disable=None) as bar,
+    ):
         for number in range(first + 1, epochs + 1):
             means = trainer.epoch(bar.update)
-            shown = {name: f"{value:.3f}" for name, value in means.items() if name not in ("lambda_R", "seconds")}
+            shown = {
+                name: f"{value:.3f}"
+                for name, value in means.items()
+                if name not in ("lambda_R", "seconds")
+            }
             means.update(measure(trainer.model))
             if trainer.averaged:
-                means.update({f"{name}_averaged": value for name, value in measure(trainer.averaged.module).items()})
+                means.update(
+                    {
+                        f"{name}_averaged": value
+                        for name, value in measure(trainer.averaged.module).items()
+                    }
+                )
             if folder:
                 save_state({**whose, **trainer.state_dict()}, folder, number)
             bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
             if bar.disable:
                 left = (time.perf_counter() - start) / (number - first) * (epochs - number)
                 values = "  ".join(f"{name} {value}" for name, value in shown.items())
-                print(f"{title}: epoch {number}/{epochs}  {values}  {left / 60:.1f} min left", flush=True)
+                print(
+                    f"{title}: epoch {number}/{epochs}  {values}  {left / 60:.1f} min left",
+                    flush=True,
+                )
             for callback in callbacks:
                 callback(Epoch(number, epochs, means, trainer.model))
 

@@ -19,7 +19,9 @@ REGION = re.compile(r"^( *)# BEGIN SOLUTION: (.+)\n(?:.*\n)*?\1# END SOLUTION$",
 
 def stubbed(source: str) -> str:
     """A cell's source with a stub in place of each region."""
-    return REGION.sub(lambda region: f"{region[1]}raise NotImplementedError({json.dumps(region[2])})", source)
+    return REGION.sub(
+        lambda region: f"{region[1]}raise NotImplementedError({json.dumps(region[2])})", source
+    )
 
 
 def students_copy(solution: Path) -> str:
@@ -32,4 +34,6 @@ def students_copy(solution: Path) -> str:
 
 if __name__ == "__main__":
     for solution in sorted(HERE.glob("*.ipynb")):
-        (HERE.parent / "exercises" / solution.name).write_text(students_copy(solution), encoding="utf-8")
+        (HERE.parent / "exercises" / solution.name).write_text(
+            students_copy(solution), encoding="utf-8"
+        )

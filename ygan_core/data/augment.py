@@ -29,7 +29,9 @@ def augment(images: Tensor, seed: int) -> Tensor:
         chosen = (torch.rand(len(x), generator=generator) < PROBABILITY).nonzero().flatten()
         if len(chosen):
             here = chosen.to(x.device)
-            x.index_copy_(0, here, operation(x.index_select(0, here), strength[chosen].to(x.device)))
+            x.index_copy_(
+                0, here, operation(x.index_select(0, here), strength[chosen].to(x.device))
+            )
     return 2 * x - 1
 
 
@@ -42,8 +44,12 @@ def shifted(images: Tensor, seed: int, most: int = 2) -> Tensor:
     """Each image moved by up to `most` pixels each way, what comes in being mirrored: uint8 (B, C, S, S), the same shape."""
     generator = _generator(seed)
     size = torch.arange(images.shape[-1])
-    down, right = (torch.randint(2 * most + 1, (2, len(images), 1), generator=generator) + size).to(images.device)
-    wide = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)  # no padding of whole numbers
+    down, right = (torch.randint(2 * most + 1, (2, len(images), 1), generator=generator) + size).to(
+        images.device
+    )
+    wide = F.pad(images.float(), (most,) * 4, mode="reflect").to(
+        images.dtype
+    )  # no padding of whole numbers
     each = torch.arange(len(images), device=images.device)[:, None, None]
     return wide[each, :, down[:, :, None], right[:, None]].permute(0, 3, 1, 2)
 
@@ -79,7 +85,9 @@ def affine(x: Tensor, strength: Tensor) -> Tensor:
 
 def sharpen(x: Tensor, strength: Tensor) -> Tensor:
     """x in [0, 1] (B, C, S, S) blended with its sharpened version, whose share is strength (B, 1)."""
-    return _blend_filtered(x, strength, [[-0.125, -0.125, -0.125], [-0.125, 2.0, -0.125], [-0.125, -0.125, -0.125]])
+    return _blend_filtered(
+        x, strength, [[-0.125, -0.125, -0.125], [-0.125, 2.0, -0.125], [-0.125, -0.125, -0.125]]
+    )
 
 
 def emboss(x: Tensor, strength: Tensor) -> Tensor:
@@ -93,7 +101,9 @@ def stretch(x: Tensor, strength: Tensor) -> Tensor:
     All channels are stretched alike, so that green stays green.
     """
     low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
-    stretched = (x - low) / (high - low).clamp(min=1 / 255)  # an image of one grey has no histogram to stretch
+    stretched = (x - low) / (high - low).clamp(
+        min=1 / 255
+    )  # an image of one grey has no histogram to stretch
     return torch.lerp(x, stretched, strength[..., None, None]).clamp(0, 1)
 
 

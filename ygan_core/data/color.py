@@ -34,7 +34,9 @@ def assign_colours(labels: Tensor, seed: int) -> Tensor:
 def colourise(digits: Tensor, colours: Tensor) -> Tensor:
     """Black digits on a coloured ground. digits uint8 (n, 1, S, S), bright on black; colours (n,) -> uint8 (n, 3, S, S)."""
     palette = torch.tensor(list(COLOURS.values()), dtype=torch.uint8)
-    ground = digits < 128  # thresholded after re-scaling, so that a pixel is ink or ground and nothing between
+    ground = (
+        digits < 128
+    )  # thresholded after re-scaling, so that a pixel is ink or ground and nothing between
     return palette[colours][:, :, None, None] * ground
 
 

@@ -56,11 +56,17 @@ class Dataset:
     def take(self, which: Tensor) -> Dataset:
         """The images at `which` (int64 or bool), with all that belongs to them."""
         colours = None if self.colours is None else self.colours[which]
-        return Dataset(self.images[which], self.labels[which], self.classes, self.index[which], colours)
+        return Dataset(
+            self.images[which], self.labels[which], self.classes, self.index[which], colours
+        )
 
     def per_class(self, count: int) -> Dataset:
         """The first `count` images of each class."""
-        return self.take(torch.cat([(self.labels == c).nonzero().flatten()[:count] for c in range(len(self.classes))]))
+        return self.take(
+            torch.cat(
+                [(self.labels == c).nonzero().flatten()[:count] for c in range(len(self.classes))]
+            )
+        )
 
 
 def data_root() -> Path:
@@ -69,8 +75,30 @@ def data_root() -> Path:
 
 
 _MNIST_CLASSES = tuple("0123456789")
-_FMNIST_CLASSES = ("T-shirt", "Trousers", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-_CIFAR10_CLASSES = ("Airplane", "Car", "Bird", "Cat", "Deer", "Dog", "Frog", "Horse", "Ship", "Truck")  # as Table 3 names them
+_FMNIST_CLASSES = (
+    "T-shirt",
+    "Trousers",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+_CIFAR10_CLASSES = (
+    "Airplane",
+    "Car",
+    "Bird",
+    "Cat",
+    "Deer",
+    "Dog",
+    "Frog",
+    "Horse",
+    "Ship",
+    "Truck",
+)  # as Table 3 names them
 
 
 @dataclass(frozen=True)
@@ -103,7 +131,13 @@ _FILES = {
         "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
         "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
     },
-    tv.CIFAR10: dict([*tv.CIFAR10.train_list, *tv.CIFAR10.test_list, (tv.CIFAR10.meta["filename"], tv.CIFAR10.meta["md5"])]),
+    tv.CIFAR10: dict(
+        [
+            *tv.CIFAR10.train_list,
+            *tv.CIFAR10.test_list,
+            (tv.CIFAR10.meta["filename"], tv.CIFAR10.meta["md5"]),
+        ]
+    ),
 }
 # Of the starter pack: sha256 of what each JSON says, labels and places among it. The JSON has the sha256 of the pixels.
 _STARTER = {
@@ -116,7 +150,9 @@ PLANTS = (  # of Table 4
     *("Apple", "Blueberry", "Cherry", "Corn", "Grape", "Orange", "Peach"),
     *("Pepper", "Potato", "Raspberry", "Soybean", "Squash", "Strawberry", "Tomato"),
 )
-_LEAVES = re.compile(rf"({'|'.join(PLANTS)})(?=[_(,])[\w,()' -]*___[\w,()' -]+", re.ASCII)  # how its folders are named
+_LEAVES = re.compile(
+    rf"({'|'.join(PLANTS)})(?=[_(,])[\w,()' -]*___[\w,()' -]+", re.ASCII
+)  # how its folders are named
 
 
 def is_healthy(name: str) -> bool:
@@ -151,7 +187,9 @@ def _load(name: str, size: int, root: Path) -> Dataset:
     return data
 
 
-def color_mnist(size: int = 32, source: str = "starter", seed: int = 0, images_per_class: int = 0) -> Dataset:
+def color_mnist(
+    size: int = 32, source: str = "starter", seed: int = 0, images_per_class: int = 0
+) -> Dataset:
     """Color-MNIST (section 5): MNIST's digits, dark on grounds of ten colours. images_per_class: 0 takes all."""
     data = load("mnist", size, source)
     if images_per_class:
@@ -164,7 +202,12 @@ def sheet_to_tiles(sheet: Image.Image, size: int, count: int) -> Tensor:
     """The first `count` tiles of a sheet, row by row: RGB image of size x size tiles -> uint8 (count, 3, size, size)."""
     pixels = torch.from_numpy(np.array(sheet.convert("RGB")))
     rows, columns = pixels.shape[0] // size, pixels.shape[1] // size
-    return pixels.view(rows, size, columns, size, 3).permute(0, 2, 4, 1, 3).reshape(-1, 3, size, size)[:count].contiguous()
+    return (
+        pixels.view(rows, size, columns, size, 3)
+        .permute(0, 2, 4, 1, 3)
+        .reshape(-1, 3, size, size)[:count]
+        .contiguous()
+    )
 
 
 def pixel_hash(images: Tensor) -> str:
@@ -185,11 +228,17 @@ def _starter(name: str) -> Dataset:
     except FileNotFoundError as missing:
         raise DataError(f"the starter pack lacks {missing.filename}: {mend}") from None
     except (OSError, ValueError, KeyError, RuntimeError, UnidentifiedImageError) as error:
-        raise DataError(f"the starter pack of {name} in {STARTER} is damaged ({error}): {mend}") from None
+        raise DataError(
+            f"the starter pack of {name} in {STARTER} is damaged ({error}): {mend}"
+        ) from None
     images = torch.cat(images)[:, : about["channels"]].contiguous()
     if pixel_hash(images) != about["sha256"]:
-        raise DataError(f"the starter pack of {name} in {STARTER} is damaged (its pixels' checksum differs): {mend}")
-    return Dataset(images, torch.tensor(about["labels"]), tuple(about["classes"]), torch.tensor(about["index"]))
+        raise DataError(
+            f"the starter pack of {name} in {STARTER} is damaged (its pixels' checksum differs): {mend}"
+        )
+    return Dataset(
+        images, torch.tensor(about["labels"]), tuple(about["classes"]), torch.tensor(about["index"])
+    )
 
 
 def _torchvision(source: _Source, root: Path) -> Dataset:
@@ -197,7 +246,9 @@ def _torchvision(source: _Source, root: Path) -> Dataset:
     parts, reason = [], ""
     try:
         with _alone(root / f".{source.title}.lock"):
-            parts = [source.torchvision(root, train=train, download=True) for train in (True, False)]
+            parts = [
+                source.torchvision(root, train=train, download=True) for train in (True, False)
+            ]
     except Exception as error:  # what torchvision raises depends on what failed, and where
         reason = f" ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]})"
     missing = [name for name in files if not (place / name).exists()]
@@ -206,7 +257,9 @@ def _torchvision(source: _Source, root: Path) -> Dataset:
         what = f"{', '.join(missing)} missing in {place} and the download failed: {how}"
         raise DataError(f"{source.title}: {what}{reason}")
     checked = parts and source.torchvision is tv.CIFAR10  # by torchvision, at every start
-    changed = [name for name, md5 in files.items() if not (checked or check_integrity(place / name, md5))]
+    changed = [
+        name for name, md5 in files.items() if not (checked or check_integrity(place / name, md5))
+    ]
     if changed or not parts:
         what = f"{', '.join(changed) or 'a file'} damaged in {place}, or not {source.title}'s: remove it and run again"
         raise DataError(f"{source.title}: {what}{reason}")
@@ -226,16 +279,28 @@ def _plantvillage(root: Path, size: int) -> Dataset:
     there = root.iterdir() if root.is_dir() else []
     folders = sorted(path for path in there if path.is_dir() and not path.name.startswith("."))
     if not folders:
-        raise DataError(f"PlantVillage: no class folders in {root}: copy the published colour folder there (data/README.md)")
+        raise DataError(
+            f"PlantVillage: no class folders in {root}: copy the published colour folder there (data/README.md)"
+        )
     for folder in folders:
         if not _LEAVES.fullmatch(folder.name):
             how = "give it its published name, such as Apple___Black_rot, or move it away"
-            raise DataError(f"PlantVillage: {folder} is not named after a plant of Table 4 and its state: {how}")
+            raise DataError(
+                f"PlantVillage: {folder} is not named after a plant of Table 4 and its state: {how}"
+            )
     kinds = {is_healthy(folder.name) for folder in folders}
-    for kind, wanted, name in (("healthy", True, "Apple___healthy"), ("diseased", False, "Apple___Black_rot")):
+    for kind, wanted, name in (
+        ("healthy", True, "Apple___healthy"),
+        ("diseased", False, "Apple___Black_rot"),
+    ):
         if wanted not in kinds:
-            raise DataError(f"PlantVillage: no folder of {kind} leaves in {root}: copy one there, {name} say (data/README.md)")
-    files = [sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")) for folder in folders]
+            raise DataError(
+                f"PlantVillage: no folder of {kind} leaves in {root}: copy one there, {name} say (data/README.md)"
+            )
+    files = [
+        sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        for folder in folders
+    ]
     for folder, inside in zip(folders, files, strict=True):
         if not inside:
             raise DataError(f"PlantVillage: {folder} holds no images: remove the folder or fill it")
@@ -243,7 +308,9 @@ def _plantvillage(root: Path, size: int) -> Dataset:
     labels = torch.tensor([label for label, inside in enumerate(files) for _ in inside])
     with _alone(root.with_name(f".{root.name}-{size}px.lock")):
         pixels, found = _decoded(root, paths, size)
-    data = Dataset(pixels, labels, tuple(folder.name for folder in folders), torch.arange(len(paths)))
+    data = Dataset(
+        pixels, labels, tuple(folder.name for folder in folders), torch.arange(len(paths))
+    )
     vars(data)["hash"] = found  # of up to 8 GB: once is enough
     return data
 
@@ -258,7 +325,9 @@ def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
         listing = "\n".join(f"{path.relative_to(root)} {path.stat().st_size}" for path in paths)
     except OSError as error:  # a link to nothing, say
         raise DataError(_unreadable(error.filename, error)) from None
-    kept = root.with_name(f"{root.name}-{size}px-{hashlib.sha256(os.fsencode(listing)).hexdigest()[:10]}.npy")
+    kept = root.with_name(
+        f"{root.name}-{size}px-{hashlib.sha256(os.fsencode(listing)).hexdigest()[:10]}.npy"
+    )
     mark, shape = kept.with_suffix(".sha256"), (len(paths), 3, size, size)
     try:
         sealed, pixels = mark.read_text(), torch.from_numpy(np.load(kept, mmap_mode="c"))
@@ -274,7 +343,9 @@ def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
         for left in kept.parent.glob(f".*.{kept.name}"):  # by a process that was killed
             left.unlink()
         pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-        if hasattr(os, "posix_fallocate"):  # else a disk that gets full ends this process without a word
+        if hasattr(
+            os, "posix_fallocate"
+        ):  # else a disk that gets full ends this process without a word
             with open(partial, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
     except OSError:
@@ -292,10 +363,14 @@ def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
 
 def _decode(paths: list[Path], pixels: np.ndarray) -> np.ndarray:
     size = pixels.shape[-1]
-    for image, path in zip(pixels, tqdm(paths, desc="reading PlantVillage", unit=" leaf", disable=None), strict=True):
+    for image, path in zip(
+        pixels, tqdm(paths, desc="reading PlantVillage", unit=" leaf", disable=None), strict=True
+    ):
         try:
             with Image.open(path) as leaf:
-                image[:] = np.array(leaf.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+                image[:] = np.array(
+                    leaf.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+                ).transpose(2, 0, 1)
         except Exception as error:  # what Pillow raises depends on what is wrong
             raise DataError(_unreadable(path, error)) from None
     return pixels

@@ -41,7 +41,9 @@ class Split:
         """Sixteen hex digits that name this split: the same images in the same parts, the same hash."""
         digest = hashlib.sha256(self.pixels.encode())
         for part in (self.train, self.calibration, self.test_normal, self.test_anomalous):
-            digest.update(len(part).to_bytes(8, "big") + part.sort().values.numpy().astype(">i8").tobytes())
+            digest.update(
+                len(part).to_bytes(8, "big") + part.sort().values.numpy().astype(">i8").tobytes()
+            )
         return digest.hexdigest()[:16]
 
 
@@ -97,4 +99,6 @@ def validation(parts: Split, stand_in: Tensor, seed: int) -> Split:
     """
     pool = torch.cat([parts.train, parts.calibration]).sort().values
     inner = split(stand_in[pool], seed)
-    return Split(*(pool[getattr(inner, field.name)] for field in fields(Split) if field.name != "pixels"))
+    return Split(
+        *(pool[getattr(inner, field.name)] for field in fields(Split) if field.name != "pixels")
+    )

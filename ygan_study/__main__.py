@@ -1,0 +1,24 @@
+"""python -m ygan_study: see command_line.py.
+
+Imported first, and quick to import: from here on Ctrl-C gives one line, at any moment, also while PyTorch is being imported.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ygan_study.terminal import take_over
+
+STOPPED = "\nstopped; the same command goes on from here, from the last epoch that was finished\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns its exit status: 0, 1 where something failed, 2 for wrong use."""
+    from ygan_study.command_line import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    take_over(STOPPED)
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What makes training fast and durable, and is no part of the paper."""

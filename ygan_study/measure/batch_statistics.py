@@ -1,0 +1,90 @@
+"""Batch statistics at test time: E_s's batch norms normalise by the batch that an image is scored in.
+
+The authors' public code keeps no running statistics in its encoders. There every image is normalised by its batch, at test time
+too, and the batches come in the order of the folders, sorted by class. So a score depends on the neighbours of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ygan_core import metrics, scores
+from ygan_core.model import YGAN, running_statistics_untouched
+
+# running: each image by itself; sorted: by class, as the public code's loader has them; apart: anomalies in their own batches
+RUNNING, SHUFFLED, SORTED, APART = STATISTICS = ("running", "shuffled", "sorted", "apart")
+SIZES = (8, 64, 256)
+SETTINGS = [
+    (RUNNING, 1),
+    *((statistics, size) for statistics in (SHUFFLED, SORTED, APART) for size in SIZES),
+]
+AUTHORS = (SORTED, 64)  # how the public code scores
+
+
+def batches(
+    statistics: str, labels: Tensor, anomalous: Tensor, size: int, seed: int = 0
+) -> list[Tensor]:
+    """The rows of each batch, every image in one. labels (n,) int64, anomalous (n,) bool; no last batch is dropped.
+
+    Raises ValueError for statistics that have no batches.
+    """
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    if statistics == SHUFFLED:
+        return list(order.split(size))
+    if (
+        statistics == SORTED
+    ):  # the normal classes first, then the anomalies; a batch may hold the end of one and the next
+        return list((labels + anomalous * (labels.max() + 1)).argsort(stable=True).split(size))
+    if statistics == APART:
+        return [*order[~anomalous[order]].split(size), *order[anomalous[order]].split(size)]
+    raise ValueError(f"no batches for {statistics!r}: choose from {SHUFFLED}, {SORTED}, {APART}")
+
+
+@contextmanager
+def batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Inside, batch norms normalise by the batch, in eval mode too; their running statistics stay as they are."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    with running_statistics_untouched(network):
+        for norm in norms:
+            norm.train()
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.eval()
+
+
+@torch.inference_mode()
+def doubt(model: YGAN, images: Tensor, together: list[Tensor] | None = None) -> Tensor:
+    """Eq. 12 of images uint8 (n, C, S, S) -> float64 (n,). together: the rows of each batch; None: running statistics.
+
+    Leaves the model in eval mode.
+    """
+    if together is None:
+        return scores.s(scores.classify(model, images))
+    model.eval()
+    device, found = next(model.parameters()).device, torch.empty(len(images), dtype=torch.float64)
+    with batch_statistics(model.E_s):
+        for rows in together:
+            z_s = model.encode_s(scores.to_input(images[rows].to(device)))
+            found[rows] = scores.s(model.C(z_s).cpu())
+    return found
+
+
+def auc(
+    model: YGAN, images: Tensor, labels: Tensor, anomalous: Tensor, statistics: str, size: int
+) -> float:
+    """The AUC (Eq. 12) of a test set in batches of `size`. Shapes as for `batches` and `doubt`."""
+    together = None if statistics == RUNNING else batches(statistics, labels, anomalous, size)
+    return metrics.auc(doubt(model, images, together), anomalous)
+
+
+def aucs(
+    model: YGAN, images: Tensor, labels: Tensor, anomalous: Tensor
+) -> dict[tuple[str, int], float]:
+    """The AUC of a test set in each of SETTINGS. Shapes as for `batches` and `doubt`."""
+    return {setting: auc(model, images, labels, anomalous, *setting) for setting in SETTINGS}

@@ -1,0 +1,49 @@
+"""Section 5 in numbers, which the paper does not print: probes and swaps on Color-MNIST."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from ygan_core import metrics, scores
+from ygan_core.config import Config
+from ygan_core.data.color import read_ground, read_ink
+from ygan_core.data.prepare import prepare
+from ygan_core.model import YGAN
+
+
+def disentanglement(model: YGAN, config: Config) -> dict[str, float]:
+    """What each latent gives away of the digit and the colour, and what hybrids show, on held-back normal images.
+
+    probe_<what>_<latent>: the accuracy of a linear classifier that is fitted on standardised latents of the training images;
+    unit_<what>_<latent>: the same on latents of unit length. swap_digit, swap_colour: the share of hybrids D(z_s, z_r') that
+    show the digit of z_s's image, and the ground of z_r's. The digit is read off the ink by the 5 nearest training images, so
+    the network does not judge itself. read_digit: the share of the real images that this reader reads right; swap_digit can
+    hardly be above it by much. Raises DataError.
+    """
+    data, parts = prepare(config)
+    seen, there = data.take(parts.train), data.take(parts.held_back)
+    learned, here = scores.encode(model, seen.images), scores.encode(model, there.images)
+    measured = {}
+    for what, y, y_test in (
+        ("digit", seen.labels, there.labels),
+        ("colour", seen.colours, there.colours),
+    ):
+        for latent in ("z_s", "z_r"):
+            z, z_test = getattr(learned, latent), getattr(here, latent)
+            measured[f"probe_{what}_{latent}"] = metrics.linear_probe(z, y, z_test, y_test)
+            measured[f"unit_{what}_{latent}"] = metrics.linear_probe(
+                z, y, z_test, y_test, unit=True
+            )
+    donors = torch.arange(min(1000, len(there)))
+    partners = donors.roll(1)  # held-back images come in random order
+    hybrids = scores.decode(model, here.z_s[donors], here.z_r[partners])
+    reader = KNeighborsClassifier(5).fit(read_ink(seen.images[:10_000]), seen.labels[:10_000])
+    measured["read_digit"] = float(
+        reader.score(read_ink(there.images[donors]), there.labels[donors])
+    )
+    measured["swap_digit"] = float(reader.score(read_ink(hybrids), there.labels[donors]))
+    measured["swap_colour"] = (
+        (read_ground(hybrids) == there.colours[partners]).double().mean().item()
+    )
+    return measured

@@ -1,0 +1,100 @@
+"""Skip-GANomaly: Akcay, Atapour-Abarghouei & Breckon, "Skip-GANomaly: Skip Connected and Adversarially Trained Encoder-Decoder
+Anomaly Detection", IJCNN 2019.
+
+x ──► U-Net ──► x_hat;  Ds tells x from x_hat;  score = 0.9 mean (x - x_hat)^2 + 0.1 mean (f(x) - f(x_hat))^2, f of Ds
+
+Written from the paper. It was made for 32 px: nothing is adapted; the U-Net goes down to 1 x 1 at every size. The weight of
+50 and the square of the score's image error are those of the authors' public code; the paper refers to its absolute error,
+which was the weaker on both MNIST digits tried. That code also adds the latent loss to Ds's objective, scales the scores to
+[0, 1] over the test set, keeps the epoch that is best on it, and uses batch statistics there; none of these is done here. Its
+Ds ends in a 3 x 3 convolution of a 1 x 1 map, of which only the centre ever counts: here it is linear.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ygan_core import losses
+from ygan_core.model import dcgan_init
+from ygan_study.methods.rival import Baseline, adam, descend, encoder
+
+LATENT = 100
+W_ADV, W_CON, W_LAT = 1.0, 50.0, 1.0
+IMAGE_PART = 0.9  # of the score; lambda in the paper
+
+
+class UNet(nn.Module):
+    """The generator: x (B, channels, S, S) -> x_hat like x in (-1, 1), by stride-2 stages down to 1 x 1 and back.
+
+    Every stage on the way up reads the one below it and, but for the innermost, the stage of its size on the way down.
+    """
+
+    def __init__(self, channels: int, image_size: int, width: int):
+        super().__init__()
+        filters = [width * min(2**i, 8) for i in range(image_size.bit_length() - 1)]
+        innermost = len(filters) - 1
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for i, inside in enumerate(filters):
+            outside = filters[i - 1] if i else channels
+            down = nn.Conv2d(outside, inside, 4, stride=2, padding=1, bias=False)
+            up = nn.ConvTranspose2d(
+                inside * (1 if i == innermost else 2), outside, 4, stride=2, padding=1, bias=i == 0
+            )
+            norm = [nn.BatchNorm2d(inside)] if 0 < i < innermost else []
+            self.down.append(nn.Sequential(*([nn.LeakyReLU(0.2)] if i else []), down, *norm))
+            self.up.append(
+                nn.Sequential(nn.ReLU(), up, nn.BatchNorm2d(outside) if i else nn.Tanh())
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for down in self.down:
+            x = down(x)
+            skips.append(x)
+        y = self.up[-1](skips.pop())
+        for up in reversed(self.up[:-1]):
+            y = up(torch.cat([skips.pop(), y], dim=1))
+        return y
+
+
+class SkipGANomaly(Baseline):
+    """A U-Net that must reconstruct normal images, in pixels and in the features of Ds (section 3 of the paper)."""
+
+    title, kind = "Skip-GANomaly", "RB"
+
+    def prepare(self, images: Tensor) -> None:
+        (channels, size), width = images.shape[1:3], self.config.width
+        self.G = UNet(channels, size, width)
+        self.f = encoder(channels, size, width, LATENT)
+        self.to_logit = nn.Linear(LATENT, 1, bias=False)
+        self.apply(dcgan_init)
+        nn.init.normal_(self.to_logit.weight, 0.0, 0.02)
+        self.optimisers = {
+            "G": adam(2e-4, 0.5, 0.999, self.G),
+            "Ds": adam(2e-4, 0.5, 0.999, self.f, self.to_logit),
+        }
+
+    def step(self, x: Tensor, p: float) -> dict[str, Tensor]:
+        x_hat = self.G(x)
+        f_x, f_x_hat = self.f(x), self.f(x_hat)
+        logit_x, logit_x_hat = self.to_logit(f_x), self.to_logit(f_x_hat)
+        terms = {
+            "L_adv": -F.logsigmoid(logit_x_hat).mean(),
+            "L_con": losses.L_rec(x, x_hat),
+            "L_lat": losses.L_adv(f_x, f_x_hat),
+            "L_bce": losses.L_bce(logit_x, logit_x_hat),
+        }
+        L_G = W_ADV * terms["L_adv"] + W_CON * terms["L_con"] + W_LAT * terms["L_lat"]
+        descend(
+            self.optimisers["G"], L_G, retain_graph=True
+        )  # Ds is the same in both: it reads x and x_hat once
+        descend(self.optimisers["Ds"], terms["L_bce"])
+        return terms
+
+    def score_batch(self, x: Tensor) -> Tensor:
+        x_hat = self.G(x)
+        image = (x - x_hat).square().flatten(1).mean(dim=1)
+        features = (self.f(x) - self.f(x_hat)).square().mean(dim=1)
+        return IMAGE_PART * image + (1 - IMAGE_PART) * features

@@ -1,0 +1,109 @@
+"""How `balanced`, the control's settings and the averaged weights were chosen: on validation, by rules written down beforehand.
+
+A cell that is reported holds out one class. Here a second class is held out of the normal ones and stands in for the anomaly
+(`Config.stand_in`). The reported class is in no part, and no image of its cell's test set is seen (`protocol.validation`). The
+other cells test with classes that were normal here, and those of the stand-ins are marked (`config.CHOSEN_ON`).
+Starter pack, width 16, the epochs of the profile `quick`, one seed, four datasets, two stand-ins. AUC: Eq. 12, averaged
+weights, in the mean over these eight cells.
+
+- `balanced`: of the candidates whose hybrids on Color-MNIST show the digit and the ground in 0.8 of the cases or more, the one
+  with the highest AUC.
+- The control: the candidate with the highest AUC. It has no hybrids.
+- The strong control (notebook 11): the candidate with the highest AUC, on CIFAR10 alone. All the data, width 16, five epochs:
+  its recipe was made for as many images. `base` is the published recipe in batches of 128 in place of 1,024, without label
+  smoothing, Lookahead and more views of a test image than two; C is the paper's. The rate of C in `ygan_core/train.py` and the
+  batch were chosen before this search, by trials of four epochs with stand-in 7.
+- `whitened`, Y-GAN on the strong control's encoder (notebook 11): as the strong control, in the four epochs that it is reported
+  with. First each lever alone; then, as one more candidate, all of them together that are above `base` with both stand-ins; of
+  those that exclude one another, the one with the highest AUC. Of all these the candidate with the highest AUC. `base` has the
+  weights of `balanced` in Eq. 10, all divided by 50. The weight of L_r became a lever after the rest of this search and after
+  cells of the first choice had been trained: in their losses L_s rose, and C learns from z_r too. lambda_4 0 says what L_r
+  costs. It is no choice: without L_r nothing keeps the classes out of z_r.
+- The averaged weights: of three spans, and of running statistics that are averaged or estimated anew on the training
+  images, the one with the highest AUC, in the mean over `base` of Y-GAN and `lr 0.001` of the control.
+
+Then each choice once more with each stand-in alone. A cell whose own class stood in is free of the choice only where the other
+stand-in alone chooses the same.
+
+The candidates of `balanced` lie around a setting (`base`) that was picked by the AUC of Color-MNIST 0 and MNIST 9, before this
+project began. So these two cells are marked wherever `balanced` is reported (`config.CHOSEN_ON`).
+
+Three more candidates (lambda_1 = 1; the paper's weights at two learning rates) were dropped before they were trained, for time.
+"""
+
+from __future__ import annotations
+
+HELD_OUT = {
+    "mnist": 4,
+    "fmnist": 4,
+    "cifar10": 4,
+    "color_mnist": 0,
+}  # reported, and in no part here
+STAND_INS = (7, 1)
+
+BASE = dict(
+    lambda_1=10.0,
+    lambda_2=1.0,
+    lambda_3=10.0,
+    lambda_4=5.0,
+    lambda_5=10.0,
+    lambda_6=1.0,
+    ramp_con=True,
+    lr=1e-3,
+)
+
+YGAN = {
+    "base": BASE,
+    "cosine": BASE | dict(lr_decay="cosine"),
+    "lr 5e-4": BASE | dict(lr=5e-4),
+    "lr 2e-3, cosine": BASE | dict(lr=2e-3, lr_decay="cosine"),
+    "lambda_3 50": BASE | dict(lambda_3=50.0),
+    "lambda_5 1": BASE | dict(lambda_5=1.0),
+    "lambda_5 50": BASE | dict(lambda_5=50.0),
+    "lambda_4 1": BASE | dict(lambda_4=1.0),
+    "lambda_1 50": BASE | dict(lambda_1=50.0),
+    "no ramp": BASE | dict(ramp_con=False),
+}
+CLASSIFIER = {
+    f"lr {lr:g}{', cosine' * (decay == 'cosine')}": dict(lr=lr, lr_decay=decay)
+    for lr in (2e-4, 5e-4, 1e-3, 2e-3)
+    for decay in ("none", "cosine")
+}
+
+STRONG_ON = "cifar10"
+STRONG_WIDTH, STRONG_EPOCHS = 16, 5
+HARD = dict(label_smoothing=0.0)
+STRONG = {
+    "base": HARD,
+    "label smoothing 0.2": dict(label_smoothing=0.2),  # theirs, too; it is said to harm detection
+    "batch 512": HARD | dict(batch_size=512, lr=0.75, weight_decay=1e-3),
+    "adam": HARD | dict(optimiser="adam", lr=2e-3, beta_2=0.99, batch_size=512),
+}
+
+WHITENED_EPOCHS = 4
+WHITENED_BASE = dict(
+    lambda_1=0.2, lambda_2=0.02, lambda_4=0.1, lambda_5=0.2, ramp_con=True, consistency="latents"
+)
+TOGETHER = dict(lambda_1=2.0, consistency="labels", ramp_con=False)
+WHITENED = {
+    "base": WHITENED_BASE,
+    "L_con, z_s held": WHITENED_BASE | dict(consistency="detached"),
+    "L_con, contrastive": WHITENED_BASE | dict(consistency="contrastive"),
+    "L_con of the logits": WHITENED_BASE | dict(consistency="logits"),
+    "hybrids as images of their class": WHITENED_BASE | dict(consistency="labels"),
+    "lambda_1 2": WHITENED_BASE | dict(lambda_1=2.0),
+    "lambda_5 2": WHITENED_BASE | dict(lambda_5=2.0),
+    "lambda_5 0": WHITENED_BASE | dict(lambda_5=0.0),
+    "no ramp": WHITENED_BASE | dict(ramp_con=False),
+    "lambda_4 0.01": WHITENED_BASE | dict(lambda_4=0.01),
+    "lambda_4 0": WHITENED_BASE | dict(lambda_4=0.0),
+    # all of the first nine that were above `base` with both stand-ins; they exclude one another nowhere
+    "together": WHITENED_BASE | TOGETHER,
+    "together, lambda_4 0.01": WHITENED_BASE | TOGETHER | dict(lambda_4=0.01),
+}
+NO_CHOICE = ("lambda_4 0",)
+
+SPANS = {f"average {span:g}": dict(average=span) for span in (0.05, 0.2)}  # beside the default, 0.1
+YGAN |= {f"base, {name}": BASE | span for name, span in SPANS.items()}
+CLASSIFIER |= {f"lr 0.001, {name}": CLASSIFIER["lr 0.001"] | span for name, span in SPANS.items()}
+AVERAGED_AT = {"ygan": "base", "classifier": "lr 0.001"}  # where the averaged weights are chosen

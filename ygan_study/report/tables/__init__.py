@@ -1,0 +1,67 @@
+"""Tables of the evidence, as CSV, Markdown and LaTeX in results/<profile>/tables/. They train nothing.
+
+A table of numbers is a function of the tidy rows of runs.csv. `render` shows it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from ygan_core.checkpoints import write_atomically
+from ygan_study.report import render
+from ygan_study.report.cells import rows_of
+from ygan_study.report.made import made
+from ygan_study.report.tables import (
+    ablations,
+    benchmarks,
+    beyond,
+    claims,
+    color_mnist,
+    findings,
+    learning_rate,
+    public_code,
+    scores,
+)
+from ygan_study.report.view import View
+from ygan_study.run.folder import Run
+from ygan_study.run.store import Study
+
+TABLES: dict[str, View] = {
+    **findings.TABLES,
+    **color_mnist.TABLES,
+    **benchmarks.TABLES,
+    **learning_rate.TABLES,
+    **ablations.TABLES,
+    **beyond.TABLES,
+    **scores.TABLES,
+    **claims.TABLES,
+    **public_code.TABLES,
+}
+
+
+def make(name: str, runs: list[Run]) -> pd.DataFrame:
+    """The table of these runs. Raises ValueError where there is none."""
+    if not runs:
+        raise ValueError(f"{name}: none of its trainings is done")
+    view = TABLES[name]
+    return view.make(rows_of(runs) if view.of == "rows" else runs)
+
+
+def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.DataFrame:
+    """Make a table of `runs`, save it with the profile's name in it and a JSON beside it, and return it."""
+    table, folder = make(name, runs), study.folder / "tables"
+    texts = {
+        "csv": table.to_csv(float_format="%.6f"),
+        "md": f"Profile: {study.profile}\n\n{render.markdown(table)}\n",
+        "tex": f"% profile: {study.profile}\n{render.latex(table)}",
+    }
+    for ending, text in texts.items():
+        write_atomically(
+            folder / f"{name}{suffix}.{ending}",
+            partial(Path.write_text, data=text, encoding="utf-8"),
+        )
+    made(study, folder / f"{name}{suffix}.csv", runs, TABLES[name].function)
+    return table

@@ -1,0 +1,35 @@
+"""A figure or a table: how it is made, and of which jobs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ygan_study.plan.jobs import Job
+from ygan_study.run.store import Study
+
+
+@dataclass(frozen=True)
+class View:
+    """make: makes the figure or the table; jobs: those whose runs a study gives it; title: as the page names it.
+
+    of: what a table is made of: "rows" of runs.csv (`cells.rows_of`), or "runs" where it needs more. A figure is always made
+    of runs.
+    """
+
+    make: Callable
+    jobs: Callable[[Study], list[Job]]
+    title: str = ""
+    of: str = "rows"
+
+    @property
+    def function(self) -> Callable:
+        """What makes it, without the arguments that are fixed beforehand."""
+        return self.make.func if isinstance(self.make, partial) else self.make
+
+    @property
+    def caption(self) -> str:
+        """What is seen, from the docstring of what makes it, as Markdown."""
+        return inspect.getdoc(self.function) or ""

@@ -1,0 +1,62 @@
+"""Where a profile computes, and in which precision."""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import torch
+
+from ygan_core.config import ConfigError
+from ygan_study.engine.precision import PRECISIONS
+
+
+def resolve_device(device: str, profile: str) -> str:
+    """auto is the CPU, so that a profile runs alike everywhere; for the profile paper it is a CUDA device where there is one.
+
+    Raises ConfigError for a device that is not there.
+    """
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return "cuda" if profile == "paper" and has["cuda"] else "cpu"
+    if device not in has:
+        raise ConfigError(f"no device {device!r}: choose from auto, {', '.join(has)}")
+    if not has[device]:
+        raise ConfigError(
+            f"this machine has no {device} device that PyTorch can use: try --device auto"
+        )
+    return device
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """float32 unless another is asked for. fastest: bfloat16 on CUDA, and on a CPU where a short trial finds it faster.
+
+    Two machines of one kind may differ twentyfold in bfloat16; so it is never chosen for results that are to be compared.
+    Raises ConfigError.
+    """
+    if precision not in (*PRECISIONS, "fastest"):
+        raise ConfigError(
+            f"no precision {precision!r}: choose from {', '.join(PRECISIONS)}, fastest"
+        )
+    if precision == "tf32" and device != "cuda":
+        raise ConfigError(f"{device} has no tf32: choose from float32, bfloat16, fastest")
+    if precision != "fastest":
+        return precision
+    return "bfloat16" if device == "cuda" or (device == "cpu" and _bfloat16_pays()) else "float32"
+
+
+@functools.cache
+def _bfloat16_pays() -> bool:
+    x = torch.randn(64, 64, 16, 16).contiguous(memory_format=torch.channels_last)
+    convolution = torch.nn.Conv2d(64, 128, 4, stride=2, padding=1).to(
+        memory_format=torch.channels_last
+    )
+
+    def seconds(enabled: bool) -> float:
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            convolution(x).sum().backward()
+        return time.perf_counter() - start
+
+    both = [(seconds(True), seconds(False)) for _ in range(6)][1:]
+    return min(b for b, _ in both) < 0.8 * min(f for _, f in both)

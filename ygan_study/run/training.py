@@ -1,0 +1,269 @@
+"""Training a job into its folder: from its last checkpoint where it has one, sealed when it is whole."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ygan_core.checkpoints import checkpoints, write_atomically
+from ygan_core.config import Config, ConfigError, as_dict
+from ygan_core.data import DataError, Dataset, Split, sub_classes
+from ygan_core.data.prepare import prepare
+from ygan_core.train import Callback, Trainer, train
+from ygan_study.engine.precision import convolutions_in
+from ygan_study.engine.threads import one_thread
+from ygan_study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline
+from ygan_study.methods import BASELINES
+from ygan_study.methods.public_code import DEVIATIONS
+from ygan_study.methods.weak_labels import FORMS, WeakLabels
+from ygan_study.plan.jobs import Job
+from ygan_study.run.checksums import SUMS, is_unchanged, seal
+from ygan_study.run.folder import AVERAGED, LAST, Run, in_a_line, read
+from ygan_study.run.provenance import provenance
+from ygan_study.run.store import Study
+
+# What run.json says of the networks themselves: it stays where they are measured once more. The times are of that device.
+OF_TRAINING = (
+    "precision",
+    "device",
+    "gpu",
+    "inference_us",
+    "commit",
+    "versions",
+    "machine",
+    "processor",
+)
+PASSING = (
+    MemoryError,
+    torch.OutOfMemoryError,
+    OSError,
+)  # no memory or no disk, now: what was trained is not at fault
+
+
+class JobFailed(RuntimeError):
+    """A job that failed, now or before; the message names its log."""
+
+
+def run_job(
+    study: Study,
+    job: Job,
+    callbacks: Iterable[Callback] = (),
+    wait: bool = True,
+    anew: bool = False,
+) -> Run | None:
+    """The run of a job: loaded where it is done, else trained. Rebuilds runs.csv where it trained.
+
+    Where another process is at it: waits for that, or returns None. anew: a record without weights does not count as done.
+    Raises JobFailed, also for a job that failed before; DataError or ConfigError where its data or its settings do not do.
+    """
+    folder = study.path(job)
+    if done := study.find(job, anew):
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, log = FileLock(folder / ".lock"), folder / "error.txt"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            return None
+        print(f"{job.id}: another process is training it; waiting for it", flush=True)
+        lock.acquire()
+    try:
+        if log.exists():
+            raise JobFailed(f"{job.id} failed before ({log}): --retry tries again")
+        if done := study.trained(job):
+            return done
+        if (other := _holds(folder)) not in (None, job):
+            raise JobFailed(
+                f"{folder} holds another job, {other.id}: move it to its own place, or remove it"
+            )
+        with one_thread(), convolutions_in("float32"):  # a Trainer sets its own
+            done = _train(study, job, folder, callbacks)
+    except (JobFailed, DataError, ConfigError):
+        raise
+    except PASSING as error:
+        raise JobFailed(
+            f"{job.id}: {in_a_line(error)}: the same command goes on from the last epoch that was saved"
+        ) from error
+    except Exception as error:
+        write_atomically(
+            log, lambda p: p.write_text(f"{traceback.format_exc()}\n{json.dumps(provenance())}\n")
+        )
+        raise JobFailed(f"{job.id}: {in_a_line(error)} ({log})") from error
+    finally:
+        lock.release()
+    study.write_runs()
+    return done
+
+
+def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
+    """The runs of jobs, trained where they are missing. One that fails is named and left out: the others count still.
+
+    Raises JobFailed, DataError or ConfigError where none is left.
+    """
+    found, failed = [], None
+    for job in jobs:
+        try:
+            found.append(run_job(study, job))
+        except (JobFailed, DataError, ConfigError) as error:
+            failed = error
+            print(error, flush=True)
+    if failed and not found:
+        raise failed
+    return found
+
+
+def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
+    config = job.config
+    data, parts = prepare(config)
+    _write_json(folder / "config.json", as_dict(config))
+    about = {
+        "id": job.id,
+        "classes": data.classes,
+        "split": parts.hash,
+        "images": {
+            "train": len(parts.train),
+            "held_back": len(parts.held_back),
+            "test": len(parts.test),
+        },
+    }
+    how = _baseline if config.method in BASELINES else _ygan
+    facts, found = how(study, job, folder, data, parts, callbacks)
+    for weights, arrays in facts.items():
+        write_atomically(folder / f"{weights}.npz", lambda p, a=arrays: np.savez_compressed(p, **a))
+    seconds = pd.read_csv(folder / "losses.csv")["seconds"].sum()
+    _write_json(folder / "run.json", {**about, **found, "seconds": round(float(seconds), 1)})
+    seal(folder)
+    for checkpoint in checkpoints(folder):
+        checkpoint.unlink()
+    return read(folder, job)
+
+
+def _baseline(
+    study: Study, job: Job, folder: Path, data: Dataset, parts: Split, _
+) -> tuple[dict[str, Facts], dict]:
+    """Train a baseline; its facts, and what run.json says of it."""
+    baseline = BASELINES[job.config.method](job.config, study.device)
+    baseline.fit(data.images[parts.train], folder=folder, title=_title(job))
+    _save_losses(folder, baseline.history)
+    _save_weights(folder, LAST, baseline.state_dict())
+    facts, microseconds = evaluate_baseline(baseline, data, parts)
+    return {LAST: facts}, {
+        "precision": "float32",
+        **_here(study),
+        "inference_us": {LAST: microseconds},
+    }
+
+
+def _ygan(
+    study: Study, job: Job, folder: Path, data: Dataset, parts: Split, callbacks
+) -> tuple[dict[str, Facts], dict]:
+    """Train Y-GAN or the control; the facts of its last and of its averaged weights, and what run.json says of it."""
+    config, images = job.config, data.images[parts.train]
+    truth = sub_classes(data, *config.outside)[parts.train]
+    scored_by_clusters = (
+        config.dataset != "color_mnist" and config.stand_in < 0 and config.method != "strong"
+    )
+    clusters = study.weak_labels(config) if config.labels == "weak" else {}
+    y = next(iter(clusters.values())).labels if clusters else truth
+    trained = _trained(folder, job, parts.hash)
+    if not trained:  # else only what was measured is lost, and made again
+        measure, kind = each_epoch(config, data, parts), DEVIATIONS.get(config.deviation, Trainer)
+        options = dict(callbacks=callbacks, title=_title(job), measure=measure)
+        trainer = train(config, images, y, folder, study.device, study.precision, kind, **options)
+        trained = {"precision": trainer.precision, **_here(study)}
+        _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
+        _save_weights(folder, LAST, trainer.model.state_dict())
+        _save_losses(folder, trainer.history)
+    if (
+        scored_by_clusters and not clusters
+    ):  # after the training: they take minutes, in which a GPU would wait
+        clusters = study.weak_labels(config)
+    prototypes_of = next(iter(clusters.values())).labels if clusters else None
+    facts, microseconds = {}, {}
+    for weights in (LAST, AVERAGED):
+        model = Run(job, folder, weights).model().to(study.device)
+        facts[weights], microseconds[weights] = evaluate(
+            model, config, data, parts, y, prototypes_of
+        )
+        if config.labels == "weak":
+            made = {
+                f"clusters_{form}": clusters[form].labels.numpy().astype(np.int16) for form in FORMS
+            }
+            facts[weights] |= made | {"train_class": truth.numpy().astype(np.int16)}
+    about = {"inference_us": microseconds, **trained}
+    return facts, about | ({"weak_labels": _about(clusters)} if config.labels == "weak" else {})
+
+
+def _holds(folder: Path) -> Job | None:
+    """The job whose config lies in a folder, unless it was damaged or is of an older version."""
+    try:
+        config = Config(**json.loads((folder / "config.json").read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return (
+        Job(config) if not (folder / SUMS).exists() or is_unchanged(folder, "config.json") else None
+    )
+
+
+def _here(study: Study) -> dict:
+    """What run.json says of where a network was trained."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}
+    return {"device": study.device, **gpu, **provenance()}
+
+
+def _trained(folder: Path, job: Job, split: str) -> dict:
+    """What run.json says of the networks in a folder; {} where they, or what is known of them, is not as sealed.
+
+    So it is where they were trained on another split. A training that was stopped before it was sealed has its checkpoints.
+    """
+    if not (folder / SUMS).exists():
+        return {}
+    if is_unchanged(
+        folder,
+        *(f"{weights}.safetensors" for weights in (LAST, AVERAGED)),
+        "losses.csv",
+        "run.json",
+    ):
+        about = json.loads((folder / "run.json").read_text())
+        if about["id"] == job.id and about["split"] == split:
+            return {key: about[key] for key in OF_TRAINING if key in about}
+    print(f"{folder}: what was trained is damaged, or of other data; trained anew", flush=True)
+    return {}
+
+
+def _save_losses(folder: Path, history: list[dict]) -> None:
+    table = pd.DataFrame(history, index=pd.RangeIndex(1, len(history) + 1, name="epoch"))
+    write_atomically(folder / "losses.csv", table.to_csv)
+
+
+def _save_weights(folder: Path, weights: str, state: dict[str, Tensor]) -> None:
+    state = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+    write_atomically(folder / f"{weights}.safetensors", lambda p: save_file(state, p))
+
+
+def _write_json(path: Path, content: dict) -> None:
+    write_atomically(path, lambda p: p.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+def _title(job: Job) -> str:
+    return " ".join(job.id.split("-")[:-1])
+
+
+def _about(clusters: dict[str, WeakLabels]) -> dict:
+    """What run.json says of weak labels: whose features, and the average silhouette of each k that was tried."""
+    first = next(iter(clusters.values()))
+    return {
+        "network": first.network,
+        "side": first.side,
+        "silhouette": {form: c.silhouette for form, c in clusters.items()},
+    }
