@@ -43,9 +43,7 @@ class Part:
         if self.kind == "notebook":
             return is_done(study, self.name)
         runs = study.found(self.jobs)
-        return len(runs) == len(self.jobs) and is_made(
-            self.where, runs, KINDS[self.kind][0][self.name].function
-        )
+        return len(runs) == len(self.jobs) and is_made(self.where.with_suffix(""), runs)
 
     def state(self, study: Study) -> str:
         """done, there (made of something else, or nobody knows of what), or `-`."""

@@ -1,48 +1,65 @@
-"""What a figure or a table was made of: a JSON beside it, by which a part of the study that is up to date can be skipped."""
+"""What is kept of a figure or a table: its files, a page in Markdown, and what it is made of."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ygan_core.checkpoints import write_atomically
-from ygan_study.fresh import code_of
+from ygan_study.report.view import View
 from ygan_study.run.checksums import SUMS, sha256
 from ygan_study.run.folder import Run
 from ygan_study.run.provenance import provenance
 from ygan_study.run.store import Study
 
+VERSION = (
+    1  # raised when an edit changes what is shown: figures, tables and notebooks are then made anew
+)
 
-def made(study: Study, path: Path, runs: list[Run], make: Callable) -> None:
-    """Write `path` with the ending .json: profile, settings, what `inputs` says, commit, versions, machine."""
+
+def keep(
+    study: Study,
+    path: Path,
+    view: View,
+    runs: list[Run],
+    files: dict[str, bytes],
+    shown: str,
+) -> None:
+    """Write each of `files`, by ending, to `path` with that ending, and beside it .md and .json.
+
+    The .md shows the figure or the table with its title, its caption and the command that makes it
+    again. The .json has the trainings, settings, commit, versions and machine. shown: the figure or
+    the table as Markdown.
+    """
+    options = f"--profile {study.profile}"
+    if study.settings:
+        options += " --set " + " ".join(f"{key}={value}" for key, value in study.settings.items())
+    again = f"Make it again: `./run_all.sh {options} --only {path.name}`"
+    page = "\n\n".join([f"# {view.title}", shown, view.caption, again]) + "\n"
     about = {
         "profile": study.profile,
         "settings": study.settings,
-        **inputs(runs, make),
+        "made of": made_of(runs),
         **provenance(),
     }
-    write_atomically(
-        path.with_suffix(".json"), lambda p: p.write_text(json.dumps(about, indent=2) + "\n")
-    )
-
-
-def is_made(path: Path, runs: list[Run], make: Callable) -> bool:
-    """Whether `path` is there and was made of these very trainings, by the code that `make` has now."""
-    try:
-        about = json.loads(path.with_suffix(".json").read_text())
-        return path.exists() and {key: about[key] for key in inputs(runs, make)} == inputs(
-            runs, make
+    texts = {"md": page, "json": json.dumps(about, indent=2) + "\n"}
+    for ending, content in (files | {end: text.encode() for end, text in texts.items()}).items():
+        write_atomically(
+            path.with_name(f"{path.name}.{ending}"), partial(Path.write_bytes, data=content)
         )
+
+
+def is_made(path: Path, runs: list[Run]) -> bool:
+    """Whether a figure or a table, `path` without an ending, was made of these very trainings."""
+    try:
+        about = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
+        return about["made of"] == made_of(runs)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def inputs(runs: list[Run], make: Callable) -> dict:
-    """All that decides what is made. facts: the checksum of each run's checksums, as the fingerprint of a notebook has it."""
-    return {
-        "jobs": [run.job.id for run in runs],
-        "weights": [run.weights for run in runs],
-        "facts": [sha256(run.folder / SUMS) for run in runs],
-        "code": code_of(make),
-    }
+def made_of(runs: list[Run]) -> dict:
+    """What decides what is shown: the version, and of each training its weights and checksum."""
+    facts = {run.job.id: [run.weights, sha256(run.folder / SUMS)] for run in runs}
+    return {"version": VERSION, "trainings": facts}

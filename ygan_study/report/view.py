@@ -13,16 +13,18 @@ from ygan_study.run.store import Study
 
 @dataclass(frozen=True)
 class View:
-    """make: makes the figure or the table; jobs: those whose runs a study gives it; title: as the page names it.
+    """make: makes the figure or the table. jobs: those whose runs a study gives it.
 
-    of: what a table is made of: "rows" of runs.csv (`cells.rows_of`), or "runs" where it needs more. A figure is always made
-    of runs.
+    title: its heading in the book. of: what a table is made of: "rows" of runs.csv
+    (`cells.rows_of`), or "runs" where it needs more; a figure is always made of runs. alt: what a
+    figure shows, for those who cannot see it.
     """
 
     make: Callable
     jobs: Callable[[Study], list[Job]]
     title: str = ""
     of: str = "rows"
+    alt: str = ""
 
     @property
     def function(self) -> Callable:
@@ -31,5 +33,5 @@ class View:
 
     @property
     def caption(self) -> str:
-        """What is seen, from the docstring of what makes it, as Markdown."""
+        """What is seen, in one or two sentences of Markdown: the docstring of what makes it."""
         return inspect.getdoc(self.function) or ""

@@ -1,7 +1,7 @@
-"""Results in, pictures out: the paper's figures and what stands beside them. They read runs, they never train.
+"""Results in, pictures out: the paper's figures and what stands beside them. They train nothing.
 
-A figure is a function of a list of runs. `draw` calls it, and leaves name.png, name.pdf, name.webp for the page, and name.json
-(profile, jobs, weights, commit, versions) under results/<profile>/figures/.
+A figure is a function of a list of runs. `draw` calls it, and leaves its files, `made.keep`, under
+results/<profile>/figures/: name.png, name.pdf, name.webp and name.md for the book, and name.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ygan_core.checkpoints import write_atomically
 from ygan_study.report.figures import (
     accuracy,
     color_mnist,
@@ -27,7 +26,7 @@ from ygan_study.report.figures import (
     scores,
 )
 from ygan_study.report.figures.base import STYLE
-from ygan_study.report.made import made
+from ygan_study.report.made import keep
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
@@ -63,12 +62,9 @@ def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
         with Image.open(pictures["png"]) as image:
             image.convert("RGB").save(pictures["webp"], "WEBP", quality=85, method=6)
     plt.close(fig)  # the notebook shows what is returned, once
-    file = study.folder / "figures" / f"{name}{suffix}.png"
-    for ending, picture in pictures.items():
-        write_atomically(
-            file.with_suffix(f".{ending}"), lambda path, p=picture: path.write_bytes(p.getvalue())
-        )
-    made(study, file, runs, view.function)
+    files = {ending: picture.getvalue() for ending, picture in pictures.items()}
+    shown = f"![{view.alt or view.title}]({name}{suffix}.webp)"
+    keep(study, study.folder / "figures" / f"{name}{suffix}", view, runs, files, shown)
     return fig
 
 

@@ -5,15 +5,11 @@ A table of numbers is a function of the tidy rows of runs.csv. `render` shows it
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
-
 import pandas as pd
 
-from ygan_core.checkpoints import write_atomically
 from ygan_study.report import render
 from ygan_study.report.cells import rows_of
-from ygan_study.report.made import made
+from ygan_study.report.made import keep
 from ygan_study.report.tables import (
     ablations,
     benchmarks,
@@ -51,17 +47,18 @@ def make(name: str, runs: list[Run]) -> pd.DataFrame:
 
 
 def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.DataFrame:
-    """Make a table of `runs`, save it with the profile's name in it and a JSON beside it, and return it."""
-    table, folder = make(name, runs), study.folder / "tables"
-    texts = {
+    """Make a table of `runs`, save it (`made.keep`), and return it."""
+    table = make(name, runs)
+    files = {
         "csv": table.to_csv(float_format="%.6f"),
-        "md": f"Profile: {study.profile}\n\n{render.markdown(table)}\n",
         "tex": f"% profile: {study.profile}\n{render.latex(table)}",
     }
-    for ending, text in texts.items():
-        write_atomically(
-            folder / f"{name}{suffix}.{ending}",
-            partial(Path.write_text, data=text, encoding="utf-8"),
-        )
-    made(study, folder / f"{name}{suffix}.csv", runs, TABLES[name].function)
+    keep(
+        study,
+        study.folder / "tables" / f"{name}{suffix}",
+        TABLES[name],
+        runs,
+        {ending: text.encode() for ending, text in files.items()},
+        render.markdown(table),
+    )
     return table
