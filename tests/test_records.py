@@ -15,7 +15,7 @@ from ygan_core import model
 from ygan_study.__main__ import main
 from ygan_study.report import commands, tables
 from ygan_study.report import verify as verify_module
-from ygan_study.report.cells import cells
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.figures import ladder
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.study import NotTrained
@@ -216,7 +216,7 @@ def test_the_spread_is_that_of_trainings_as_long():
     alike = [training(auc=auc, seed=seed, job=f"{seed}") for seed, auc in enumerate((0.90, 0.92))]
     longer = [training(auc=auc, seed=seed, epochs=30) for seed, auc in enumerate((0.5, 0.9))]
     record = SimpleNamespace(job=SimpleNamespace(id=alike[0][0]["job"]))
-    assert _spread(record, cells(rows_of(*alike, *longer))) == pytest.approx(0.01 * 2**0.5)
+    assert _spread(record, trainings_of(rows_of(*alike, *longer))) == pytest.approx(0.01 * 2**0.5)
 
 
 def test_a_damaged_record_is_named_and_the_others_are_kept(tmp_path, capsys):

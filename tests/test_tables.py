@@ -11,7 +11,7 @@ from ygan_core import config
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.methods import BASELINES
 from ygan_study.report import printed, render, tables
-from ygan_study.report.cells import cells, rows_of
+from ygan_study.report.rows import trainings_of, rows_of
 from ygan_study.report.tables import blocks, schedules
 from ygan_study.report.tables.ablations import table5, table6
 from ygan_study.report.tables.benchmarks import benchmark, table4
@@ -618,11 +618,11 @@ def test_weak_labels_say_which_network_at_which_size(results):
 
 def test_cells_has_a_row_a_training():
     rows = tidy(training(0.9, 0.8), training(0.7, method="padim"))
-    assert cells(rows)["auc"].tolist() == [0.9, 0.7] and cells(rows)["title"].tolist() == [
+    assert trainings_of(rows)["auc"].tolist() == [0.9, 0.7] and trainings_of(rows)["title"].tolist() == [
         "Y-GAN",
         "PaDiM",
     ]
-    assert cells(rows, "last")["auc"].tolist() == [0.8, 0.7] and cells(rows, "averaged")[
+    assert trainings_of(rows, "last")["auc"].tolist() == [0.8, 0.7] and trainings_of(rows, "averaged")[
         "auc"
     ].tolist() == [0.9]
 

@@ -10,7 +10,7 @@ from scipy.stats import t
 
 from ygan_study.plan.profiles import PROFILES
 from ygan_study.report import verdicts
-from ygan_study.report.cells import cells
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.printed import class_names, paper_auc, printed
 from ygan_study.report.spread import (
@@ -81,13 +81,13 @@ def ten(auc, dataset="mnist", seeds=1, **settings):
 
 
 def frame(aucs, **settings):
-    """cells() of trainings: {held_out: [the AUC of each seed]}."""
+    """trainings_of() of trainings: {held_out: [the AUC of each seed]}."""
     found = [
         training(held_out=h, auc=auc, seed=seed, **settings)
         for h, those in aucs.items()
         for seed, auc in enumerate(those)
     ]
-    return cells(rows_of(*found))
+    return trainings_of(rows_of(*found))
 
 
 def test_std_is_pooled_within_cells():

@@ -18,7 +18,7 @@ from PIL import Image
 from ygan_core.checkpoints import write_atomically
 from ygan_study.plan.profiles import PROFILES
 from ygan_study.report import render, tables
-from ygan_study.report.cells import TITLES
+from ygan_study.report.rows import TITLES
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.figures.base import STYLE
 from ygan_study.report.tables import TABLES

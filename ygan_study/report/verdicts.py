@@ -15,7 +15,7 @@ import pandas as pd
 
 from ygan_study.measure.numbers import POST_HOC, SCORES, SEVEN
 from ygan_study.plan.profiles import PROFILES
-from ygan_study.report.cells import REAL, TITLES, cells, rows_of
+from ygan_study.report.rows import REAL, TITLES, trainings_of, rows_of
 from ygan_study.report.figures import FIGURES, accuracy
 from ygan_study.report.printed import (
     NUMBERS,
@@ -135,7 +135,7 @@ def table4(rows: pd.DataFrame) -> str:
 
 def _beside_the_others(rows: pd.DataFrame, stands: Callable[[pd.DataFrame], str]) -> Iterator[str]:
     """A line for each configuration of Y-GAN, which `stands` goes on, and below it one for each other method."""
-    trainings = cells(rows)
+    trainings = trainings_of(rows)
     of_ygan = trainings["title"] == "Y-GAN"
     for label, own in trainings[of_ygan].groupby("configuration", sort=False):
         chosen = ", ".join(own.loc[is_chosen(own), "class"].drop_duplicates())
@@ -162,14 +162,14 @@ def _both_averaged(rows: pd.DataFrame, own: pd.DataFrame, those: pd.DataFrame) -
         "configuration"
     ].iloc[0] == "":
         return ""
-    averaged = cells(rows, AVERAGED)
+    averaged = trainings_of(rows, AVERAGED)
     both = (averaged[averaged["job"].isin(frame["job"])] for frame in (own, those))
     return f" With averaged weights of both {said(difference(*both, context=averaged))}."
 
 
 def table5(rows: pd.DataFrame) -> str:
     """Table 5: what leaving a part out costs, and whether that is what the paper says."""
-    paper, trainings = printed(5).set_index("variant"), cells(rows)
+    paper, trainings = printed(5).set_index("variant"), trainings_of(rows)
     aucs = paper[[TITLES[data] for data in REAL]]
     costs = (aucs.loc["full"] - aucs.drop("full")).mean(axis=1).sort_values(kind="stable")
     lines = [
@@ -199,7 +199,7 @@ def table5(rows: pd.DataFrame) -> str:
 
 def table6(rows: pd.DataFrame) -> str:
     """Table 6: what weak labels cost, and what the clusters are worth."""
-    claims, trainings = weak_label_costs(), cells(rows)
+    claims, trainings = weak_label_costs(), trainings_of(rows)
     lines = [
         f"The paper: weak labels cost {_list(claims, '.3f')}; the purity of the clusters is {_list(PURITY, '.2f')}. The table "
         "of the clusters names the network that they were found with, and the size that it saw the images at."
@@ -227,7 +227,7 @@ def table6(rows: pd.DataFrame) -> str:
 
 def fig8(rows: pd.DataFrame) -> str:
     """Fig. 8: is s the best of the paper's scores, and do those on z_s beat s_x? Do post-hoc scores beat s?"""
-    trainings = cells(rows)
+    trainings = trainings_of(rows)
 
     def judge(gaps: dict[str, Difference], group: pd.DataFrame) -> str:
         return (
@@ -265,7 +265,7 @@ def fig8(rows: pd.DataFrame) -> str:
 def ladder(rows: pd.DataFrame) -> str:
     """What each length of training gives, with the headline's weights: does the AUC still rise?"""
     lines = []
-    for (data, held_out, title), own in cells(rows).groupby(
+    for (data, held_out, title), own in trainings_of(rows).groupby(
         ["dataset", "class", "title"], sort=False
     ):
         same = own.pivot(index="epochs", columns=DRAW, values="auc").dropna(
@@ -293,9 +293,9 @@ def paper_size(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "Not trained yet."
     last, averaged, best = (
-        cells(rows, LAST),
-        cells(rows, AVERAGED),
-        cells(rows, LAST, epoch_rule="best_on_test"),
+        trainings_of(rows, LAST),
+        trainings_of(rows, AVERAGED),
+        trainings_of(rows, LAST, epoch_rule="best_on_test"),
     )
     others = pd.DataFrame(
         {"averaged": averaged.set_index("job")["auc"], "best": best.set_index("job")["auc"]}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import cells, rows_of
+from ygan_study.report.rows import trainings_of, rows_of
 from ygan_study.report.spread import METHOD, pooled
 from ygan_study.run.executors import run_jobs
 from ygan_study.run.folder import Run
@@ -53,7 +53,7 @@ def verify(
     chosen = _chosen(study, records, which, seed)
     again = Study(study.profile, study.root / "verified", study.device, study.precision)
     failed = run_jobs(again, chosen, workers, retry=retry)
-    context = cells(rows_of(records.values()))
+    context = trainings_of(rows_of(records.values()))
     return pd.DataFrame(
         [_row(records[job], again.find(job), failed, context) for job in chosen]
     ).set_index("job")

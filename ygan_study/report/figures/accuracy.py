@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ygan_core import config
 from ygan_study.methods.ablations import ABLATIONS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import TITLES, cells
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.figures.base import CLASS_COLOURS
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.spread import count
@@ -118,7 +118,7 @@ def slope_within(points: pd.DataFrame) -> tuple[pd.DataFrame, float]:
 def verdict(rows: pd.DataFrame) -> str:
     """Does the AUC follow the accuracy on normal images? Which accuracy belongs to the AUC that the paper prints?"""
     lines = []
-    for data, group in cells(rows, metrics=("normal_accuracy",)).groupby("dataset", sort=False):
+    for data, group in trainings_of(rows, metrics=("normal_accuracy",)).groupby("dataset", sort=False):
         measured = group.dropna(subset=["auc", "normal_accuracy"])
         if len(measured) >= FEWEST:
             rank = f"{rank_correlation(measured):+.2f} over {len(measured)} networks"

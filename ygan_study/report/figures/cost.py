@@ -12,7 +12,7 @@ from ygan_core.data import DATASETS
 from ygan_study.measure.flops import PFLOP
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.profiles import TEN
-from ygan_study.report.cells import cells, rows_of
+from ygan_study.report.rows import trainings_of, rows_of
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.tables.benchmarks import BY
 from ygan_study.report.tables.beyond import paper_operations
@@ -33,7 +33,7 @@ def auc_by_cost(runs: list[Run]) -> Figure:
     printed mean, at the cost of 100 epochs with the networks of section 4.3 on all the data. The dashed line is chance. At
     the left edge stands what does none of these operations.
     """
-    trainings = cells(rows_of(runs))
+    trainings = trainings_of(rows_of(runs))
     several = (
         trainings.groupby(BY)["width"].transform("nunique") > 1
     )  # these are told apart by their width

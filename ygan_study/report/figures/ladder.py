@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ygan_core.config import CONFIGURATIONS, TENS
 from ygan_study.methods.ablations import configuration
 from ygan_study.plan.jobs import Job, first_draws
-from ygan_study.report.cells import method_title
+from ygan_study.report.rows import method_title
 from ygan_study.report.figures.base import CLASS_COLOURS, METHOD_COLOURS
 from ygan_study.report.figures.scores import heading
 from ygan_study.report.printed import paper_auc

@@ -25,7 +25,7 @@ from ygan_study.measure.batch_statistics import (
 )
 from ygan_study.methods.ablations import configuration
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import method_title
+from ygan_study.report.rows import method_title
 from ygan_study.report.figures.base import (
     METHOD_COLOURS,
     outline,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ygan_core import config
 from ygan_study.measure.numbers import POST_HOC
 from ygan_study.plan.jobs import Job, shown
-from ygan_study.report.cells import TITLES
+from ygan_study.report.rows import TITLES
 from ygan_study.report.figures.base import CLASS_COLOURS, score_histogram, title
 from ygan_study.report.view import View
 from ygan_study.run.folder import Run

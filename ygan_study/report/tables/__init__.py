@@ -8,8 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from ygan_study.report import render
-from ygan_study.report.cells import rows_of
 from ygan_study.report.made import keep
+from ygan_study.report.rows import rows_of
 from ygan_study.report.tables import (
     ablations,
     benchmarks,

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ygan_core.config import TENS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import REAL, TITLES, cells
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.printed import CLUSTERS, PURITY, printed
 from ygan_study.report.render import OURS
 from ygan_study.report.tables import blocks
@@ -74,7 +74,7 @@ def weak_labels(runs: list[Run]) -> pd.DataFrame:
 
 def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.DataFrame:
     """Tables 5 and 6: mean AUC by dataset, and what it is a mean of. method: the column of `cells` that names the rows."""
-    trainings, by, parts, like = cells(rows), [method, "configuration"], [], {}
+    trainings, by, parts, like = trainings_of(rows), [method, "configuration"], [], {}
     names, order = (
         [TITLES[dataset] for dataset in REAL],
         dict(zip(paper["method"], paper["row"], strict=True)),

@@ -11,7 +11,7 @@ import pandas as pd
 from ygan_study.measure.flops import PFLOP
 from ygan_study.methods import BASELINES
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import cells
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.printed import IMAGE_SIZE, class_names, printed
 from ygan_study.report.render import OURS
 from ygan_study.report.tables import blocks
@@ -57,7 +57,7 @@ def benchmark(number: int, rows: pd.DataFrame) -> pd.DataFrame:
         .drop(columns="type")
         .assign(row="", configuration="")
     )
-    trainings = cells(rows, metrics=OF_A_CORE)
+    trainings = trainings_of(rows, metrics=OF_A_CORE)
     auc = trainings.pivot_table(index=BY, columns="held_out", values="auc", sort=False).reindex(
         columns=range(len(classes))
     )
@@ -104,7 +104,7 @@ def table4(rows: pd.DataFrame) -> pd.DataFrame:
         configuration="",
         **{"image size": f"{IMAGE_SIZE['plantvillage']} px"},
     )
-    trainings = cells(rows, metrics=OF_A_CORE)
+    trainings = trainings_of(rows, metrics=OF_A_CORE)
     aucs = trainings.reindex(columns=[f"auc:{name}" for name in species])
     by_species = trainings[BY].join(aucs).groupby(BY, sort=False).mean()
     about = blocks.summary(trainings, BY).rename(columns={"mean": "auc"})[

@@ -11,7 +11,7 @@ from ygan_core.config import Config
 from ygan_study.measure.flops import PFLOP, training_operations
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.profiles import TEN
-from ygan_study.report.cells import TITLES, cells
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.printed import NUMBERS, class_names, paper_auc, printed
 from ygan_study.report.spread import CELL, DRAW, Difference, difference, level, said, shown, told
 from ygan_study.report.tables.benchmarks import BY
@@ -45,7 +45,7 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
     over the classes, each of which is a mean over its seeds; n: how many classes; trainings: how many in all. normal accuracy:
     of C on held-back normal images.
     """
-    trainings, found = cells(rows, metrics=AUCS), {}
+    trainings, found = trainings_of(rows, metrics=AUCS), {}
     classes = _classes(trainings)
     for (dataset, width), own in trainings.groupby(["dataset", "width"], sort=False):
         paper = printed(NUMBERS[dataset]).set_index("model").loc["Y-GAN"]
@@ -86,7 +86,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
     spread (Satterthwaite's: fewer where one class has most of it); with few of them the interval is rough. lower in: the number
     of classes where Y-GAN has the lower AUC.
     """
-    trainings, found = cells(rows, metrics=AUCS), {}
+    trainings, found = trainings_of(rows, metrics=AUCS), {}
     first = trainings["configuration"].str.split(",").str[0]  # settings that were changed follow
     own, alone = (trainings[first == name] for name in ("whitened", "strong"))
     classes = _classes(own)
@@ -140,7 +140,7 @@ def _mark(table: pd.DataFrame, row: tuple, classes: dict, chosen: pd.DataFrame) 
 
 def verdict(rows: pd.DataFrame) -> str:
     """How far class labels alone go: mean, classes above the paper's number for them, spread, the best score, cost."""
-    trainings, lines = cells(rows), []
+    trainings, lines = trainings_of(rows), []
     for (dataset, width), own in trainings.groupby(["dataset", "width"], sort=False):
         classes = own.groupby("held_out")["auc"].mean()
         above = sum(auc > paper_auc(dataset, [held_out]) for held_out, auc in classes.items())

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ygan_core import config
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import cells
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.printed import IMAGE_SIZE, class_names
 from ygan_study.report.render import DIFFERENCE, OURS, PAPER
 from ygan_study.report.spread import CELL, DRAW, count, pooled
@@ -85,7 +85,7 @@ def other_weights(rows: pd.DataFrame, by: list[str], name: str = "mean") -> pd.D
     """The mean over classes with the weights that are not the headline's: columns `<name>, last weights` and so on."""
     found = {}
     for weights in (LAST, AVERAGED):
-        trainings = cells(rows, weights)
+        trainings = trainings_of(rows, weights)
         trainings = trainings[~trainings["headline"].astype(bool)]
         if len(trainings):
             found[f"{name}, {weights} weights"] = summary(trainings, by)["mean"]

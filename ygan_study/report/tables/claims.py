@@ -14,7 +14,7 @@ import pandas as pd
 
 from ygan_core.config import TENS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import REAL, TITLES, cells
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.printed import printed
 from ygan_study.report.tables.blocks import MAIN, is_whole
 from ygan_study.report.tables.schedules import is_short
@@ -321,7 +321,7 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
     Y-GAN; a dash where a class, a method or the full schedule of a baseline is missing, and no column where nothing is there.
     These have no interval: a verdict on each table has them.
     """
-    trainings, paper = cells(rows), of_paper()
+    trainings, paper = trainings_of(rows), of_paper()
     names = list(dict.fromkeys(trainings.loc[trainings["method"] == "ygan", "configuration"]))
     measured = {f"ours, {name}": of_trainings(trainings, name) for name in names}
     table = []

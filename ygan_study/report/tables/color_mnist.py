@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import cells
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.printed import CHANCE
 from ygan_study.report.tables.blocks import (
     CHOSEN,
@@ -59,7 +59,7 @@ def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
     little above, where decoded digits are cleaner. weights: those of the last epoch, or their average over the end of the
     training; the AUC with the other ones stands beside it.
     """
-    trainings = cells(rows, metrics=COLUMNS)  # a record may lack its probes
+    trainings = trainings_of(rows, metrics=COLUMNS)  # a record may lack its probes
     groups = trainings.groupby("configuration", sort=False)
     table = groups[["weights", "width", "epochs"]].agg(agreed)
     table.insert(1, "draws", groups.size())
@@ -110,7 +110,7 @@ def leaks(trainings: pd.DataFrame) -> pd.Series:
 
 def verdict(rows: pd.DataFrame) -> str:
     """Section 5's claims against each training on Color-MNIST. Of a record without networks nothing is said."""
-    trainings = of_swaps(cells(rows))
+    trainings = of_swaps(trainings_of(rows))
     if trainings.empty:
         return "No Color-MNIST network is here to be judged."
     alone = not trainings["configuration"].duplicated().any()

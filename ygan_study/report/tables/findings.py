@@ -16,7 +16,7 @@ from ygan_study.measure.numbers import SEVEN
 from ygan_study.methods import BASELINES
 from ygan_study.methods.ablations import ABLATIONS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import REAL, TITLES, cells
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.printed import (
     CHANCE,
     NUMBERS,
@@ -90,7 +90,7 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     trained on the same labels; a stronger one has another encoder, and is trained on shifted and mirrored images (notebook 11).
     """
     trainings, last, averaged = (
-        _named(cells(rows, weights, metrics=["auc"])) for weights in ("headline", LAST, AVERAGED)
+        _named(trainings_of(rows, weights, metrics=["auc"])) for weights in ("headline", LAST, AVERAGED)
     )
     large = _is_large(trainings)
     trainings, large = trainings[~large], trainings[large]

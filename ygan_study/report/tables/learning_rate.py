@@ -6,7 +6,7 @@ import pandas as pd
 
 from ygan_core.config import CONTROL, Config
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import TITLES, cells
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.spread import Difference, difference, said
 from ygan_study.report.tables.blocks import paired
 from ygan_study.report.view import View
@@ -23,7 +23,7 @@ def _pairs(
     rows: pd.DataFrame,
 ) -> dict[tuple[str, str], tuple[pd.DataFrame, pd.DataFrame, Difference]]:
     """Y-GAN in the configuration `paper`, the classifier, their difference in AUC: by dataset and the classifier's rate."""
-    trainings, found = cells(rows, AVERAGED), {}
+    trainings, found = trainings_of(rows, AVERAGED), {}
     for dataset, here in trainings.groupby("dataset", sort=False):
         own = here[here["configuration"] == "paper"]
         for name, rate in RATES.items():

@@ -20,7 +20,7 @@ from ygan_study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTING
 from ygan_study.methods.ablations import configuration
 from ygan_study.methods.public_code import BUG, CHOICE, DEVIATIONS, OPEN
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import TITLES, method_title
+from ygan_study.report.rows import TITLES, method_title
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.spread import (
     CELL,

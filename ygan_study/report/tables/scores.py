@@ -6,7 +6,7 @@ import pandas as pd
 
 from ygan_study.measure.numbers import POST_HOC, SCORES
 from ygan_study.plan.jobs import Job
-from ygan_study.report.cells import REAL, TITLES, cells
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.spread import by_word, difference, level
 from ygan_study.report.tables.blocks import CHOSEN, agreed, is_chosen, of_numbers
 from ygan_study.report.view import View
@@ -31,7 +31,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     all. weights: those of the last epoch, or their average over the end of the training. The paper draws Fig. 8 without its
     numbers.
     """
-    trainings = cells(rows)
+    trainings = trainings_of(rows)
     columns = {f"auc_{name}": name for name in SCORES}
     each = (
         trainings.reindex(columns=[*INDEX, "held_out", *columns])
@@ -57,7 +57,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 def verdict(rows: pd.DataFrame) -> str:
     """Is Y-GAN above the plain classifier, if both are judged by the same score? With averaged weights of both."""
-    averaged, lines = cells(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT]), []
+    averaged, lines = trainings_of(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT]), []
     for (data, label), own in averaged[averaged["title"] == "Y-GAN"].groupby(
         ["dataset", "configuration"], sort=False
     ):

@@ -23,7 +23,7 @@ def rows_of(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RUNS_COLUMNS)
 
 
-def cells(
+def trainings_of(
     rows: pd.DataFrame,
     weights: str = "headline",
     epoch_rule: str = "last",

@@ -1,0 +1,93 @@
+"""What a difference is worth: a t interval, Wilcoxon's test, and Holm's correction for several differences.
+
+With several held-out classes the classes are the sample: each is averaged over its seeds first. With one held-out class its
+seeds are the sample. One training has no interval. All frames are those of `rows.trainings_of`, of one dataset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+LEVEL = 0.95
+SEEDS = ["seed", "split_seed"]
+HIGHER, LOWER, UNCLEAR, ONE_TRAINING = "higher", "lower", "no clear difference", "one training"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean of n values, and its t interval; nan where there are fewer than two.
+
+    below: how many values lie below 0. t_test, wilcoxon: two-sided p-values against 0.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    below: int
+    t_test: float
+    wilcoxon: float
+
+    @property
+    def word(self) -> str:
+        """Whether the interval lies above 0, below it, or around it."""
+        if not self.low <= self.high:
+            return ONE_TRAINING
+        return HIGHER if self.low > 0 else LOWER if self.high < 0 else UNCLEAR
+
+    def __format__(self, sign: str) -> str:
+        """`0.972 [0.960, 0.983]`; with the format `+` as a difference: `+0.005 [-0.002, +0.013]`."""
+        mean, interval = f"{self.mean:{sign}.3f}", f"[{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+        return mean if self.word == ONE_TRAINING else f"{mean} {interval}"
+
+
+def estimate(values: pd.Series) -> Estimate:
+    """The mean of a sample, and what is known of it."""
+    values = values.dropna().to_numpy(float)
+    mean = values.mean() if len(values) else np.nan
+    if len(values) < 2 or np.ptp(values) == 0:
+        return Estimate(mean, np.nan, np.nan, len(values), int((values < 0).sum()), np.nan, np.nan)
+    test = stats.ttest_1samp(values, 0)
+    low, high = test.confidence_interval(LEVEL)
+    ranks = stats.wilcoxon(values).pvalue
+    return Estimate(mean, low, high, len(values), int((values < 0).sum()), test.pvalue, ranks)
+
+
+def level(trainings: pd.DataFrame, metric: str = "auc", less: float | pd.Series = 0.0) -> Estimate:
+    """How high the trainings are above `less`: one number, or a number for each held-out class."""
+    by_class, by_seed = _samples(trainings, metric)
+    return estimate((by_class if len(by_class) != 1 else by_seed) - less)
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc") -> Estimate:
+    """How much higher the trainings `a` are than `b`, over the held-out classes that both have.
+
+    Where that is one class, over the seeds that both have. Raises ValueError where a training is there twice.
+    """
+    (by_class, by_seed), (others, other_seeds) = _samples(a, metric), _samples(b, metric)
+    gaps = (by_class - others).dropna()
+    return estimate(gaps if len(gaps) != 1 else (by_seed - other_seeds).dropna())
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """p-values corrected for being one of several, by Holm's method (1979)."""
+    ordered = p.dropna().sort_values()
+    return (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1).reindex(p.index)
+
+
+def std_over_seeds(trainings: pd.DataFrame, metric: str = "auc") -> float:
+    """The sample standard deviation over the seeds of a class, pooled over the classes that have several; else nan."""
+    each = trainings.dropna(subset=[metric]).groupby(["dataset", "held_out"])[metric]
+    freedom, squares = (each.count() - 1).sum(), (each.var(ddof=0) * each.count()).sum()
+    return float(np.sqrt(squares / freedom)) if freedom else np.nan
+
+
+def _samples(trainings: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
+    """A metric by held-out class, averaged over the seeds; and by held-out class and seed."""
+    measured = trainings.reindex(columns=["held_out", *SEEDS, metric]).dropna(subset=[metric])
+    by_seed = measured.set_index(["held_out", *SEEDS], verify_integrity=True)[metric]
+    return by_seed.groupby("held_out").mean(), by_seed
