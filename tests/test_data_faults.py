@@ -1,10 +1,9 @@
-"""Data that was overwritten, exchanged, cut, or misnamed: one line that says what to do, before anything is trained."""
+"""Data that are missing, damaged, exchanged or misnamed: one line that says what to do."""
 
-import hashlib
 import json
-import os
 import shutil
 import struct
+import threading
 import zlib
 from dataclasses import replace
 from urllib.error import URLError
@@ -33,61 +32,59 @@ def offline(monkeypatch, tmp_path):
     datasets._load.cache_clear()
 
 
-def refused(name, match):
+def load_anew(name, source="full"):
     datasets._load.cache_clear()
+    return load(name, 32, source)
+
+
+def refused(name, match, source="full"):
     with pytest.raises(DataError, match=match) as error:
-        load(name, 32, "full")
+        load_anew(name, source)
     assert "\n" not in str(error.value)
 
 
-# --- MNIST and FMNIST ---
+# what torchvision downloads
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_without_files_and_network_the_place_and_the_way_out_are_named(tmp_path, name):
+    place = tmp_path / DATASETS[name].folder
+    refused(name, f"missing or damaged in {place} and the download failed .*YGAN_DATA")
 
 
 def idx(path, values):
-    """Write uint8 values as the datasets' own files have them."""
-    path.write_bytes(
-        struct.pack(f">I{values.ndim}I", 0x800 + values.ndim, *values.shape) + values.tobytes()
-    )
+    """Write uint8 values in the format of MNIST's files."""
+    header = struct.pack(f">I{values.ndim}I", 0x800 + values.ndim, *values.shape)
+    path.write_bytes(header + values.tobytes())
 
 
 @pytest.fixture
 def digits(tmp_path, monkeypatch):
-    """Small files in the place of MNIST's and of FMNIST's, known by their checksums: the folders by name."""
+    """Small files in the places of MNIST's and FMNIST's, with their checksums: the folders."""
     random, places = np.random.RandomState(0), {}
     for name in ("mnist", "fmnist"):
-        source = DATASETS[name]
-        places[name] = tmp_path / source.folder
+        places[name] = tmp_path / DATASETS[name].folder
         places[name].mkdir(parents=True)
-        for part in ("train", "t10k"):
-            idx(
-                places[name] / f"{part}-images-idx3-ubyte",
-                random.randint(256, size=(20, 28, 28)).astype(np.uint8),
-            )
+        images = random.randint(256, size=(40, 28, 28)).astype(np.uint8)
+        for part, here in (("train", images[:20]), ("t10k", images[20:])):
+            idx(places[name] / f"{part}-images-idx3-ubyte", here)
             idx(places[name] / f"{part}-labels-idx1-ubyte", np.arange(20, dtype=np.uint8) % 10)
-        known = {
-            path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in places[name].iterdir()
-        }
-        monkeypatch.setitem(datasets._FILES, source.torchvision, known)
+        labels = np.arange(40) % 20 % 10
+        checksum = datasets.hashlib.sha256(images.tobytes() + labels.astype(np.int64).tobytes())
+        monkeypatch.setitem(datasets._CHECKSUMS, name, ("", checksum.hexdigest()))
     return places
 
 
-def test_overwritten_labels_and_pixels_of_the_right_size_are_refused(digits):
+def test_changed_cut_and_exchanged_files_are_refused(digits, tmp_path):
     assert len(load("mnist", 32, "full")) == len(load("fmnist", 32, "full")) == 40
     for name, shape in (("train-labels-idx1-ubyte", 20), ("t10k-images-idx3-ubyte", (20, 28, 28))):
         file = digits["mnist"] / name
         content = file.read_bytes()
         idx(file, np.zeros(shape, np.uint8))
-        assert file.stat().st_size == len(content)
-        refused(
-            "mnist",
-            f"MNIST: {name} damaged in {digits['mnist']}, or not MNIST's: remove it and run again",
-        )
+        refused("mnist", "damaged, or not MNIST's: remove the folder and run again")
+        file.write_bytes(content[:-5])
+        refused("mnist", f"missing or damaged in {digits['mnist']}")
         file.write_bytes(content)
-    datasets._load.cache_clear()
-    assert len(load("mnist", 32, "full")) == 40
-
-
-def test_one_dataset_in_the_place_of_the_other_is_refused(digits, tmp_path):
     digits["mnist"].rename(tmp_path / "between")
     digits["fmnist"].rename(digits["mnist"])
     (tmp_path / "between").rename(digits["fmnist"])
@@ -95,38 +92,35 @@ def test_one_dataset_in_the_place_of_the_other_is_refused(digits, tmp_path):
     refused("fmnist", "or not FMNIST's")
 
 
-def test_every_file_that_is_read_has_a_checksum():
-    for name in ("mnist", "fmnist"):
-        kind = DATASETS[name].torchvision
-        assert {file.removesuffix(".gz") for file, _ in kind.resources} == datasets._FILES[
-            kind
-        ].keys()
-    assert len({md5 for files in datasets._FILES.values() for md5 in files.values()}) == 15
+# the starter pack
 
 
-# --- the starter pack ---
+def with_other_labels(pack):
+    about = json.loads((pack / "mnist.json").read_text())
+    (pack / "mnist.json").write_text(json.dumps({**about, "labels": about["labels"][::-1]}))
 
 
-@pytest.mark.parametrize("change", ["labels", "index", "fmnist in the place of mnist"])
-def test_a_starter_pack_that_says_something_else_is_refused(
-    change, tmp_path, monkeypatch, read_json
-):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda pack: (pack / "mnist-1.webp").unlink(),
+        lambda pack: (pack / "mnist-1.webp").write_bytes(b"cut short"),
+        lambda pack: shutil.copy(pack / "mnist-0.webp", pack / "mnist-1.webp"),
+        lambda pack: shutil.copy(pack / "fmnist.json", pack / "mnist.json"),
+        lambda pack: (pack / "mnist.json").write_text('{"sheets": '),
+        with_other_labels,
+    ],
+    ids=["missing", "cut", "other pixels", "another dataset", "no JSON", "other labels"],
+)
+def test_a_damaged_starter_pack_is_refused(tmp_path, monkeypatch, damage):
     pack = shutil.copytree(datasets.STARTER, tmp_path / "starter")
     monkeypatch.setattr(datasets, "STARTER", pack)
     assert len(load("mnist")) == 10_000
-    about = read_json(pack / ("fmnist.json" if change.startswith("fmnist") else "mnist.json"))
-    if change in about:
-        about[change] = about[change][::-1]
-    (pack / "mnist.json").write_text(json.dumps(about))
-    datasets._load.cache_clear()
-    with pytest.raises(
-        DataError,
-        match="the starter pack of mnist in .* is damaged .mnist.json has another checksum",
-    ):
-        load("mnist")
+    damage(pack)
+    refused("mnist", "starter pack .*: restore it with: git checkout -- data/starter", "starter")
 
 
-# --- PlantVillage ---
+# PlantVillage
 
 
 @pytest.fixture
@@ -136,67 +130,42 @@ def leaves(tmp_path):
     for name in ("Apple___Black_rot", "Apple___healthy", "Pepper,_bell___healthy"):
         (root / name).mkdir(parents=True)
         for number in range(20):
-            Image.fromarray(random.randint(256, size=(32, 32, 3)).astype(np.uint8)).save(
-                root / name / f"{number}.png"
-            )
+            leaf = random.randint(256, size=(32, 32, 3)).astype(np.uint8)
+            Image.fromarray(leaf).save(root / name / f"{number:02d}.png")
     return root
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "3Apple___rot",
-        "<b>Apple___rot",
-        "Äpfel___Fäule",
-        "Apple___<rot>",
-        "Apple",
-        "color",
-        "Applet___rot",
-    ],
-)
-def test_a_folder_with_another_name_is_refused_before_the_training(leaves, name):
-    (leaves / "Apple___Black_rot").rename(leaves / name)
-    refused(
-        "plantvillage",
-        f"{name} is not named after a plant of Table 4 and its state: give it its published name",
-    )
-
-
-def test_a_hidden_folder_is_no_class(leaves):
+def test_leaves_are_read_in_order_and_hidden_files_are_ignored(leaves):
     (leaves / ".ipynb_checkpoints").mkdir()
-    assert len(load("plantvillage", 32, "full").classes) == 3
+    (leaves / "Apple___healthy" / "._00.JPG").write_bytes(b"macOS's note about 00.JPG")
+    data = load("plantvillage", 32, "full")
+    assert data.classes == ("Apple___Black_rot", "Apple___healthy", "Pepper,_bell___healthy")
+    assert data.labels.tolist() == [label for label in range(3) for _ in range(20)]
+    first = np.array(Image.open(leaves / "Apple___healthy" / "00.png")).transpose(2, 0, 1)
+    assert data.images[20].numpy().tolist() == first.tolist()
 
 
-def test_a_side_without_a_folder_is_one_line(leaves):
-    away = leaves.with_name("away")
-    (leaves / "Apple___Black_rot").rename(away)
-    refused(
-        "plantvillage", "no folder of diseased leaves in .*: copy one there, Apple___Black_rot say"
-    )
+@pytest.mark.parametrize("name", ["Apple", "color", "Applet___rot", "Apple___<rot>", "Äpfel___rot"])
+def test_a_folder_with_another_name_is_refused(leaves, name):
+    (leaves / "Apple___Black_rot").rename(leaves / name)
+    refused("plantvillage", f"{name} is not named after a plant of Table 4 .*published name")
+
+
+def test_missing_and_empty_folders_are_refused(leaves):
+    (leaves / "Apple___Rust").mkdir()
+    refused("plantvillage", "Apple___Rust holds no images: remove the folder or fill it")
+    for name in ("Apple___Rust", "Apple___Black_rot"):
+        shutil.rmtree(leaves / name)
+    refused("plantvillage", "no folder of diseased leaves in .*Apple___Black_rot")
     for name in ("Apple___healthy", "Pepper,_bell___healthy"):
         (leaves / name).rename(leaves / name.replace("healthy", "unhealthy"))
-    refused(
-        "plantvillage", "no folder of healthy leaves in .*: copy one there, Apple___healthy say"
-    )
-
-
-def test_too_few_leaves_to_split_are_one_line_and_no_failure_to_be_tried_again(leaves, tmp_path):
-    for name in ("Apple___healthy", "Pepper,_bell___healthy"):
-        for number in range(1, 20):
-            (leaves / name / f"{number}.png").unlink()
-    study = Study(
-        "smoke",
-        tmp_path / "results",
-        settings={"source": "full", "images_per_class": "0", "image_size": "32"},
-    )
-    job = study.select(dataset="plantvillage", group="classifier")[0]
-    with pytest.raises(DataError, match="plantvillage: 2 normal images are too few to split"):
-        run_job(study, job)
-    assert study.state(job) == "waiting"
+    refused("plantvillage", "no folder of healthy leaves in .*Apple___healthy")
+    shutil.rmtree(leaves)
+    refused("plantvillage", f"no class folders in {leaves}: copy the published colour folder")
 
 
 def bomb(path):
-    """A PNG that says it has 900 million pixels."""
+    """A PNG that claims to have 900 million pixels."""
     Image.new("L", (1, 1)).save(path)
     content = bytearray(path.read_bytes())
     content[16:24] = struct.pack(">II", 30_000, 30_000)
@@ -204,57 +173,64 @@ def bomb(path):
     path.write_bytes(content)
 
 
-FILES = {
-    "a link to nothing": (lambda path: path.symlink_to("nowhere"), "damaged .FileNotFoundError"),
-    "900 megapixels": (bomb, "too large .DecompressionBombError"),
-    "a folder": (lambda path: path.mkdir(), "damaged .IsADirectoryError"),
-    "empty": (lambda path: path.write_bytes(b""), "damaged .UnidentifiedImageError"),
-    "a page of HTML": (
-        lambda path: path.write_text("<html>404</html>"),
-        "damaged .UnidentifiedImageError",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", FILES)
-def test_a_leaf_that_cannot_be_read_is_named(leaves, kind):
-    make, said = FILES[kind]
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (lambda path: path.symlink_to("nowhere"), "damaged .FileNotFoundError"),
+        (bomb, "too large .DecompressionBombError"),
+        (lambda path: path.mkdir(), "damaged .IsADirectoryError"),
+        (lambda path: path.write_text("<html>404</html>"), "damaged .UnidentifiedImageError"),
+    ],
+    ids=["a link to nothing", "900 megapixels", "a folder", "a page of HTML"],
+)
+def test_a_leaf_that_cannot_be_read_is_named(leaves, make, said):
     make(leaves / "Apple___healthy" / "20.png")
     refused("plantvillage", f"20.png is {said}.*: fetch it again or remove it")
-    assert not list(leaves.parent.glob(".*.npy"))  # nothing half-decoded is left
+    assert not list(leaves.parent.glob("*.uint8"))  # nothing half-decoded is left
 
 
 def test_decoded_leaves_that_were_changed_are_decoded_anew(leaves, monkeypatch, capsys):
     pixels = load("plantvillage", 32, "full").images.clone()
-    (kept,) = leaves.parent.glob("PlantVillage-32px-*.npy")
+    (kept,) = leaves.parent.glob("PlantVillage-32px-*.uint8")
     content = kept.read_bytes()
-    mark = kept.with_suffix(".sha256").read_text()
-    for damage in (
-        content[:-1] + bytes([content[-1] ^ 1]),
-        content[:-5000],
-        b"",
-        b"something else",
-    ):
+    for damage in (bytes([content[0] ^ 1]) + content[1:], content[:-5000], b""):
         kept.write_bytes(damage)
-        datasets._load.cache_clear()
-        assert (
-            load("plantvillage", 32, "full").images.equal(pixels) and kept.read_bytes() == content
+        assert load_anew("plantvillage").images.equal(pixels) and kept.read_bytes() == content
+        assert capsys.readouterr().out.startswith(f"{kept} is damaged or was changed")
+    monkeypatch.setattr(datasets, "_leaves", lambda *_: pytest.fail("decoded twice"))
+    again = load_anew("plantvillage")
+    assert again.images.equal(pixels) and again.hash == datasets.sha256(pixels)
+
+
+def test_of_two_processes_that_start_at_once_one_decodes(leaves, monkeypatch):
+    decoded, decode = [], datasets._leaves
+    monkeypatch.setattr(datasets, "_leaves", lambda *a: decoded.append(1) or decode(*a))
+    threads = [
+        threading.Thread(
+            target=datasets._load.__wrapped__, args=("plantvillage", 32, leaves.parent)
         )
-        assert (
-            capsys.readouterr().out
-            == f"{kept} is damaged or was changed: the leaves are decoded anew\n"
-        )
-    left = kept.with_name(f".1.{kept.name}")
-    left.write_bytes(b"half")
-    kept.with_suffix(".sha256").unlink()  # so is what was kept without a checksum
-    datasets._load.cache_clear()
-    assert (
-        load("plantvillage", 32, "full").hash == datasets.pixel_hash(pixels) == mark
-        and not left.exists()
-    )
-    monkeypatch.setattr(datasets, "_decode", lambda *_: pytest.fail("decoded twice"))
-    datasets._load.cache_clear()
-    assert load("plantvillage", 32, "full").images.equal(pixels)
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(decoded) == 1
+
+
+def test_on_a_full_disk_nothing_is_kept_and_the_work_goes_on(leaves):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # the leaves have 184 kB
+        data = load("plantvillage", 32, "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [path for path in leaves.parent.iterdir() if ".uint8" in path.name]
+    assert data.hash == load_anew("plantvillage").hash
+
+
+# jobs whose data are wrong
 
 
 def test_images_of_another_copy_are_not_shown_as_those_of_the_training(leaves, tmp_path, capsys):
@@ -263,62 +239,28 @@ def test_images_of_another_copy_are_not_shown_as_those_of_the_training(leaves, t
     job, other = (Job(replace(config, method=method)) for method in ("knn_pixels", "ganomaly"))
     run, rows = run_job(study, job), np.arange(5)
     assert run.images(rows).shape == (5, 3, 32, 32)
-    shutil.copytree(
-        leaves / "Apple___healthy", leaves / "Apple___Aphids"
-    )  # every other leaf now has another place
+    shutil.copytree(leaves / "Apple___healthy", leaves / "Apple___Aphids")
     datasets._load.cache_clear()
     assert study.state(job) == "done"
-    with pytest.raises(
-        DataError, match=f"{job.id} was trained on another copy of plantvillage .*: set YGAN_DATA"
-    ):
+    with pytest.raises(DataError, match=f"{job.id} was trained on another copy of plantvillage"):
         run.images(rows)
     assert "same images" not in capsys.readouterr().out
     run_job(study, other)
     assert f"not of the same images: {other.id}, {job.id}: train those" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="a call of POSIX")
-def test_a_full_disk_keeps_no_decoded_leaves_and_the_work_goes_on(leaves, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+def test_other_jobs_go_on_without_one_whose_data_or_settings_are_wrong(digits, tmp_path, capsys):
+    def job(name, batch_size):
+        settings = {"source": "full", "images_per_class": "0", "batch_size": batch_size}
+        study = Study("smoke", tmp_path / "results", settings=settings)
+        return study, study.select(dataset=name, method="classifier")[0]
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    assert len(load("plantvillage", 32, "full")) == 60
-    assert not [path for path in leaves.parent.iterdir() if ".npy" in path.name]
-
-
-# --- jobs whose data are wrong ---
-
-
-def test_the_other_jobs_go_on(digits, tmp_path):
+    study, good = job("fmnist", 28)
+    too_large = job("fmnist", 29)[1]
     idx(digits["mnist"] / "train-labels-idx1-ubyte", np.zeros(20, np.uint8))
-    study = Study(
-        "smoke",
-        tmp_path / "results",
-        settings={"source": "full", "images_per_class": "0", "batch_size": "16"},
-    )
-    jobs = [study.select(dataset=name, method="classifier")[0] for name in ("mnist", "fmnist")]
-    assert [run.job for run in run_all(study, jobs)] == jobs[1:] and study.state(
-        jobs[0]
-    ) == "waiting"
-
-
-def test_a_notebook_goes_on_without_a_training_whose_settings_do_not_fit(digits, tmp_path, capsys):
-    study = Study(
-        "smoke",
-        tmp_path / "results",
-        settings={"source": "full", "images_per_class": "0", "batch_size": "28"},
-    )
-    wide = Study(
-        "smoke",
-        tmp_path / "results",
-        settings={"source": "full", "images_per_class": "0", "batch_size": "29"},
-    )
-    jobs = [one.select(dataset="mnist", method="classifier")[0] for one in (wide, study)]
-    assert [run.job for run in run_all(study, jobs)] == jobs[1:]
-    assert (
-        "28 training images do not fill one batch of 29: lower batch_size"
-        in capsys.readouterr().out
-    )
+    wrong = job("mnist", 28)[1]
+    assert [run.job for run in run_all(study, [wrong, too_large, good])] == [good]
+    assert study.state(wrong) == "waiting"
+    assert "28 training images do not fill one batch of 29" in capsys.readouterr().out
     with pytest.raises(ConfigError):
-        run_all(wide, jobs[:1])
+        run_all(study, [too_large])

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ygan_core.config import Config
 from ygan_core.data import COLOURS, color_mnist
-from ygan_core.data.color import read_ground, read_ink
+from ygan_study.measure.colours import read_background, read_ink
 from ygan_core.data.datasets import REPOSITORY
 from ygan_core.scores import s
 from ygan_core.train import train
@@ -50,7 +50,7 @@ def test_examples_are_what_they_are_called(runs):
             runs[1].test["label"][row] == int(number)
             and list(COLOURS)[runs[1].test["colour"][row]] == colour
         )
-    assert read_ground(runs[0].images(np.array([row]))).item() == runs[0].test["colour"][row]
+    assert read_background(runs[0].images(np.array([row]))).item() == runs[0].test["colour"][row]
 
 
 def test_swap_changes_with_each_value_and_only_with_them(runs, rows):
@@ -156,7 +156,7 @@ def test_a_drawn_digit_is_like_color_mnists():
     for ground, strokes in enumerate((SEVEN, ZERO)):
         image = digit(strokes, ground)
         assert image.shape == (1, 3, 32, 32) and image.dtype == torch.uint8
-        assert read_ground(image).item() == ground
+        assert read_background(image).item() == ground
         dark = (image.amax(dim=1)[0] == 0).numpy()
         height, width = np.ptp(np.argwhere(dark), axis=0) + 1
         assert max(height, width) == pytest.approx(20 * 32 / 28, abs=2)

@@ -1,4 +1,4 @@
-"""The data of the paper: four datasets as uint8 tensors (`load`), Color-MNIST (`color_mnist`), the protocol (`split`)."""
+"""The data of the paper: datasets (`load`, `color_mnist`) and the protocol (`split`)."""
 
 from ygan_core.data.augment import augment
 from ygan_core.data.color import COLOURS

@@ -1,4 +1,4 @@
-"""The protocol of section 4.2: 80/20, one class out, a balanced test set, all drawn by a seed and named by a hash."""
+"""The protocol of section 4.2: one class held out, an 80/20 split, a balanced test set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ygan_core.data.datasets import Dataset, is_healthy
 
 @dataclass(frozen=True)
 class Split:
-    """Indices into a dataset, int64. No image is in two parts; no anomaly outside `test_anomalous`.
+    """Places in a dataset, int64.
 
-    train: 80 % of the normal images, less `calibration`, the 5 % of them that are left untrained
-        (thresholds, validation; not in the paper);
-    test_normal, test_anomalous: the test set, equally many of both if it is balanced; held_back: all of the other 20 % of
-    the normal images.
+    train: 80 % of the normal images, except `calibration`, 5 % of them: no network is trained on
+    these, so that thresholds can be set on them (`metrics.percentile_threshold`; not in the paper);
+    held_back: the other 20 % of the normal images; test_normal, drawn from these, and
+    test_anomalous: the test set. No anomaly is in any other part.
     """
 
     train: Tensor
@@ -29,33 +29,38 @@ class Split:
     test_normal: Tensor
     test_anomalous: Tensor
     held_back: Tensor
-    pixels: str = ""  # the hash of the whole dataset's images
+    pixels: str = ""  # the hash of all images of the dataset
 
     @property
     def test(self) -> Tensor:
-        """The test set's images, normal ones first."""
+        """The images of the test set, normal ones first."""
         return torch.cat([self.test_normal, self.test_anomalous])
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits that name this split: the same images in the same parts, the same hash."""
+        """Sixteen hex digits, the same for the same images in the same parts."""
         digest = hashlib.sha256(self.pixels.encode())
         for part in (self.train, self.calibration, self.test_normal, self.test_anomalous):
-            digest.update(
-                len(part).to_bytes(8, "big") + part.sort().values.numpy().astype(">i8").tobytes()
-            )
+            places = part.sort().values.numpy().astype(">i8")
+            digest.update(len(part).to_bytes(8, "big") + places.tobytes())
         return digest.hexdigest()[:16]
 
 
 def anomalous(data: Dataset, *held_out: int) -> Tensor:
-    """Which images are anomalies, bool (n,): those of the classes `held_out`; at -1 (PlantVillage) leaves not healthy."""
+    """Which images are anomalies, bool (n,): those of the classes `held_out`.
+
+    -1 stands for PlantVillage's anomalies: all leaves that are not healthy.
+    """
     if held_out != (-1,):
         return torch.isin(data.labels, torch.tensor(held_out))
     return ~torch.tensor([is_healthy(name) for name in data.classes])[data.labels]
 
 
 def sub_classes(data: Dataset, *held_out: int) -> Tensor:
-    """The normal sub-class of each image, int64 (n,) from 0 to N - 1 in the order of `data.classes`; -1 for anomalies."""
+    """The sub-class of each normal image (section 3.1), int64 (n,) in [0, N); -1 for anomalies.
+
+    Sub-classes are in the order of `data.classes`.
+    """
     normal = ~anomalous(data, *held_out)
     renumbered = torch.full((len(data.classes),), -1)
     kinds = data.labels[normal].unique()
@@ -64,17 +69,21 @@ def sub_classes(data: Dataset, *held_out: int) -> Tensor:
 
 
 def species(classes: Iterable[str]) -> list[str]:
-    """The plant of each of PlantVillage's classes, as Table 4 names it: `Cherry_(including_sour)___healthy` is a Cherry."""
+    """The plant of each of PlantVillage's classes, as Table 4 names it.
+
+    That of `Cherry_(including_sour)___healthy` is Cherry.
+    """
     return [re.split(r"[_(,]", name.partition("___")[0], maxsplit=1)[0] for name in classes]
 
 
 def split(anomalies: Tensor, seed: int, balanced: bool = True) -> Split:
-    """The parts of section 4.2. anomalies bool (n,), over all images: the official training and test parts are pooled before.
+    """The parts of section 4.2.
 
-    balanced: the test set has all anomalies and as many held-back normal images, or all of those and as many anomalies where
-    they are fewer; else (PlantVillage) all of both. Raises ValueError where a side of the split would be empty.
+    anomalies: which images are anomalies, bool (n,); balanced: the test set has as many normal
+    images as anomalies, chosen at random where there are more; otherwise (PlantVillage) it has all
+    anomalies and all held-back normal images. Raises ValueError where a part would be empty.
     """
-    random = np.random.RandomState(seed)  # its stream is frozen by NumPy for good, so a hash lasts
+    random = np.random.RandomState(seed)  # NumPy guarantees that its stream never changes
     anomalous, normal = np.flatnonzero(anomalies.numpy()), np.flatnonzero(~anomalies.numpy())
     if not len(anomalous):
         raise ValueError("no image is an anomaly: choose another class to hold out")
@@ -92,10 +101,10 @@ def split(anomalies: Tensor, seed: int, balanced: bool = True) -> Split:
 
 
 def validation(parts: Split, stand_in: Tensor, seed: int) -> Split:
-    """The split that settings are chosen on: section 4.2 once more, inside the 80 % that are trained on.
+    """The split that settings are chosen on: section 4.2 once more, inside the 80 % for training.
 
-    stand_in bool (n,), over all images: those of a second class held out, which stand in for the anomaly. No image that
-    `parts` tests with is in any part. Raises ValueError as `split`.
+    stand_in: bool (n,), over all images: a second class held out, which stands in for the anomaly.
+    No image that `parts` tests with is in any part. Raises ValueError as `split` does.
     """
     pool = torch.cat([parts.train, parts.calibration]).sort().values
     inner = split(stand_in[pool], seed)

@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from ygan_core import metrics, scores
 from ygan_core.config import Config
-from ygan_core.data.color import read_ground, read_ink
+from ygan_study.measure.colours import read_background, read_ink
 from ygan_core.data.prepare import prepare
 from ygan_core.model import YGAN
 
@@ -44,6 +44,6 @@ def disentanglement(model: YGAN, config: Config) -> dict[str, float]:
     )
     measured["swap_digit"] = float(reader.score(read_ink(hybrids), there.labels[donors]))
     measured["swap_colour"] = (
-        (read_ground(hybrids) == there.colours[partners]).double().mean().item()
+        (read_background(hybrids) == there.colours[partners]).double().mean().item()
     )
     return measured
