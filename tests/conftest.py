@@ -47,7 +47,7 @@ def smoke(results):
     from ygan_study import Study
 
     study = Study("smoke", results)
-    return study, {run.config.name: run for run in study.runs(study.select(dataset="color_mnist"))}
+    return study, {run.config.name: run for run in study.run_all(study.select(dataset="color_mnist"))}
 
 
 @pytest.fixture(scope="session")

@@ -189,7 +189,7 @@ def test_a_step_is_timed_over_each_number_of_permutations(small, monkeypatch):
 
 def test_a_deviation_is_built_anew_as_it_was_trained(smoke):
     study, _ = smoke
-    runs = study.runs(study.select(deviation=("norm_first", "public_code")))
+    runs = study.run_all(study.select(deviation=("norm_first", "public_code")))
     assert len(runs) == 2
     for run in runs:
         rows = np.flatnonzero(run.test["in_test"])[:50]

@@ -296,7 +296,7 @@ def test_nothing_trained_is_said_to_be_nothing():
 
 def test_the_smoke_profiles_tables(smoke):
     study, _ = smoke
-    runs = {name: study.runs(view.jobs(study)) for name, view in public_code.TABLES.items()}
+    runs = {name: study.run_all(view.jobs(study)) for name, view in public_code.TABLES.items()}
     assert {run.config.epochs for run in runs["ways_to_0763"]} == {
         2
     }  # no training of another length

@@ -381,7 +381,7 @@ def test_a_study_with_records_trains_nothing_by_itself(tmp_path, monkeypatch):
     study = ShownStudy("laptop", tmp_path)
     job = study.select(group="balanced")[0]
     assert (
-        study.runs([job]) == []
+        study.run_all([job]) == []
         and not study.trains
         and ShownStudy("laptop", tmp_path, settings={"epochs": 1}).trains
     )

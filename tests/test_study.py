@@ -267,7 +267,7 @@ def test_runs_csv_is_rebuilt_by_whichever_door_a_training_came_in(door, copied, 
 def test_what_is_done_is_not_trained_again(smoke, monkeypatch):
     study, runs = smoke
     monkeypatch.setattr(training, "train", None)
-    assert [run.folder for run in study.runs(study.select(dataset="color_mnist"))] == [
+    assert [run.folder for run in study.run_all(study.select(dataset="color_mnist"))] == [
         run.folder for run in runs.values()
     ]
 

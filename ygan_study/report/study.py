@@ -43,7 +43,7 @@ class Study(store.Study):
             raise NotTrained(f"{job.id} is not trained yet: `{command}` trains it")
         return training.run_job(self, job)
 
-    def runs(self, jobs: Iterable[Job]) -> list[Run]:
+    def run_all(self, jobs: Iterable[Job]) -> list[Run]:
         """The runs of jobs, trained where they are missing and the study trains. One that fails is named and left out."""
         return training.run_all(self, jobs) if self.trains else self.found(jobs)
 
@@ -62,7 +62,7 @@ class Study(store.Study):
     def _runs_of(self, view: View) -> list[Run]:
         """What a view is made of. Raises NotTrained where its trainings are missing, all of them: what is there stays."""
         jobs = view.jobs(self)
-        if jobs and not (runs := self.runs(jobs)):
+        if jobs and not (runs := self.run_all(jobs)):
             command = f"python -m ygan_study run --profile {self.profile} {jobs[0].id}"
             raise NotTrained(
                 f"none of its {len(jobs)} trainings is done: `{command}` trains the first"
@@ -75,7 +75,7 @@ class Study(store.Study):
         if name not in views:
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
         jobs = views[name].jobs(self) if runs is None else []
-        runs = self.runs(jobs) if runs is None else runs
+        runs = self.run_all(jobs) if runs is None else runs
         said = f"<small>{markdown(views[name].caption)}</small>"
         if runs and name in figures.FIGURES:
             display(self.figure(name, runs, suffix))

@@ -122,6 +122,18 @@ class Study:
         """The runs of those jobs that are done; of all jobs, where none are named. Trains nothing."""
         return [run for job in (self.jobs if jobs is None else jobs) if (run := self.find(job))]
 
+    def runs(self, jobs: Iterable[Job] | None = None) -> pd.DataFrame:
+        """The rows of runs.csv of those jobs that are done; of all jobs, where none are named. Trains nothing.
+
+        A row a number: metric, value, weights (last or averaged), the settings, the job.
+        """
+        rows = [
+            row
+            for run in self.found(jobs)
+            for row in _rows(run.folder, (run.folder / SUMS).read_text())
+        ]
+        return pd.DataFrame(rows, columns=RUNS_COLUMNS)
+
     def damaged_records(self) -> list[str]:
         """A line for each folder under records/ that cannot be believed: which one, and what to do. None of them is found."""
         found = []
