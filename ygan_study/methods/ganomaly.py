@@ -1,12 +1,13 @@
-"""GANomaly: Akcay, Atapour-Abarghouei & Breckon, "GANomaly: Semi-Supervised Anomaly Detection via Adversarial Training", 2018.
+"""GANomaly: Akcay, Atapour-Abarghouei and Breckon, "GANomaly: semi-supervised anomaly detection via
+adversarial training" (ACCV 2018).
 
-x ──► E ──► z ──► De ──► x_hat ──► E_hat ──► z_hat;  Ds tells x from x_hat;  score = mean (z - z_hat)^2
+x --E--> z --De--> x_hat --E_hat--> z_hat;  Ds tells x from x_hat;  score = mean (z - z_hat)^2
 
-Written from the paper. It was made for 32 px: nothing is adapted, and at a larger power of two each network has more stages.
-The blocks are the authors' DCGAN ones, not those of `model.py`: batch norm comes before the activation, and none after the
-first convolution, so the number of parameters is theirs. Their public code scales the scores to [0, 1] over the test set,
-keeps the epoch that is best on it, uses batch statistics there, and starts Ds anew where its loss is under 1e-5; none of
-these is done here.
+Written from the paper, which is for 32 px: nothing is adapted, and at a larger power of two each
+network has more stages. The networks are the authors' DCGAN, not those of `ygan_core.model`: batch
+norm comes before the activation, and the first convolution has none. Left out is what the authors'
+public code adds: it scales the scores to [0, 1] over the test set, keeps the epoch that is best
+there, scores with batch statistics, and restarts Ds where its loss falls below 1e-5.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ W_ADV, W_CON, W_ENC = 1.0, 50.0, 1.0
 
 
 class GANomaly(Baseline):
-    """Encoder, decoder, encoder; an image is anomalous where the two latents differ (section 3.2 of the paper)."""
+    """Encoder, decoder, encoder; the score compares the two latents (section 3.2 of its paper)."""
 
     title, kind = "GANomaly", "RB"
 
@@ -53,9 +54,8 @@ class GANomaly(Baseline):
             "L_bce": losses.L_bce(self.Ds[1:](f_x), self.Ds[1:](f_x_hat)),
         }
         L_G = W_ADV * terms["L_adv"] + W_CON * terms["L_con"] + W_ENC * terms["L_enc"]
-        descend(
-            self.optimisers["G"], L_G, retain_graph=True
-        )  # Ds is the same in both: it reads x and x_hat once
+        # Ds is updated last, so it reads x and x_hat once for both losses
+        descend(self.optimisers["G"], L_G, retain_graph=True)
         descend(self.optimisers["Ds"], terms["L_bce"] / 2)
         return terms
 

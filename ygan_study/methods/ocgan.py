@@ -1,16 +1,21 @@
-"""OCGAN: Perera, Nallapati & Xiang, "OCGAN: One-class Novelty Detection Using GANs with Constrained Latent Representations",
-CVPR 2019.
+"""OCGAN: Perera, Nallapati and Xiang, "OCGAN: one-class novelty detection using GANs with
+constrained latent representations" (CVPR 2019).
 
-x + noise ──► En ──► z in (-1, 1)^d ──► De ──► x_hat;  score = mean (x - x_hat)^2
-D_l makes z uniform in its box; D_v makes De(any point of the box) look normal; C finds the points where it does not yet.
+x + noise --En--> z in (-1, 1)^d --De--> x_hat;  score = mean (x - x_hat)^2
+D_l makes z uniform in its box, D_v makes De(any point of the box) look normal, and the classifier C
+finds the points where it does not yet ("informative negative mining").
 
-Written from the paper. Adapted to 32 px: convolutions of 4 x 4 with padding in place of 5 x 5 without, which need 61 px, and a
-last one that takes the 4 x 4 map to the latent (d = 16, as in the example of the authors' public code). Norms are means, as
-everywhere in this project. Start and size of the mining's step are that code's. It also adds noise to the images it scores,
-where here a score is the image's own; the paper picks its epoch by the error on validation images, where here it is the last.
+Written from the paper. Adapted to 32 px: convolutions of 4 x 4 with padding in place of 5 x 5
+without, which need 61 px, and a last one from the 4 x 4 map to the latent (d = 16, as in the
+example of the authors' public code). Norms are means, as everywhere in this project. Start and
+step size of the mining are that code's. It also adds noise to the images that it scores; here a
+score depends on its image alone. The paper picks the epoch by the error on validation images; here
+it is the last.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,14 +34,14 @@ MINING_STEP = 2.0
 
 def latent_discriminator(d: int) -> nn.Sequential:
     """D_l: z (B, d) -> logit (B, 1), by layers of 128, 64, 32 and 16."""
-    sizes, layers = (d, 128, 64, 32, 16), []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    layers = []
+    for inputs, outputs in pairwise((d, 128, 64, 32, 16)):
         layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
+    return nn.Sequential(*layers, nn.Linear(16, 1))
 
 
 class OCGAN(Baseline):
-    """A denoising auto-encoder whose whole latent box is to hold normal images alone (section 3 of the paper)."""
+    """A denoising auto-encoder whose whole latent box is to hold normal images (its section 3)."""
 
     title, kind = "OCGAN", "RB"
 
@@ -45,33 +50,30 @@ class OCGAN(Baseline):
         self.En = nn.Sequential(encoder(channels, size, width, LATENT), nn.Tanh())
         self.De = decoder(channels, size, width, LATENT)
         self.D_l = latent_discriminator(LATENT)
-        self.D_v = encoder(
-            channels, size, max(1, width * 12 // 64), 1
-        )  # 12 filters to the auto-encoder's 64
+        # in the paper 12 filters, where the auto-encoder has 64
+        self.D_v = encoder(channels, size, max(1, width * 12 // 64), 1)
         self.C = encoder(channels, size, width, 1)
         self.apply(dcgan_init)
         networks = {"C": [self.C], "D": [self.D_l, self.D_v], "G": [self.En, self.De]}
         self.optimisers = {name: adam(1e-4, 0.5, 0.999, *parts) for name, parts in networks.items()}
 
     def mine(self, z: Tensor) -> Tensor:
-        """Informative negatives: points z (B, d) of the box, moved to where C is surer that De(z) is no normal image.
+        """Informative negatives: points z (B, d), moved to where C finds De(z) less normal.
 
         The step is taken before the tanh that bounds the box, so that no point can leave it.
         """
         free = z.clamp(-0.999999, 0.999999).atanh().requires_grad_()
-        as_negative = F.softplus(self.C(self.De(free.tanh()))).sum()  # C's loss of calling them so
+        as_negative = F.softplus(self.C(self.De(free.tanh()))).sum()  # C's loss of this answer
         (gradient,) = torch.autograd.grad(as_negative, free)
         return (free - MINING_STEP * gradient).tanh().detach()
 
     def step(self, x: Tensor, p: float) -> dict[str, Tensor]:
-        z = self.En(
-            x + NOISE * torch.randn(x.shape).to(x.device)
-        )  # drawn on the CPU: the same on every device
+        # random numbers are drawn on the CPU, so that they are the same on every device
+        z = self.En(x + NOISE * torch.randn(x.shape).to(x.device))
         x_hat = self.De(z)
         uniform = (2 * torch.rand(z.shape) - 1).to(x.device)
-        with running_statistics_untouched(
-            self.De
-        ):  # no scored image comes from a random point of the box
+        # no image that is scored comes from a random point of the box
+        with running_statistics_untouched(self.De):
             with torch.no_grad():
                 x_uniform = self.De(uniform)
             L_C = losses.L_bce(self.C(x_hat.detach()), self.C(x_uniform))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -105,16 +105,16 @@ class Baseline(nn.Module):
             self.history[-1]["seconds"] += time.perf_counter() - start
         return self
 
+    def inputs(self, images: Tensor, batch_size: int = BATCH) -> Iterator[Tensor]:
+        """Images uint8 (n, C, S, S), batch by batch, as a network sees them: float32 in [-1, 1]."""
+        return (to_input(part.to(self.device)) for part in images.split(batch_size))
+
     @torch.inference_mode()
     def score(self, images: Tensor, batch_size: int = BATCH) -> Tensor:
         """Anomaly scores of images, uint8 (n, C, S, S) -> float64 (n,), higher is more anomalous."""
         self.eval()
-        return torch.cat(
-            [
-                self.score_batch(to_input(part.to(self.device))).cpu().double()
-                for part in images.split(batch_size)
-            ]
-        )
+        scores = [self.score_batch(x).cpu().double() for x in self.inputs(images, batch_size)]
+        return torch.cat(scores)
 
 
 class _Training:

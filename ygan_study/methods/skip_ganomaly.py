@@ -1,16 +1,20 @@
-"""Skip-GANomaly: Akcay, Atapour-Abarghouei & Breckon, "Skip-GANomaly: Skip Connected and Adversarially Trained Encoder-Decoder
-Anomaly Detection", IJCNN 2019.
+"""Skip-GANomaly: Akcay, Atapour-Abarghouei and Breckon, "Skip-GANomaly: skip connected and
+adversarially trained encoder-decoder anomaly detection" (IJCNN 2019).
 
-x ──► U-Net ──► x_hat;  Ds tells x from x_hat;  score = 0.9 mean (x - x_hat)^2 + 0.1 mean (f(x) - f(x_hat))^2, f of Ds
+x --U-Net--> x_hat;  Ds, with features f, tells x from x_hat
+score = 0.9 mean (x - x_hat)^2 + 0.1 mean (f(x) - f(x_hat))^2
 
-Written from the paper. It was made for 32 px: nothing is adapted; the U-Net goes down to 1 x 1 at every size. The weight of
-50 and the square of the score's image error are those of the authors' public code; the paper refers to its absolute error,
-which was the weaker on both MNIST digits tried. That code also adds the latent loss to Ds's objective, scales the scores to
-[0, 1] over the test set, keeps the epoch that is best on it, and uses batch statistics there; none of these is done here. Its
-Ds ends in a 3 x 3 convolution of a 1 x 1 map, of which only the centre ever counts: here it is linear.
+Written from the paper, which is for 32 px: nothing is adapted; the U-Net goes down to 1 x 1 at
+every size. From the authors' public code come the weight of 50 and the square in the score: the
+absolute error that the paper names was weaker on both MNIST digits tried. Left out is that this
+code adds the latent loss to the objective of Ds, scales the scores to [0, 1] over the test set,
+keeps the epoch that is best there, and scores with batch statistics. Its Ds ends in a 3 x 3
+convolution of a 1 x 1 map, of which only the centre counts: here it is a linear layer.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -26,27 +30,27 @@ IMAGE_PART = 0.9  # of the score; lambda in the paper
 
 
 class UNet(nn.Module):
-    """The generator: x (B, channels, S, S) -> x_hat like x in (-1, 1), by stride-2 stages down to 1 x 1 and back.
+    """The generator: x (B, channels, S, S) -> x_hat like x in (-1, 1).
 
-    Every stage on the way up reads the one below it and, but for the innermost, the stage of its size on the way down.
+    Stages of stride 2 lead down to 1 x 1 and back up. Each stage upwards reads the one below it
+    and, except the innermost, the stage downwards of its own size.
     """
 
     def __init__(self, channels: int, image_size: int, width: int):
         super().__init__()
         filters = [width * min(2**i, 8) for i in range(image_size.bit_length() - 1)]
-        innermost = len(filters) - 1
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        for i, inside in enumerate(filters):
-            outside = filters[i - 1] if i else channels
-            down = nn.Conv2d(outside, inside, 4, stride=2, padding=1, bias=False)
-            up = nn.ConvTranspose2d(
-                inside * (1 if i == innermost else 2), outside, 4, stride=2, padding=1, bias=i == 0
-            )
-            norm = [nn.BatchNorm2d(inside)] if 0 < i < innermost else []
-            self.down.append(nn.Sequential(*([nn.LeakyReLU(0.2)] if i else []), down, *norm))
-            self.up.append(
-                nn.Sequential(nn.ReLU(), up, nn.BatchNorm2d(outside) if i else nn.Tanh())
-            )
+        for i, (outside, inside) in enumerate(pairwise([channels, *filters])):
+            first, last = i == 0, i == len(filters) - 1
+            read, same = (1 if last else 2) * inside, dict(kernel_size=4, stride=2, padding=1)
+            down = [nn.Conv2d(outside, inside, bias=False, **same)]
+            up = [nn.ReLU(), nn.ConvTranspose2d(read, outside, bias=first, **same)]
+            if not first:
+                down.insert(0, nn.LeakyReLU(0.2))
+                if not last:
+                    down.append(nn.BatchNorm2d(inside))
+            self.down.append(nn.Sequential(*down))
+            self.up.append(nn.Sequential(*up, nn.Tanh() if first else nn.BatchNorm2d(outside)))
 
     def forward(self, x: Tensor) -> Tensor:
         skips = []
@@ -60,7 +64,7 @@ class UNet(nn.Module):
 
 
 class SkipGANomaly(Baseline):
-    """A U-Net that must reconstruct normal images, in pixels and in the features of Ds (section 3 of the paper)."""
+    """A U-Net that reconstructs normal images, in pixels and in features of Ds (its section 3)."""
 
     title, kind = "Skip-GANomaly", "RB"
 
@@ -87,9 +91,8 @@ class SkipGANomaly(Baseline):
             "L_bce": losses.L_bce(logit_x, logit_x_hat),
         }
         L_G = W_ADV * terms["L_adv"] + W_CON * terms["L_con"] + W_LAT * terms["L_lat"]
-        descend(
-            self.optimisers["G"], L_G, retain_graph=True
-        )  # Ds is the same in both: it reads x and x_hat once
+        # Ds is updated last, so it reads x and x_hat once for both losses
+        descend(self.optimisers["G"], L_G, retain_graph=True)
         descend(self.optimisers["Ds"], terms["L_bce"])
         return terms
 

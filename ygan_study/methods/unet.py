@@ -1,4 +1,4 @@
-"""The two halves of a U-Net (Ronneberger, Fischer and Brox, 2015), which P-Net and ARNet put together."""
+"""The two halves of a U-Net (Ronneberger, Fischer and Brox, 2015), for P-Net and ARNet."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from torch import Tensor, nn
 def _block(inputs: int, outputs: int) -> nn.Sequential:
     layers = []
     for channels in (inputs, outputs):
-        layers += [
-            nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-        ]
+        convolution = nn.Conv2d(channels, outputs, 3, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
     return nn.Sequential(*layers)
 
 
 class Contracting(nn.Module):
-    """x (B, channels, S, S) -> five maps: (B, w, S, S), then 2w, 4w, 8w, 8w channels at S/2, S/4, S/8, S/16."""
+    """x (B, channels, S, S) -> five maps, of w, 2w, 4w, 8w and 8w channels, sides S to S/16."""
 
     def __init__(self, channels: int, width: int):
         super().__init__()
-        self.blocks = nn.ModuleList(
-            _block(*ends) for ends in pairwise([channels, *(width * n for n in (1, 2, 4, 8, 8))])
-        )
+        filters = [width * n for n in (1, 2, 4, 8, 8)]
+        self.blocks = nn.ModuleList(_block(*ends) for ends in pairwise([channels, *filters]))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = [self.blocks[0](x)]
@@ -37,9 +33,10 @@ class Contracting(nn.Module):
 
 
 class Expanding(nn.Module):
-    """The lowest map (B, bottom, S/16, S/16), and skips of `Contracting`, deepest first -> (B, channels, S, S) in (-1, 1).
+    """The lowest map (B, bottom, S/16, S/16) and skips -> (B, channels, S, S) in (-1, 1).
 
-    skips: channels of each skip as a multiple of width; fewer than four leave the finer levels without.
+    skips: maps of `Contracting`, deepest first, whose channels are these multiples of width; where
+    there are fewer than four, the finer levels have none.
     """
 
     def __init__(

@@ -1,0 +1,176 @@
+"""What every rival and floor has to do, and the training that they share."""
+
+import copy
+import functools
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ygan_core.config import Config
+from ygan_core.data import load
+from ygan_core.data.augment import augment
+from ygan_core.metrics import auc
+from ygan_core.scores import to_input
+from ygan_study import Study
+from ygan_study.methods import BASELINES, Baseline, patch_svdd
+from ygan_study.plan.jobs import Job
+from ygan_study.plan.profiles import profile_config
+
+TRAINED = [name for name, rival in BASELINES.items() if rival.trains]
+GANS = ("ganomaly", "skip_ganomaly", "ocgan", "f_anogan")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_bank():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patch_svdd, "BANK", 300)
+        yield
+
+
+@pytest.fixture(scope="module")
+def noise():
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(256, (32, 3, 32, 32), dtype=torch.uint8, generator=random)
+
+
+@pytest.fixture(scope="module")
+def fitted(noise):
+    """Each rival, trained once for all tests."""
+    config = Config(width=4, epochs=3, batch_size=16)
+    return functools.cache(lambda name: BASELINES[name](config).fit(noise))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_an_image_has_the_same_score_in_any_batch(fitted, name, noise):
+    score, new = fitted(name).score, 255 - noise
+    scores = score(new)
+    assert scores.shape == (32,) and scores.dtype == torch.float64 and len(scores.unique()) == 32
+    near = functools.partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    near(torch.cat([score(new[i : i + 1]) for i in range(5)]), scores[:5])
+    near(score(new.flip(0), batch_size=7).flip(0), scores)
+    near(score(torch.cat([new[:1], torch.zeros_like(new[:9])]))[:1], scores[:1])
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_seed_alone_decides_and_labels_are_not_seen(fitted, name, noise):
+    first = fitted(name)
+    torch.randn(7)
+    again = BASELINES[name](first.config).fit(noise, labels=torch.arange(32) % 5)
+    assert again.score(255 - noise).equal(first.score(255 - noise))
+    before, after = first.state_dict(), again.state_dict()
+    assert before.keys() == after.keys() and all(before[key].equal(after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_part_learns_from_grey_and_larger_images(name):
+    random = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (16, 1, 64, 64), dtype=torch.uint8, generator=random)
+    config = Config(width=4, epochs=15, batch_size=16, image_size=64)
+    if name not in TRAINED:
+        assert BASELINES[name](config).fit(images).score(images[:3]).shape == (3,)
+        return
+    torch.manual_seed(0)
+    made = BASELINES[name](config)
+    made.prepare(images)
+    before = copy.deepcopy(made.state_dict())
+    fitted = BASELINES[name](config).fit(images)
+    assert fitted.score(images[:3]).shape == (3,)
+    for key, parameter in fitted.named_parameters():
+        # the last bias of f-AnoGAN's critic cancels in the distance that it measures
+        offset = name == "f_anogan" and key.startswith("D.") and key.endswith("bias")
+        assert offset or not parameter.equal(before[key]), key
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in GANS)) for n in BASELINES]
+)
+def test_ones_are_told_from_other_digits(name):
+    """Digit 1 is normal, all others are anomalous."""
+    data, epochs, width = load("mnist"), *((10, 16) if name in GANS else (3, 8))
+    ones, others = data.images[data.labels == 1], data.images[data.labels != 1][::180]
+    rival = BASELINES[name](Config(width=width, epochs=epochs, batch_size=16))
+    fitted = rival.fit(ones[: 320 if rival.trains else 100])
+    scores = fitted.score(torch.cat([ones[320:370], others]))
+    assert auc(scores, torch.arange(len(scores)) >= 50) > 0.85
+
+
+# the training that they share
+
+
+class Watched(Baseline):
+    """Learns nothing, and keeps what it was shown."""
+
+    title = "Watched"
+
+    def prepare(self, images):
+        self.seen, self.finished = [], None
+
+    def step(self, x, p):
+        self.seen.append((x, p))
+        return {"L": x.mean()}
+
+    def finish(self, images):
+        self.finished = images
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "leaves"])
+def test_batches_are_augmented_as_y_gans_are_and_nothing_else_is(small, noise, augmentation):
+    fitted = Watched(replace(small, seed=3, augmentation=augmentation)).fit(noise)
+    assert [p for _, p in fitted.seen] == [step / 8 for step in range(8)]
+    assert fitted.finished.equal(noise) and fitted.history[-1]["seconds"] > 0.2
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(3))
+    for step, batch in enumerate(order.split(16)):
+        images = noise[batch]
+        augmented = augmentation == "leaves"
+        shown = augment(images, 3 * 2**32 + step) if augmented else to_input(images)
+        assert fitted.seen[step][0].equal(shown)
+    assert len(fitted.fit(noise).history) == 4 and len(fitted.seen) == 8  # a second fit begins anew
+
+
+def test_stopped_in_either_phase_and_resumed_equals_undisturbed(noise, tmp_path):
+    """f-AnoGAN: three optimisers, random numbers in each step, and a phase that changes."""
+    kind, config = BASELINES["f_anogan"], Config(width=4, epochs=4, batch_size=16)
+    undisturbed = kind(config).fit(noise, folder=tmp_path / "a")
+    for epochs in (1, 3):
+        made = kind(config)
+
+        def stopping(x, p, made=made, step=made.step, epochs=epochs):
+            if len(made.history) == epochs:
+                raise KeyboardInterrupt
+            return step(x, p)
+
+        made.step = stopping
+        with pytest.raises(KeyboardInterrupt):
+            made.fit(noise, folder=tmp_path / "b")
+    resumed = kind(config).fit(noise, folder=tmp_path / "b")
+    assert len(resumed.history) == 4
+    before, after = undisturbed.state_dict(), resumed.state_dict()
+    assert all(before[key].equal(after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    "name, dataset",
+    [("patch_svdd", "mnist"), ("knn_pixels", "mnist")]
+    + [
+        pytest.param(name, dataset, marks=pytest.mark.slow)
+        for name in BASELINES
+        for dataset in ("cifar10", "plantvillage")
+    ],
+)
+def test_a_study_runs_and_keeps_every_rival(name, dataset, tmp_path):
+    held_out = {} if dataset == "plantvillage" else {"held_out": 4}
+    config = profile_config("smoke", dataset, "balanced", held_out)
+    study, job = Study("smoke", tmp_path), Job(replace(config, method=name))
+    run = study.run(job)
+    assert study.run(job).metrics == run.metrics and study.state(job) == "done"
+    assert run.scores.dtype == np.float64 and np.isfinite(run.scores).all()
+    assert len(run.losses) == (run.config.epochs if name in TRAINED else 1)
+    assert {"auc", "tpr", "training_seconds"} <= set(study.write_runs()["metric"])
+    kept = load_file(run.folder / "last.safetensors").values()
+    numbers = sum(tensor.numel() for tensor in kept)
+    assert (numbers > 0) == (name in TRAINED) and numbers < 2_000_000  # no bank, no frozen network
