@@ -56,14 +56,14 @@ def _study_verb(options: argparse.Namespace) -> int:
 
 def _benchmark(options: argparse.Namespace) -> int:
     from ygan_core.data.datasets import REPOSITORY
-    from ygan_study.bench import TABLES, benchmark
+    from ygan_study.bench.report import TABLES, benchmark
 
     if unknown := [name for name in options.only if name not in TABLES]:
         raise ConfigError(f"--only: no table {', '.join(unknown)}: choose from {', '.join(TABLES)}")
     folder = Path(options.results or REPOSITORY / "results").expanduser().resolve() / "benchmark"
     _make_writable(folder)
     authors = Path(options.authors) if options.authors else None
-    benchmark(folder, options.device, authors, options.quick, only=options.only or TABLES)
+    benchmark(folder, options.device, authors, options.quick, options.only or TABLES)
     return OK
 
 
@@ -251,7 +251,7 @@ def parser() -> argparse.ArgumentParser:
         "--results", metavar="DIR", help="where results/ goes; default results/ of the repository"
     )
     b.add_argument(
-        "--authors", metavar="DIR", help="a checkout of the authors' public code, to be timed too"
+        "--authors", metavar="DIR", help="a checkout of the authors' public code, to be timed and compared with ours"
     )
     b.add_argument(
         "--only",

@@ -1,11 +1,17 @@
-"""A comparison of `PublicCode` with the authors' public code: `python -m ygan_study.bench.authors CHECKOUT`.
+"""The authors' public code (github MIvanovska/Y-GAN), run from outside, beside `PublicCode`.
 
-Both get the same weights and the same batch. They must give the same losses, the same gradients and the same scores.
+Nothing of it is copied or changed. Two calls are patched while it runs: otherwise it does not run
+on a CPU, and draws its permutations from no seed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from unittest import mock
@@ -13,89 +19,122 @@ from unittest import mock
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils.data import DataLoader, TensorDataset
 
 from ygan_core import metrics
 from ygan_core.config import Config, ConfigError
 from ygan_core.scores import to_input
 from ygan_core.train import Trainer
-from ygan_study.bench.authors_code import authors_model, on_any_device
+from ygan_study.bench.loops import random_images
 from ygan_study.measure.batch_statistics import SORTED, batches, doubt
 from ygan_study.methods.public_code import PublicCode
 
-Pairs = dict[
-    str, tuple[nn.Module, nn.Module]
-]  # a network of ours and the same one of theirs, by its name
 Row = tuple[str, float, float, float]  # what is compared, ours, theirs, the difference
+
+
+def authors_model(folder: Path, x: Tensor, permutations: int):
+    """The authors' `Y_GAN`, ready for a training step on batches like x (B, 3, S, S), nine classes.
+
+    folder: a checkout of their code. permutations: how many their consistency loss has in a step;
+    their default is 64. Raises ConfigError if the folder does not hold their code.
+    """
+    if not (folder / "lib" / "models" / "y_gan.py").is_file():
+        raise ConfigError(
+            f"--authors: {folder} holds no lib/models/y_gan.py: give a checkout of MIvanovska/Y-GAN"
+        )
+    with mock.patch.object(sys, "path", [str(folder.resolve()), *sys.path]):
+        from lib.models.y_gan import Y_GAN
+
+    options = dict(isize=x.shape[-1], nc=3, nz=100, batchsize=len(x), niter=1, nperm=permutations)
+    options |= dict(w_adv=1, w_rec=50, w_sem=1, w_res=1, w_perm=50, alpha=0, lr=2e-4, beta1=0.5)
+    options |= dict(device=x.device.type, ngpu=1, mode="train", load_checkpoint="")
+    options |= dict(name="held", dataset="", abnormal_class="")
+    with tempfile.TemporaryDirectory() as out, on_any_device():
+        (Path(out) / "held" / "train").mkdir(parents=True)  # the code writes a log there
+        theirs = Y_GAN(Namespace(**options, outf=out), [], [], 9)
+        with mock.patch.object(theirs, "test", lambda: {"AUC": 0.0}):
+            theirs.train()  # an epoch without batches: the code makes its optimisers there
+    return theirs
+
+
+@contextlib.contextmanager
+def on_any_device() -> Iterator[None]:
+    """Inside, the authors' code runs on a CPU too, and prints nothing.
+
+    It makes a device of a tensor's `get_device()`, which is -1 on a CPU.
+    """
+    printed = io.StringIO()
+    with (
+        mock.patch.object(Tensor, "get_device", lambda tensor: tensor.device),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
+        yield
+
+
+def authors_step(folder: Path, x: Tensor, y: Tensor, permutations: int) -> Callable[[], None]:
+    """A function that trains the authors' networks for one step, with both updates, on one batch.
+
+    x: (B, 3, S, S) in [-1, 1]; y: int64 (B,), nine classes. Raises ConfigError as `authors_model`.
+    """
+    theirs = authors_model(folder, x, permutations)
+    theirs.alpha = 0.5
+
+    def step() -> None:
+        theirs.input.copy_(x)
+        theirs.gt_classes.copy_(y)
+        with on_any_device():
+            theirs.optimize_params()
+
+    return step
 
 
 def held_against(
     folder: Path, batch_size: int = 8, permutations: int = 3, seed: int = 0
 ) -> pd.DataFrame:
-    """One training step of `PublicCode` and of the code in `folder`; then the scores of a test set, sorted by class.
+    """A training step of `PublicCode` and of the code in `folder` from the same weights, images and
+    permutations; then the scores of a test set, sorted by class.
 
-    Both begin with the same weights, images and permutations. The rows are:
-    the six loss terms; the gradient of each network, as its norm; the scores, as their mean; their AUC.
-    difference: the absolute one. Of gradients and scores it is the largest entry's; of a gradient, as a share of the gradient's
-    largest entry. The step is in float64, because in float32 an activation near 0 may fall to either side.
-    Raises ConfigError if the folder does not hold the authors' code.
+    Rows: the six loss terms; the gradient of each network, as its norm; the scores, as their mean;
+    their AUC. difference: the absolute one, of gradients and scores the largest entry's; of a
+    gradient, as a share of its largest entry. The step is in float64, because in float32 an
+    activation near 0 may fall to either side. Raises ConfigError as `authors_model`.
     """
-    config, random = (
-        Config(dataset="cifar10", batch_size=batch_size, seed=seed),
-        torch.Generator().manual_seed(seed),
-    )
-    images = torch.randint(
-        256, (4 * batch_size + 3, 3, 32, 32), dtype=torch.uint8, generator=random
-    )
-    labels = (
-        torch.arange(len(images)) * 10 // len(images)
-    )  # sorted; the last of the ten classes is anomalous
-    x, y, partner = (
-        to_input(images[:batch_size]),
-        torch.arange(batch_size) % 9,
-        torch.randperm(batch_size, generator=random),
-    )
-    ours = type("Drawn", (PublicCode,), {"permutations": permutations})(
-        config, images, torch.arange(len(images)) % 9
-    )
-    theirs = authors_model(folder, batch_size, config.image_size, permutations)
-    pairs = _pairs(ours, theirs)
-
-    for own, other in pairs.values():
-        _copy(own.double(), other.double())
-    rows = _loss_rows(ours, theirs, x.double(), y, partner) + _gradient_rows(pairs)
-    for own, other in pairs.values():
-        _copy(own.float(), other.float())
-    rows += _score_rows(ours, theirs, images, labels, labels == 9)
-    return pd.DataFrame(
-        rows, columns=["what", "ours", "the authors' code", "difference"]
-    ).set_index("what")
-
-
-def _pairs(ours: Trainer, theirs) -> Pairs:
-    model = ours.model
-    return {
-        "E_s": (model.E_s, theirs.netg.encoderShape),
+    config = Config(dataset="cifar10", batch_size=batch_size, seed=seed)
+    images, _ = random_images(4 * batch_size + 3, 32)
+    labels = torch.arange(len(images)) * 10 // len(images)  # sorted; the last class is anomalous
+    x, y = to_input(images[:batch_size]), torch.arange(batch_size) % 9
+    partner = torch.randperm(batch_size, generator=torch.Generator().manual_seed(seed))
+    kind = type("Several", (PublicCode,), {"permutations": permutations})
+    ours, theirs = kind(config, images, labels % 9), authors_model(folder, x, permutations)
+    model, G = ours.model, theirs.netg
+    pairs = {
+        "E_s": (model.E_s, G.encoderShape),
         "E_r": (model.E_r, theirs.netresg),
-        "D": (model.D, theirs.netg.decoder),
+        "D": (model.D, G.decoder),
         "C": (model.C, theirs.netlatd),
         "Ds": (model.Ds, theirs.netd),
     }
+    _equalise(pairs, torch.float64)
+    compared = _losses(ours, theirs, x.double(), y, partner) + _gradients(pairs)
+    _equalise(pairs, torch.float32)
+    compared += _scores(ours, theirs, images, labels)
+    columns = ["what", "ours", "the authors' code", "difference"]
+    return pd.DataFrame(compared, columns=columns).set_index("what")
 
 
-@torch.no_grad()
-def _copy(source: nn.Module, target: nn.Module) -> None:
-    for value, copied in zip(source.parameters(), target.parameters(), strict=True):
-        copied.copy_(value)
+def _equalise(pairs: dict[str, tuple[nn.Module, nn.Module]], dtype: torch.dtype) -> None:
+    for own, other in pairs.values():
+        own.to(dtype, memory_format=torch.contiguous_format)
+        vector_to_parameters(parameters_to_vector(own.parameters()), other.to(dtype).parameters())
 
 
-def _loss_rows(ours: PublicCode, theirs, x: Tensor, y: Tensor, partner: Tensor) -> list[Row]:
+def _losses(ours: Trainer, theirs, x: Tensor, y: Tensor, partner: Tensor) -> list[Row]:
     """Both take one step on x (B, 3, S, S) float64, y (B,), partner (B,). lambda_R is 0.7."""
     shifts = [partner.roll(shift) for shift in range(ours.permutations)]
-    drawn = [
-        partner,
-        *chain.from_iterable(zip(shifts, shifts, strict=True)),
-    ]  # the code draws the first one and does not use it
+    # The code draws the first permutation and does not use it.
+    drawn = [partner, *chain.from_iterable(zip(shifts, shifts, strict=True))]
     theirs.alpha, theirs.input, theirs.gt_classes = 0.7, x, y
     theirs.real_label, theirs.fake_label = theirs.real_label.double(), theirs.fake_label.double()
     with on_any_device(), mock.patch.object(torch, "randperm", side_effect=drawn):
@@ -116,45 +155,28 @@ def _loss_rows(ours: PublicCode, theirs, x: Tensor, y: Tensor, partner: Tensor) 
     ]
 
 
-def _gradient_rows(pairs: Pairs) -> list[Row]:
-    rows = []
+def _gradients(pairs: dict[str, tuple[nn.Module, nn.Module]]) -> list[Row]:
+    compared = []
     for name, networks in pairs.items():
-        own, other = (
-            torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
-            for network in networks
-        )
-        difference = (own - other).abs().max() / other.abs().max()
-        rows.append(
-            (f"gradient of {name}", own.norm().item(), other.norm().item(), difference.item())
-        )
-    return rows
+        own, other = (torch.cat([p.grad.flatten() for p in n.parameters()]) for n in networks)
+        difference = ((own - other).abs().max() / other.abs().max()).item()
+        compared.append((f"gradient of {name}", own.norm().item(), other.norm().item(), difference))
+    return compared
 
 
-def _score_rows(
-    ours: Trainer, theirs, images: Tensor, labels: Tensor, anomalous: Tensor
-) -> list[Row]:
-    """images uint8 (n, 3, S, S), labels (n,), anomalous bool (n,)."""
-    batch_size = ours.config.batch_size
+def _scores(ours: Trainer, theirs, images: Tensor, labels: Tensor) -> list[Row]:
+    """images uint8 (n, 3, S, S), labels (n,), of which 9 is anomalous."""
+    batch_size, anomalous = ours.config.batch_size, labels == 9
     theirs.input = to_input(images[:batch_size])
-    theirs.data_valid = DataLoader(
-        TensorDataset(to_input(images), labels, anomalous.float()), batch_size
-    )
+    test_set = TensorDataset(to_input(images), labels, anomalous.float())
+    theirs.data_valid = DataLoader(test_set, batch_size)
     with on_any_device():
         auc_theirs = theirs.test()["AUC"]
-    s, s_theirs = (
-        doubt(ours.model, images, batches(SORTED, labels, anomalous, batch_size)),
-        theirs.an_scores,
-    )
+    s_theirs = theirs.an_scores
+    s = doubt(ours.model, images, batches(SORTED, labels, anomalous, batch_size))
     s = (s - s.min()) / (s.max() - s.min())  # the code scales its scores so
     auc = metrics.auc(s, anomalous)
     return [
         ("s", s.mean().item(), s_theirs.mean().item(), (s - s_theirs).abs().max().item()),
         ("AUC", auc, auc_theirs, abs(auc - auc_theirs)),
     ]
-
-
-if __name__ == "__main__":
-    try:
-        print(held_against(Path(*sys.argv[1:2])).to_string(float_format="%.7g"))
-    except ConfigError as error:
-        sys.exit(str(error))

@@ -1,36 +1,44 @@
-"""The whole benchmark: every table is measured, printed, and written to a folder."""
+"""The whole benchmark: each table is measured, printed, and written to a folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import seaborn as sns
 import torch
+from joblib import cpu_count
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ygan_core.checkpoints import write_atomically
-from ygan_study.bench.authors_code import authors_step
-from ygan_study.bench.breakdown import breakdown
-from ygan_study.bench.captured import captured_against_eager
-from ygan_study.bench.cost import cost
-from ygan_study.bench.draw import draw_breakdown, draw_cost, draw_training, draw_tried
-from ygan_study.bench.extent import EXTENTS, Extent
-from ygan_study.bench.inference import inference
-from ygan_study.bench.machine import machine
-from ygan_study.bench.side_by_side import side_by_side
-from ygan_study.bench.training import training
-from ygan_study.bench.tried import tried
+from ygan_core.config import Config
+from ygan_core.train import Trainer
+from ygan_study.bench import tables
+from ygan_study.bench.authors import held_against
+from ygan_study.bench.loops import loop
+from ygan_study.bench.processes import processes
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.run.device import resolve_device
+from ygan_study.run.provenance import processor, provenance
 
-STYLE = "ygan_study.report.style"  # the study's style.mplstyle, as Matplotlib names it: importing the figures would be slow
-TABLES = ("training", "inference", "cost", "breakdown", "tried", "processes")
-Measure = Callable[[Extent, str], pd.DataFrame]  # of an extent and a device
-Draw = Callable[[pd.DataFrame], Figure]
+TABLES = {
+    "training": ("Training, 32 px, batch 64", tables.training),
+    "inference": ("Scoring an image", tables.inference),
+    "cost": ("Training with other settings", tables.cost),
+    "breakdown": ("Where the time of a step goes", tables.breakdown),
+    "tried": ("Ours with one thing done in another way", tables.tried),
+    "processes": ("Trainings side by side, and their memory", processes),
+}
+STYLE = "ygan_study.report.style"  # style.mplstyle, as Matplotlib names it
+BARS = {  # x, y, and the label of x
+    "training": ("images_per_s", "what", "training images/s"),
+    "breakdown": ("ms_per_step", "kind", "ms of a step"),
+    "tried": ("times_as_it_is", "what", "speed as a multiple of ours as it is"),
+}
 
 
 def benchmark(
@@ -38,72 +46,92 @@ def benchmark(
     device: str = "auto",
     authors: Path | None = None,
     quick: bool = False,
-    threads: int = 1,
-    only: Collection[str] = TABLES,
+    only: Collection[str] = tuple(TABLES),
 ) -> None:
-    """Measure, and print the tables. Write each table to `folder` as CSV, some with a picture, and machine.json.
+    """Measure on one thread and print the tables. Write them to `folder` as CSV, with machine.json,
+    and pictures of some.
 
-    device: auto, cpu or cuda; authors: a checkout of the authors' public code, which is timed too; quick: measure for a few
-    seconds only, for a first look; threads: the threads of a training on a CPU; only: these of TABLES.
-    Raises ConfigError if the device is not there or `authors` holds no such code, and RuntimeError if the captured step of a
-    GPU computes other losses than the eager one.
+    device: auto, cpu or cuda; authors: a checkout of the authors' public code, which is timed and
+    compared with ours; quick: measure for a few seconds only; only: these of TABLES. Raises
+    ConfigError if the device is not there or `authors` holds no such code, and RuntimeError if the
+    captured step of a GPU computes other losses than the eager one.
     """
-    device = resolve_device(device, "paper")
-    if authors:  # a wrong folder is refused now, not after minutes
-        authors_step(authors, torch.zeros(2, 3, 32, 32), torch.arange(2), permutations=1)
-    extent, threads_before = EXTENTS["quick" if quick else device], torch.get_num_threads()
-    torch.set_num_threads(threads)
+    device, threads = resolve_device(device, "paper"), torch.get_num_threads()
+    extent = tables.QUICK if quick else tables.CUDA if device == "cuda" else tables.CPU
+    gpu = torch.cuda.get_device_name() if device == "cuda" else ""
+    about = {"cpu": processor(), "cores": cpu_count(), "gpu": gpu, "quick": quick, **provenance()}
+    name = f"{gpu or processor()}, {cpu_count()} cores, torch {torch.__version__}"
+    print(name)
+    torch.set_num_threads(1)
     try:
-        about = machine(device, threads) | {"quick": quick}
-        name = f"{about['gpu'] or about['cpu']}, {about['cores']} cores, {threads} threads, torch {about['versions']['torch']}"
-        print(name)
+        if authors:
+            _keep(folder, "authors", "Ours and the authors' code", held_against(authors))
         if device == "cuda":
             largest = captured_against_eager(device)
-            print(
-                f"captured step against eager, 20 steps: loss terms differ by {largest:.2e} at the most"
-            )
-        for key, (title, measure, draw) in _tables(authors).items():
-            if key not in only:
-                continue
+            print(f"The losses of the captured and the eager step differ by {largest:.1e} at most.")
+        for key in (key for key in TABLES if key in only):
+            title, measure = TABLES[key]
+            options = {"authors": authors} if key == "training" else {}
             with convolutions_in("float32"):  # a Trainer sets its own
-                table = measure(extent, device).assign(machine=name)
-            _print(title, table)
-            _write(folder, key, table, draw)
-        write_atomically(
-            folder / "machine.json",
-            lambda path: path.write_text(json.dumps(about, indent=2) + "\n"),
-        )
+                table = measure(extent, device, **options)
+            _keep(folder, key, title, table.assign(machine=name))
     finally:
-        torch.set_num_threads(threads_before)
+        torch.set_num_threads(threads)
+    text = json.dumps(about, indent=2) + "\n"
+    write_atomically(folder / "machine.json", lambda path: path.write_text(text))
 
 
-def _tables(authors: Path | None) -> dict[str, tuple[str, Measure, Draw | None]]:
-    """The tables by the name of their file: the title, the function that measures, the function that draws, if any."""
-    return {
-        "training": (
-            "Training, 32 px, batch 64",
-            partial(training, authors=authors),
-            draw_training,
-        ),
-        "inference": ("Scoring an image", inference, None),
-        "cost": ("What it costs to train with other settings", cost, draw_cost),
-        "breakdown": ("Where the time of a step goes", breakdown, draw_breakdown),
-        "tried": ("Ours with one thing done otherwise", tried, draw_tried),
-        "processes": ("Trainings side by side, and their memory", side_by_side, None),
-    }
+def captured_against_eager(device: str, steps: int = 20, width: int = 16) -> float:
+    """The largest relative difference of a mean loss term between captured and eager steps.
+
+    Raises RuntimeError above 1 %: rounding stays far below it, a term that the graph lacks not.
+    """
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        found, expected = (
+            loop(Trainer, Config(width=width), steps, device, captured=captured).epoch()
+            for captured in (True, False)
+        )
+    largest = max(abs(found[term] / expected[term] - 1) for term in found if term[:2] == "L_")
+    if largest > 0.01:
+        raise RuntimeError(
+            f"the captured step's losses differ from the eager one's by {largest:.2%}"
+        )
+    return largest
 
 
-def _print(title: str, table: pd.DataFrame) -> None:
-    shown = table.drop(columns="machine").to_string(
-        index=False, float_format="{:.4g}".format, na_rep=""
-    )
-    print(f"\n{title}\n{shown}", flush=True)
+def draw(key: str, table: pd.DataFrame) -> Figure | None:
+    """The picture of a table, if it has one: medians, with the lowest and the highest turn."""
+    options = dict(hue="precision", palette="colorblind", height=2.4)
+    if key == "cost":
+        grid = sns.FacetGrid(table, col="setting", sharex=False, **options)
+        grid.map(plt.fill_between, "value", "images_per_s_low", "images_per_s_high", alpha=0.2)
+        grid.map(plt.plot, "value", "images_per_s", marker="o").set(yscale="log")
+        for name, ax in grid.axes_dict.items():
+            ax.set_xscale("log", base=2)
+            ax.set(title=name, xlabel="", ylabel="training images/s")
+        return grid.add_legend().figure
+    if key not in BARS:
+        return None
+    x, y, label = BARS[key]
+    ends = [end for end in (x, f"{x}_low", f"{x}_high") if end in table]
+    turns = pd.concat([table.assign(**{x: table[end]}) for end in ends])
+    turns = turns[turns[y] != "matrix product"]
+    options |= dict(estimator="median", errorbar=("pi", 100), aspect=2, sharex=False, row="width")
+    return sns.catplot(turns, kind="bar", x=x, y=y, **options).set_axis_labels(label, "").figure
 
 
-def _write(folder: Path, key: str, table: pd.DataFrame, draw: Draw | None) -> None:
-    write_atomically(folder / f"{key}.csv", partial(table.to_csv, index=False, float_format="%.6g"))
-    if draw:
-        with plt.style.context(STYLE):
-            fig = draw(table)
+def _keep(folder: Path, key: str, title: str, table: pd.DataFrame) -> None:
+    named, shown = table.index.name is not None, table.drop(columns="machine", errors="ignore")
+    for name in [name.removesuffix("_low") for name in table if name.endswith("_low")]:
+        ends = [shown[name], shown.pop(f"{name}_low"), shown.pop(f"{name}_high")]
+        shown[name] = [
+            f"{m:.4g} [{low:.4g}, {high:.4g}]" for m, low, high in zip(*ends, strict=True)
+        ]
+    text = shown.to_string(index=named, float_format="{:.4g}".format, na_rep="")
+    print(f"\n{title}\n{text}", flush=True)
+    write = partial(table.to_csv, index=named, float_format="%.6g")
+    write_atomically(folder / f"{key}.csv", write)
+    with plt.style.context([STYLE, {"figure.constrained_layout.use": False}]):
+        if fig := draw(key, table):
             write_atomically(folder / f"{key}.png", fig.savefig)
-        plt.close(fig)
+            plt.close(fig)
