@@ -1,124 +1,82 @@
-"""The class tour in a real JupyterLab, in a headless Chromium that reaches nothing but this machine."""
+"""The class tour in a real JupyterLab, in a headless Chromium."""
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import nbformat
 import pytest
+from chromium import chromium, needed, webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from ygan_core.data.datasets import REPOSITORY
 
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="selenium is not installed: pip install -e '.[dev]'"
-)
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
-
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(
-        not BROWSER, reason="no Chromium on this machine: the widgets of the tour were not driven"
-    ),
-    pytest.mark.skipif(
-        not DRIVER,
-        reason="no chromedriver on this machine: the widgets of the tour were not driven",
-    ),
-]
+pytestmark = needed
 WIDGETS = ("swap", "walk", "reversal", "threshold", "pad")  # cells of the tour, by their ids
-
-
-def interactive_cells(book):
-    """The code cells that the widgets need, and of each widget its place among them."""
-    needed = [
-        c
-        for c in book.cells
-        if c.cell_type == "code" and (c.id.startswith("cell-") or c.id in (*WIDGETS, "objective"))
-    ]
-    return needed, {name: [c.id for c in needed].index(name) for name in WIDGETS}
+SETTINGS = {  # a cell out of sight stays in the page; no question about news
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+RUN = """
+const done = arguments[0]
+window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => done())
+"""
+PIXELS = """
+const [image, done] = arguments
+fetch(image.src).then(r => r.arrayBuffer()).then(b => done(Array.from(new Uint8Array(b)).join()))
+  .catch(() => done(null))
+"""
 
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    """The browser, and the tour's widgets in it, {name: the cell's element}. The live training is the smoke profile's."""
+    """The browser, and the tour's widgets in it, {name: the cell's element}, after a short live
+    training."""
     root = tmp_path_factory.mktemp("lab")
     book = nbformat.read(REPOSITORY / "notebooks" / "00_tour.ipynb", as_version=4)
-    book.cells, places = interactive_cells(book)
+    wanted = (*WIDGETS, "objective")
+    book.cells = [
+        cell
+        for cell in book.cells
+        if cell.cell_type == "code" and (cell.id.startswith("cell-") or cell.id in wanted)
+    ]
     book.cells[0].source = book.cells[0].source.replace('"quick"', '"smoke"')
     nbformat.write(book, root / "tour.ipynb")
-    for plugin, setting in {
-        "notebook-extension/tracker": {
-            "windowingMode": "none"
-        },  # else cells out of sight are not in the page
-        "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    }.items():
+    for plugin, setting in SETTINGS.items():
         file = root / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(setting))
-    folders = {
-        f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")
-    }
+    folders = {f"JUPYTER_{name}_DIR": root / name for name in ("RUNTIME", "CONFIG", "DATA")}
     folders |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(root / "workspaces"),
+        f"JUPYTERLAB_{name}_DIR": root / name.lower() for name in ("SETTINGS", "WORKSPACES")
     }
     paths = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        "--expose-app-in-browser",
-    ]
-    command += ["--ServerApp.port=0", f"--ServerApp.root_dir={root}"]
-    log = (root / "log").open("w")
     server = subprocess.Popen(
-        command, env={**os.environ, **folders, "PYTHONPATH": paths}, stdout=log, stderr=log
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+        + ["--expose-app-in-browser", "--ServerApp.port=0", f"--ServerApp.root_dir={root}"],
+        env={**os.environ, **{k: str(v) for k, v in folders.items()}, "PYTHONPATH": paths},
+        stdout=(root / "log").open("w"),
+        stderr=subprocess.STDOUT,
     )
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        "headless=new",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        "window-size=1300,1000",
-    ):
-        options.add_argument(f"--{argument}")
-    options.add_argument(
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
-    )
-    browser = None
     try:
-        browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-        browser.set_script_timeout(200)
-        running = root / "runtime" / f"jpserver-{server.pid}.json"
-        WebDriverWait(browser, 60).until(lambda _: running.exists() and running.stat().st_size)
-        about = json.loads(running.read_text())
-        browser.get(f"http://127.0.0.1:{about['port']}/lab/tree/tour.ipynb?token={about['token']}")
-        ready = "return window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status"
-        WebDriverWait(browser, 90).until(lambda b: b.execute_script(ready) == "idle")
-        run = "const done = arguments[0]; window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => done())"
-        browser.execute_async_script(run)
-        elements = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell")
-        found = {name: elements[place] for name, place in places.items()}
-        yield browser, found
+        with chromium() as browser:
+            running = root / "RUNTIME" / f"jpserver-{server.pid}.json"
+            WebDriverWait(browser, 60).until(lambda _: running.exists() and running.stat().st_size)
+            about = json.loads(running.read_text())
+            lab = f"http://127.0.0.1:{about['port']}/lab/tree/tour.ipynb?token={about['token']}"
+            browser.get(lab)
+            WebDriverWait(browser, 90).until(lambda b: b.find_elements(By.CSS_SELECTOR, IDLE))
+            browser.find_element(By.CSS_SELECTOR, ".jp-Cell").click()  # the command needs a focus
+            browser.execute_async_script(RUN)
+            elements = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell")
+            found = dict(zip([cell.id for cell in book.cells], elements, strict=True))
+            yield browser, {name: found[name] for name in WIDGETS}
     finally:
-        if browser:
-            browser.quit()
         server.terminate()
-        server.wait(20)
-
-
-PIXELS = """
-const [image, done] = arguments
-fetch(image.src).then(r => r.arrayBuffer()).then(b => done(Array.from(new Uint8Array(b)).join())).catch(() => done(null))
-"""
+        server.wait(60)
 
 
 def shown(browser, cell):
@@ -126,34 +84,28 @@ def shown(browser, cell):
 
     def picture(_):
         images = cell.find_elements(By.CSS_SELECTOR, "img.widget-image")
-        return (
-            browser.execute_async_script(PIXELS, images[0])
-            if images and images[0].size["width"] > 300
-            else None
-        )
+        large = images and images[0].size["width"] > 300
+        return browser.execute_async_script(PIXELS, images[0]) if large else None
 
     return WebDriverWait(browser, 60).until(picture)
 
 
-def test_where_the_sliders_live_each_picture_is_shown_once(cells):
-    browser, found = cells
-    for name in WIDGETS:
-        shown(browser, found[name])
-        pictures = found[name].find_elements(By.CSS_SELECTOR, ".jp-OutputArea img")
-        assert len(pictures) == 2 and [picture.is_displayed() for picture in pictures] == [
-            False,
-            True,
-        ], name
-
-
-def changes(browser, cell, before):
-    """The picture after it is no longer what it was."""
+def changed(browser, cell, before):
+    """The picture, once it is no longer what it was."""
     return WebDriverWait(browser, 30).until(
         lambda _: (now := shown(browser, cell)) != before and now
     )
 
 
-@pytest.mark.parametrize("name", ["swap", "walk", "reversal", "threshold"])
+@pytest.mark.parametrize("name", WIDGETS)
+def test_where_the_sliders_live_each_picture_is_shown_once(cells, name):
+    browser, found = cells
+    shown(browser, found[name])
+    pictures = found[name].find_elements(By.CSS_SELECTOR, ".jp-OutputArea img")
+    assert [picture.is_displayed() for picture in pictures] == [False, True]
+
+
+@pytest.mark.parametrize("name", WIDGETS[:-1])
 def test_a_slider_moves_and_the_picture_changes(cells, name):
     browser, cell = cells[0], cells[1][name]
     sliders = cell.find_elements(By.CSS_SELECTOR, ".widget-hslider")
@@ -164,7 +116,7 @@ def test_a_slider_moves_and_the_picture_changes(cells, name):
         browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", slider)
         way = -45 if name == "reversal" else 45  # that one begins at its right end
         webdriver.ActionChains(browser).drag_and_drop_by_offset(handle, way, 0).perform()
-        changes(browser, cell, before)
+        changed(browser, cell, before)
         assert slider.text != label
 
 
@@ -173,16 +125,13 @@ def test_a_drawn_digit_is_seen(cells):
     first = shown(browser, cell)
     browser.execute_script("arguments[0].scrollIntoView()", cell)
     cell.find_element(By.TAG_NAME, "button").click()
-    before = changes(browser, cell, first)
+    before = changed(browser, cell, first)
     canvas = cell.find_element(By.TAG_NAME, "canvas")
-    mouse = (
-        webdriver.ActionChains(browser)
-        .move_to_element_with_offset(canvas, -60, -80)
-        .click_and_hold()
-    )
-    mouse.move_by_offset(60, 0).move_by_offset(60, 0).move_by_offset(-40, 80).move_by_offset(
-        -30, 80
-    ).release().perform()
-    drawn = changes(browser, cell, before)
+    mouse = webdriver.ActionChains(browser).move_to_element_with_offset(canvas, -60, -80)
+    mouse.click_and_hold()
+    for step in ((60, 0), (60, 0), (-40, 80), (-30, 80)):
+        mouse.move_by_offset(*step)
+    mouse.release().perform()
+    drawn = changed(browser, cell, before)
     cell.find_element(By.TAG_NAME, "button").click()
-    assert changes(browser, cell, drawn) == before
+    assert changed(browser, cell, drawn) == before

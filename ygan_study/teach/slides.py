@@ -1,6 +1,6 @@
-"""Slides and a handout for a class: notebooks/slides.md and handout.md with the tour's own pictures, each one HTML file.
+"""Slides and a handout: notebooks/slides.md and handout.md with the tour's own pictures.
 
-The files need no network: pictures are in them, and formulas are plain HTML.
+Each becomes one HTML file that needs no network: pictures are in it, and formulas are MathML.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import jinja2
 import mistune
 import nbformat
+from docutils.utils.math.latex2mathml import tex2mathml
 from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 
@@ -24,93 +25,64 @@ from ygan_core.data.datasets import REPOSITORY
 from ygan_study.teach.widgets import png
 
 NOTEBOOKS = REPOSITORY / "notebooks"
-SHORT = {
-    "epochs": 4,
-    "images_per_class": 200,
-}  # of the live training of pictures 5 and 6: seconds in place of half a minute
+# Of the live training of pictures 5 and 6: it takes seconds in place of half a minute.
+SHORT = {"epochs": 4, "images_per_class": 200}
 NOTES = re.compile(r"^Notes:\s*$", re.M)
 PICTURE = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
-SYMBOLS = {r"\lambda": "λ", r"\cos": "cos ", r"\max": "max ", "-": "−", "'": "′"}
+FORMULA = re.compile(r"\$(.+?)\$")
 MARKDOWN = mistune.create_markdown(escape=False, plugins=["table"])
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True
-)
+TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent))
 
 
 def build(folder: Path) -> list[Path]:
-    """Write slides.html and handout.html into `folder`. Raises ConfigError where a text names a picture that is not there."""
-    texts = {
-        name: (NOTEBOOKS / f"{name}.md").read_text(encoding="utf-8")
-        for name in ("slides", "handout")
-    }
+    """Write slides.html and handout.html into `folder`.
+
+    Raises ConfigError where a text names a picture that is not there.
+    """
+    texts = {name: (NOTEBOOKS / f"{name}.md").read_text("utf-8") for name in ("slides", "handout")}
     sources = pictures({name for text in texts.values() for name in PICTURE.findall(text)})
-    folder.mkdir(parents=True, exist_ok=True)
-    made = []
     for name, text in texts.items():
         text = PICTURE.sub(lambda found: sources[found[0]], text)
+        text = FORMULA.sub(lambda found: re.sub(r"\s*\n\s*", "", tex2mathml(found[1])), text)
         parts = [
-            [MARKDOWN(formulas(side)) for side in NOTES.split(part)]
+            [MARKDOWN(side) for side in NOTES.split(part)]
             for part in re.split(r"^---$", text, flags=re.M)
         ]
         page = TEMPLATES.get_template(f"{name}.html").render(parts=parts)
-        made.append(folder / f"{name}.html")
-        write_atomically(made[-1], partial(_write, page))
-    return made
+        write_atomically(folder / f"{name}.html", partial(_write, page))
+    return [folder / f"{name}.html" for name in texts]
 
 
 def pictures(names: set[str]) -> dict[str, str]:
-    """Each picture as a data URL. A name is the id of a cell of the tour, or a file of the repository."""
-    found: dict[str, bytes] = {
-        name: (REPOSITORY / name).read_bytes() for name in names if (REPOSITORY / name).is_file()
-    }
-    cells = [
-        cell
-        for cell in nbformat.read(NOTEBOOKS / "00_tour.ipynb", as_version=4).cells
-        if cell.cell_type == "code"
-    ]
-    if missing := names - found.keys() - {cell.id for cell in cells}:
+    """Each picture as a data URL. A name is a cell's id in the tour, or a file of ours."""
+    files = {name for name in names if (REPOSITORY / name).is_file()}
+    found = {name: (REPOSITORY / name).read_bytes() for name in files}
+    book = nbformat.read(NOTEBOOKS / "00_tour.ipynb", as_version=4)
+    cells = {cell.id: cell for cell in book.cells if cell.cell_type == "code"}
+    if missing := names - files - cells.keys():
         raise ConfigError(
-            f"no picture {', '.join(sorted(missing))}: name a cell of 00_tour.ipynb by its id, or a file"
+            f"no picture {', '.join(sorted(missing))}: name a cell of 00_tour.ipynb, or a file"
         )
     values: dict[str, object] = {}
-    warnings.filterwarnings(
-        "ignore", category=ConvergenceWarning
-    )  # of the probes, after so short a training
-    for cell in cells:
-        if cell.id in names or cell.id.startswith(
-            "cell-"
-        ):  # those without a picture prepare the others
-            shown = _run(cell.source, values)
-            if cell.id in names:
-                found[cell.id] = png(shown if isinstance(shown, Figure) else shown.first, dpi=180)
+    # The probes of so short a training do not converge.
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
+    for name, cell in cells.items():
+        if name in names:
+            shown = _value(cell.source, values)
+            found[name] = png(shown if isinstance(shown, Figure) else shown.first, dpi=180)
+        elif name.startswith("cell-"):  # what prepares the pictures
+            exec(cell.source, values)
         if "parameters" in cell.metadata.get("tags", []):
             values["settings"] = SHORT
-    return {
-        name: f"data:image/png;base64,{base64.b64encode(data).decode()}"
-        for name, data in found.items()
-    }
+    head = "data:image/png;base64,"
+    return {name: head + base64.b64encode(data).decode() for name, data in found.items()}
 
 
-def formulas(text: str) -> str:
-    r"""Markdown whose `$z_s$`, `$L_{con}$`, `$\lambda_R$` are HTML: letters in italics, what follows _ below the line."""
-
-    def html(found: re.Match) -> str:
-        formula = found[1]
-        for symbol, shown in SYMBOLS.items():
-            formula = formula.replace(symbol, shown)
-        formula = re.sub(r"(?<![\w{])(?!cos|max)([A-Za-zλ]+)", r"<i>\1</i>", formula)
-        return re.sub(r"_(?:\{(.+?)\}|(\w))", r"<sub>\1\2</sub>", formula)
-
-    return re.sub(r"\$(.+?)\$", html, text)
-
-
-def _run(source: str, values: dict[str, object]) -> object:
-    """Run a cell among `values`, as a notebook does. Returns what its last line is worth."""
+def _value(source: str, values: dict[str, object]) -> object:
+    """Run a cell among `values`. Returns the value of its last line, an expression."""
     *before, last = ast.parse(source).body
-    exec(compile(ast.Module(before, type_ignores=[]), "00_tour", "exec"), values)
-    if isinstance(last, ast.Expr):
-        return eval(compile(ast.Expression(last.value), "00_tour", "eval"), values)
-    return exec(compile(ast.Module([last], type_ignores=[]), "00_tour", "exec"), values)
+    exec(ast.unparse(ast.Module(before, [])), values)
+    return eval(ast.unparse(last), values)
 
 
 def _write(page: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The sliders of the class tour, notebooks/00_tour.ipynb, over the pictures of pictures.py; a digit drawn with the mouse."""
+"""The sliders of the class tour, notebooks/00_tour.ipynb, and a place to draw a digit."""
 
 from __future__ import annotations
 
@@ -21,18 +21,16 @@ from ygan_core.data import COLOURS
 from ygan_core.data.color import colourise
 from ygan_study.report.figures.base import STYLE
 from ygan_study.run.folder import Run
-from ygan_study.teach.pictures import latents
+from ygan_study.teach.tour import latents
 
-Strokes = Sequence[Sequence[tuple[float, float]]]  # each a line through points (x, y), y downwards
+Strokes = Sequence[Sequence[tuple[float, float]]]  # lines through points (x, y), y downwards
 SEVEN: Strokes = [[(60, 60), (190, 60), (110, 230)]]
-ZERO: Strokes = [
-    [
-        (140 + 60 * np.sin(angle), 140 - 90 * np.cos(angle))
-        for angle in np.linspace(0, 2 * np.pi, 40)
-    ]
-]
-# Where widgets are alive, the plain picture above them is hidden. It stays on GitHub, and in an HTML export.
-ONCE = "<style>.jp-OutputArea-child:has(+ .jp-OutputArea-child .tour-controls) { display: none }</style>"
+_angles = np.linspace(0, 2 * np.pi, 40)
+ZERO: Strokes = [[(140 + 60 * np.sin(a), 140 - 90 * np.cos(a)) for a in _angles]]
+# Where widgets are alive, the plain picture above them is hidden. A page without a kernel shows it.
+ONCE = """<style>
+.jp-OutputArea-child:has(+ .jp-OutputArea-child .tour-controls) { display: none }
+</style>"""
 
 
 class Controls(widgets.VBox):
@@ -52,44 +50,16 @@ class Controls(widgets.VBox):
 
     def _ipython_display_(self) -> None:
         display.display(display.Image(self.picture.value))
-        alive = {
-            key: value for key, value in self._repr_mimebundle_().items() if key != "text/plain"
-        }
-        display.display(
-            {**alive, "text/plain": "(Controls stand here while the notebook is running.)"},
-            raw=True,
-        )
+        plain = {"text/plain": "(Controls stand here while the notebook is running.)"}
+        display.display({**self._repr_mimebundle_(), **plain}, raw=True)
 
 
-def digit(strokes: Strokes, colour: int) -> Tensor:
-    """A drawn digit as Color-MNIST has its own: uint8 (1, 3, 32, 32), on a ground of COLOURS. No strokes: bare ground.
-
-    As MNIST: scaled to fit 20 x 20 pixels, its centre of mass in the middle of 28 x 28; then 32 x 32, thresholded, inverted.
-    """
-    ink, fine, pen = (
-        Image.new("L", (280, 280)),
-        10,
-        24,
-    )  # drawn ten times as large; MNIST's strokes are 2 to 3 pixels wide
-    if any(len(stroke) for stroke in strokes):
-        points = np.concatenate(
-            [np.asarray(stroke, dtype=float) for stroke in strokes if len(stroke)]
-        )
-        low, high = points.min(axis=0), points.max(axis=0)
-        scale = (20 * fine - pen) / max((high - low).max(), 1.0)
-        draw = ImageDraw.Draw(ink)
-        for stroke in strokes:
-            line = [tuple((np.asarray(p) - (low + high) / 2) * scale + 140) for p in stroke]
-            draw.line(line, fill=255, width=pen, joint="curve")
-            for x, y in line:
-                draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
-    small = np.asarray(ink.resize((28, 28), Image.Resampling.BOX))
-    if small.any():
-        small = ndimage.shift(small, 13.5 - np.array(ndimage.center_of_mass(small)), order=1)
-    return colourise(
-        resize(torch.from_numpy(small.copy())[None, None], [32, 32], antialias=True),
-        torch.tensor([colour]),
-    )
+def png(fig: Figure, dpi: int = 100) -> bytes:
+    """A picture of the tour as a PNG file. dpi: pixels an inch."""
+    buffer = io.BytesIO()
+    with plt.style.context(STYLE):
+        fig.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
 
 
 def explore(draw: Callable[..., Figure], **controls: widgets.Widget) -> Controls:
@@ -104,53 +74,65 @@ def explore(draw: Callable[..., Figure], **controls: widgets.Widget) -> Controls
     return box
 
 
-def slider(
-    description: str, values: Sequence[float] | dict[str, int], start
-) -> widgets.SelectionSlider:
+def slider(name: str, values: Sequence[float] | dict[str, int], start) -> widgets.SelectionSlider:
     """A slider over values, or over names that stand for them; it speaks when it is let go."""
-    options = (
-        list(values.items())
-        if isinstance(values, dict)
-        else [(f"{value:g}", value) for value in values]
-    )
+    options = [*values.items()] if isinstance(values, dict) else [(f"{v:g}", v) for v in values]
     wide = dict(layout=widgets.Layout(width="380px"), style={"description_width": "90px"})
     return widgets.SelectionSlider(
-        description=description, options=options, value=start, continuous_update=False, **wide
+        description=name, options=options, value=start, continuous_update=False, **wide
     )
 
 
-def choice(description: str, options: dict[str, object]) -> widgets.Dropdown:
+def choice(name: str, options: dict[str, object]) -> widgets.Dropdown:
     """A list to choose one of."""
-    narrow = dict(layout=widgets.Layout(width="220px"), style={"description_width": "70px"})
-    return widgets.Dropdown(description=description, options=list(options.items()), **narrow)
+    narrow = dict(layout=widgets.Layout(width="220px"), style={"description_width": "90px"})
+    return widgets.Dropdown(description=name, options=[*options.items()], **narrow)
+
+
+def digit(strokes: Strokes, colour: int) -> Tensor:
+    """A drawn digit as Color-MNIST has its own: uint8 (1, 3, 32, 32), on a background of COLOURS.
+
+    As MNIST: scaled to fit 20 x 20 pixels, its centre of mass in the middle of 28 x 28; then 32 x
+    32, thresholded, inverted. Without strokes the background is bare.
+    """
+    # Drawn ten times as large. MNIST's strokes are 2 to 3 pixels wide.
+    ink, pen = Image.new("L", (280, 280)), 24
+    strokes = [np.asarray(stroke, dtype=float) for stroke in strokes if len(stroke)]
+    if strokes:
+        points = np.concatenate(strokes)
+        low, high = points.min(axis=0), points.max(axis=0)
+        scale = (200 - pen) / max((high - low).max(), 1.0)
+        draw = ImageDraw.Draw(ink)
+        for stroke in strokes:
+            line = [tuple(point) for point in (stroke - (low + high) / 2) * scale + 140]
+            draw.line(line, fill=255, width=pen, joint="curve")
+            for x, y in line:
+                draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
+    small = np.asarray(ink.resize((28, 28), Image.Resampling.BOX))
+    if strokes:
+        small = ndimage.shift(small, 13.5 - np.array(ndimage.center_of_mass(small)), order=1)
+    large = resize(torch.from_numpy(small.copy())[None, None], [32, 32], antialias=True)
+    return colourise(large, torch.tensor([colour]))
 
 
 def pad(run: Run, first: Figure) -> Controls:
-    """Draw a digit with the mouse: at the end of each stroke `latents` of it. Until then `first` is shown."""
-    canvas, strokes, down = (
-        Canvas(width=280, height=280, layout=widgets.Layout(align_self="flex-start")),
-        [],
-        [],
-    )
-    colour = choice("ground", {name: i for i, name in enumerate(COLOURS)})
+    """Draw a digit with the mouse: after each stroke `latents` of it. Until then `first`."""
+    size = 280
+    canvas = Canvas(width=size, height=size, layout=widgets.Layout(align_self="flex-start"))
+    canvas.stroke_style, canvas.line_width, canvas.line_cap = "black", 20, "round"
+    canvas.fill_style = "whitesmoke"
+    colour = choice("background", {name: i for i, name in enumerate(COLOURS)})
     clear = widgets.Button(description="clear", layout=widgets.Layout(width="56px"))
-    box = Controls([widgets.HBox([colour, clear]), canvas], first)
-    box.layout.flex_flow = "row wrap"
-    box.children[0].layout = widgets.Layout(flex_flow="column", width="290px")
+    box = Controls([widgets.VBox([colour, clear]), canvas], first)
+    strokes, down = [], []
 
     def redraw(_=None) -> None:
         box.show(latents(run, digit(strokes, colour.value)))
 
-    def wipe() -> None:
+    def wipe(_=None) -> None:
         strokes.clear()
         with hold_canvas():
-            canvas.fill_style, canvas.stroke_style, canvas.line_width, canvas.line_cap = (
-                "whitesmoke",
-                "black",
-                20,
-                "round",
-            )
-            canvas.fill_rect(0, 0, 280, 280)
+            canvas.fill_rect(0, 0, size, size)
 
     def press(x: float, y: float) -> None:
         down.append(True)
@@ -170,15 +152,8 @@ def pad(run: Run, first: Figure) -> Controls:
     canvas.on_mouse_move(move)
     canvas.on_mouse_up(lift)
     canvas.on_mouse_out(lift)
-    clear.on_click(lambda _: (wipe(), redraw()))
+    clear.on_click(wipe)
+    clear.on_click(redraw)
     colour.observe(redraw, "value")
     wipe()
     return box
-
-
-def png(fig: Figure, dpi: int = 100) -> bytes:
-    """A picture of the tour as a PNG file. dpi: pixels an inch."""
-    buffer = io.BytesIO()
-    with plt.style.context(STYLE):
-        fig.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
