@@ -40,7 +40,7 @@ def keep(
     about = {
         "profile": study.profile,
         "settings": study.settings,
-        "made of": made_of(runs),
+        **made_of(runs),
         **provenance(),
     }
     texts = {"md": page, "json": json.dumps(about, indent=2) + "\n"}
@@ -54,12 +54,16 @@ def is_made(path: Path, runs: list[Run]) -> bool:
     """Whether a figure or a table, `path` without an ending, was made of these very trainings."""
     try:
         about = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-        return about["made of"] == made_of(runs)
-    except (OSError, ValueError, KeyError, TypeError):
+        return about.items() >= made_of(runs).items()
+    except (OSError, ValueError, AttributeError):
         return False
 
 
 def made_of(runs: list[Run]) -> dict:
-    """What decides what is shown: the version, and of each training its weights and checksum."""
-    facts = {run.job.id: [run.weights, sha256(run.folder / SUMS)] for run in runs}
-    return {"version": VERSION, "trainings": facts}
+    """All that decides what is shown; facts: the checksum of each training's checksums."""
+    return {
+        "version": VERSION,
+        "jobs": [run.job.id for run in runs],
+        "weights": [run.weights for run in runs],
+        "facts": [sha256(run.folder / SUMS) for run in runs],
+    }

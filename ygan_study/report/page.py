@@ -139,7 +139,7 @@ def item(study: Study, name: str, runs: list[Run]) -> Item:
             if (
                 about := file.with_suffix(".json")
             ).exists():  # not beside the pictures that come with the repository
-                made_of = json.loads(about.read_text())["made of"]["trainings"]
+                made_of = json.loads(about.read_text())["jobs"]
                 runs = [run for run in runs if run.job.id in made_of]
         else:
             made.problem = "Not drawn yet."

@@ -1,0 +1,164 @@
+"""results/<profile>/book/: the executed notebooks, every table and figure, and the texts, as a web site.
+
+Sphinx builds it without a network from what lies in git, so PyTorch is not needed. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+SPHINX = Path(__file__).with_name("sphinx")
+TEXTS = (
+    *("README.md", "results/README.md", "notebooks/TEACHING.md", "notebooks/handout.md"),
+    *("data/README.md", "ygan_detector/README.md", "ygan_study/CLUSTER.md"),
+    "ygan_study/bench/SPEED.md",
+)
+WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
+FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # myst-nb's tags
+UNTRAINED = "untrained"  # marks what `Study.show` displays where there is nothing to show
+LINK = re.compile(r"\]\(([^)\s#:]+)")
+SECTIONS = {  # every figure and table, in the order of the paper
+    "The answer": ("findings",),
+    "The method": ("fig1", "fig2", "fig3"),
+    "The data": ("fig4", "fig5", "plantvillage_augmentation", "color_mnist_samples"),
+    "Two latents": (
+        *("fig6a", "fig6b", "color_mnist_probes", "color_mnist_losses", "color_mnist_scores"),
+        *("fig7", "fig7_paper_size"),
+    ),
+    "The latents of the benchmarks": (
+        *("tsne_mnist", "tsne_fmnist", "tsne_cifar10", "tsne_paper_size", "tsne_plantvillage"),
+    ),
+    "Benchmarks": (
+        *("table1", "table2", "table3", "table4", "claims", "score_distributions", "accuracy_plot"),
+        *("learning_rate", "ladder", "paper_size"),
+    ),
+    "Beyond the paper": ("strong", "auc_by_cost", "added"),
+    "Ablations": ("table5",),
+    "Weak labels": ("silhouette", "weak_labels", "table6"),
+    "Anomaly scores": ("fig8", "scores"),
+    "Where it looks, and where it errs": ("fig9", "fig10", "fig11"),
+    "The paper and its public code": (
+        *("ways_to_0763", "one_image_in_batches", "batch_statistics", "batch_statistics_auc"),
+        *("best_epoch", "best_epochs", "deviations"),
+    ),
+}
+
+
+class BookError(RuntimeError):
+    """A book that Sphinx did not build; the message is its own."""
+
+
+def build_book(folder: Path) -> Path:
+    """Build the book of results/<profile>, `folder`, in its book/. Returns its first page."""
+    with tempfile.TemporaryDirectory() as place:
+        source, made = Path(place, "source"), Path(place, "book")
+        lay_out(source, folder)
+        line = [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-q",
+            "-c",
+            SPHINX,
+            "-d",
+            f"{place}/read",
+            source,
+            made,
+        ]
+        sphinx = subprocess.run(list(map(str, line)), stderr=subprocess.PIPE, text=True)
+        if sphinx.returncode:
+            raise BookError(f"Sphinx did not build it: {sphinx.stderr.strip()[-2000:]}")
+        print(sphinx.stderr, end="", file=sys.stderr)
+        shutil.rmtree(folder / "book", ignore_errors=True)
+        shutil.move(made, folder / "book")
+    return folder / "book" / "index.html"
+
+
+def lay_out(source: Path, folder: Path) -> None:
+    """Write what Sphinx reads: texts, notebooks, items, and all that they link to, as they lie in git.
+
+    The executed notebooks take the places of their sources, so that links lead to them.
+    """
+
+    def file_of(place: Path) -> Path:
+        if place.parts[:2] == ("results", folder.name):
+            return folder.joinpath(*place.parts[2:])
+        executed = folder / place
+        return (
+            executed if executed.match("notebooks/*") and executed.exists() else REPOSITORY / place
+        )
+
+    results = Path("results", folder.name)
+    items = [
+        results / file.relative_to(folder)
+        for kind in ("figures", "tables")
+        for file in folder.glob(f"{kind}/*.md")
+    ]
+    left = [Path(text) for text in TEXTS]
+    left += [file.relative_to(folder) for file in folder.glob("notebooks/[0-9][0-9]_*.ipynb")]
+    left += items
+    while left:
+        place = left.pop()
+        file, target = file_of(place), source / place
+        if target.exists() or not file.is_file():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix not in (".md", ".ipynb"):
+            shutil.copyfile(file, target)
+            continue
+        text, up = file.read_text(encoding="utf-8"), "../" * (len(place.parts) - 1)
+        if file.suffix == ".ipynb":
+            text = json.dumps(lean(json.loads(text)))
+        target.write_text(text.replace(f"]({up}README.md", f"]({up}index.md"), encoding="utf-8")
+        links = [os.path.normpath(place.parent / link) for link in LINK.findall(text)]
+        left += [Path(link) for link in links if not link.startswith("..")]
+    (source / "every_table_and_figure.md").write_text(contents(items), encoding="utf-8")
+    for file in SPHINX.glob("*.md"):
+        shutil.copyfile(file, source / file.name)
+
+
+def contents(items: list[Path]) -> str:
+    """The page that leads to every table and figure, in Markdown. items: their places."""
+    places = {item.stem: item.with_suffix("").as_posix() for item in items}
+    page = ["# Every table and figure", "Each page says how to make what it shows again."]
+    for heading, names in SECTIONS.items():
+        if there := [places[name] for name in names if name in places]:
+            page += [f"## {heading}", "\n".join(["```{toctree}", ":maxdepth: 1", *there, "```"])]
+    return "\n\n".join(page) + "\n"
+
+
+def lean(book: dict) -> dict:
+    """An executed notebook for readers: its parameters are folded, its widgets and empty sections gone.
+
+    A section is empty where all that it shows are views of which nothing is trained.
+    """
+    sections = [[]]
+    for cell in book["cells"]:
+        tags = cell["metadata"].setdefault("tags", [])
+        tags += [FOLDED[tag] for tag in tags if tag in FOLDED]
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [o for o in cell["outputs"] if WIDGETS not in o.get("data", {})]
+            sections[-1].append(cell)
+            continue
+        for part, text in enumerate(re.split(r"(?m)^(?=## )", "".join(cell["source"]))):
+            if text.startswith("## "):
+                sections.append([])
+            sections[-1].append({**cell, "id": f"{cell['id']}-{part}", "source": text})
+    return {
+        **book,
+        "cells": [cell for section in sections if not is_empty(section) for cell in section],
+    }
+
+
+def is_empty(section: list[dict]) -> bool:
+    """Whether a section shows nothing but views of which nothing is trained."""
+    outputs = [output for cell in section for output in cell.get("outputs", ())]
+    return bool(outputs) and all(output.get("metadata", {}).get(UNTRAINED) for output in outputs)
