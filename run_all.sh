@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains what is missing and makes every notebook, table and figure. Needs Python 3.10 to 3.13: uses the active environment
+# Trains what is missing, makes every notebook, table and figure, and builds the book of them,
+# results/<profile>/book/index.html. Needs Python 3.10 to 3.13: uses the active environment
 # if it has every package, else makes .venv here (once; see environment.sh).
 #
 #   ./run_all.sh [options]

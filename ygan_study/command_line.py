@@ -1,4 +1,4 @@
-"""The command line: python -m ygan_study all | list | run | draw | search | records | benchmark.
+"""The command line: python -m ygan_study all | list | run | draw | book | search | records | benchmark.
 
 run_all.sh is a thin door to `all`.
 """
@@ -36,11 +36,11 @@ def _study_verb(options: argparse.Namespace) -> int:
     _set_data(options.data)
     if len(dict(options.set)) < len(options.set):
         raise ConfigError("--set: a setting is given twice")
-    if options.verb in ("all", "draw"):
-        from ygan_study.report.commands import draw_all, make_all
+    if options.verb in ("all", "draw", "book"):
+        from ygan_study.report.commands import draw_all, make_all, make_book
         from ygan_study.report.study import Study
 
-        verbs = {"all": make_all, "draw": draw_all}
+        verbs = {"all": make_all, "draw": draw_all, "book": make_book}
     else:
         from ygan_study.run.commands import keep_records, list_jobs, run_some, search
         from ygan_study.run.store import Study
@@ -198,11 +198,14 @@ def parser() -> argparse.ArgumentParser:
     verb("list", "every training of the study, its state and what it will take here", any_one, here)
     d = verb(
         "draw",
-        "make tables, figures and the page anew from what is trained, and train nothing",
+        "make tables and figures anew from what is trained, and train nothing",
         one,
         here,
     )
     d.add_argument("names", nargs="*", metavar="NAME", help="only these figures and tables")
+    verb(
+        "book", "build the site of what is made, results/PROFILE/book, without a network", one, here
+    )
     r = verb(
         "run",
         "train jobs, all of them if none is named, and rebuild runs.csv",

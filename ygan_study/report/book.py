@@ -1,6 +1,6 @@
-"""results/<profile>/book/: the executed notebooks, every table and figure, and the texts, as a web site.
+"""results/<profile>/book/: executed notebooks, every table and figure, and the texts, as a site.
 
-Sphinx builds it without a network from what lies in git, so PyTorch is not needed. Nothing is executed.
+Sphinx builds it without a network and without PyTorch, from what lies in git. It executes nothing.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 SPHINX = Path(__file__).with_name("sphinx")
 TEXTS = (
-    *("README.md", "results/README.md", "notebooks/TEACHING.md", "notebooks/handout.md"),
+    *("README.md", "results/README.md", "notebooks/TEACHING.md"),
     *("data/README.md", "ygan_detector/README.md", "ygan_study/CLUSTER.md"),
     "ygan_study/bench/SPEED.md",
 )
 WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
 FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # myst-nb's tags
 UNTRAINED = "untrained"  # marks what `Study.show` displays where there is nothing to show
-LINK = re.compile(r"\]\(([^)\s#:]+)")
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
 SECTIONS = {  # every figure and table, in the order of the paper
     "The answer": ("findings",),
     "The method": ("fig1", "fig2", "fig3"),
@@ -61,19 +61,10 @@ def build_book(folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as place:
         source, made = Path(place, "source"), Path(place, "book")
         lay_out(source, folder)
-        line = [
-            sys.executable,
-            "-m",
-            "sphinx",
-            "-q",
-            "-c",
-            SPHINX,
-            "-d",
-            f"{place}/read",
-            source,
-            made,
-        ]
-        sphinx = subprocess.run(list(map(str, line)), stderr=subprocess.PIPE, text=True)
+        title = f"html_title=Y-GAN: a paper companion ({folder.name})"
+        options = ["-q", "-c", str(SPHINX), "-d", f"{place}/read", "-D", title]
+        line = [sys.executable, "-m", "sphinx", *options, str(source), str(made)]
+        sphinx = subprocess.run(line, stderr=subprocess.PIPE, text=True)
         if sphinx.returncode:
             raise BookError(f"Sphinx did not build it: {sphinx.stderr.strip()[-2000:]}")
         print(sphinx.stderr, end="", file=sys.stderr)
@@ -83,25 +74,19 @@ def build_book(folder: Path) -> Path:
 
 
 def lay_out(source: Path, folder: Path) -> None:
-    """Write what Sphinx reads: texts, notebooks, items, and all that they link to, as they lie in git.
+    """Write what Sphinx reads: texts, notebooks, items, and what they link to, as they lie in git.
 
     The executed notebooks take the places of their sources, so that links lead to them.
     """
+    results = Path("results", re.sub(r"\W+", "-", folder.name))
 
     def file_of(place: Path) -> Path:
-        if place.parts[:2] == ("results", folder.name):
-            return folder.joinpath(*place.parts[2:])
-        executed = folder / place
-        return (
-            executed if executed.match("notebooks/*") and executed.exists() else REPOSITORY / place
-        )
+        if place.is_relative_to(results):
+            return folder / place.relative_to(results)
+        is_executed = place.match("notebooks/*") and (folder / place).exists()
+        return (folder if is_executed else REPOSITORY) / place
 
-    results = Path("results", folder.name)
-    items = [
-        results / file.relative_to(folder)
-        for kind in ("figures", "tables")
-        for file in folder.glob(f"{kind}/*.md")
-    ]
+    items = [results / file.relative_to(folder) for file in folder.glob("[ft]*s/*.md")]
     left = [Path(text) for text in TEXTS]
     left += [file.relative_to(folder) for file in folder.glob("notebooks/[0-9][0-9]_*.ipynb")]
     left += items
@@ -114,12 +99,18 @@ def lay_out(source: Path, folder: Path) -> None:
         if file.suffix not in (".md", ".ipynb"):
             shutil.copyfile(file, target)
             continue
-        text, up = file.read_text(encoding="utf-8"), "../" * (len(place.parts) - 1)
+        text = file.read_text(encoding="utf-8")
         if file.suffix == ".ipynb":
             text = json.dumps(lean(json.loads(text)))
-        target.write_text(text.replace(f"]({up}README.md", f"]({up}index.md"), encoding="utf-8")
-        links = [os.path.normpath(place.parent / link) for link in LINK.findall(text)]
-        left += [Path(link) for link in links if not link.startswith("..")]
+        for words, link in set(LINK.findall(text)):
+            to = Path(os.path.normpath(place.parent / link))
+            if to == Path("README.md"):
+                text = text.replace(f"]({link}", f"]({link.replace('README', 'index')}")
+            elif file_of(to).is_dir():  # has no page
+                text = text.replace(f"[{words}]({link})", words)
+            elif ".." not in to.parts:
+                left.append(to)
+        target.write_text(text, encoding="utf-8")
     (source / "every_table_and_figure.md").write_text(contents(items), encoding="utf-8")
     for file in SPHINX.glob("*.md"):
         shutil.copyfile(file, source / file.name)
@@ -128,7 +119,7 @@ def lay_out(source: Path, folder: Path) -> None:
 def contents(items: list[Path]) -> str:
     """The page that leads to every table and figure, in Markdown. items: their places."""
     places = {item.stem: item.with_suffix("").as_posix() for item in items}
-    page = ["# Every table and figure", "Each page says how to make what it shows again."]
+    page = ["# Every table and figure", "One on each page, with the command that makes it again."]
     for heading, names in SECTIONS.items():
         if there := [places[name] for name in names if name in places]:
             page += [f"## {heading}", "\n".join(["```{toctree}", ":maxdepth: 1", *there, "```"])]
@@ -136,10 +127,7 @@ def contents(items: list[Path]) -> str:
 
 
 def lean(book: dict) -> dict:
-    """An executed notebook for readers: its parameters are folded, its widgets and empty sections gone.
-
-    A section is empty where all that it shows are views of which nothing is trained.
-    """
+    """An executed notebook for readers: parameters folded, without widgets and empty sections."""
     sections = [[]]
     for cell in book["cells"]:
         tags = cell["metadata"].setdefault("tags", [])
@@ -151,14 +139,17 @@ def lean(book: dict) -> dict:
         for part, text in enumerate(re.split(r"(?m)^(?=## )", "".join(cell["source"]))):
             if text.startswith("## "):
                 sections.append([])
-            sections[-1].append({**cell, "id": f"{cell['id']}-{part}", "source": text})
-    return {
-        **book,
-        "cells": [cell for section in sections if not is_empty(section) for cell in section],
-    }
+            if text:
+                sections[-1].append({**cell, "id": f"{cell['id']}-{part}", "source": text})
+    cells = [cell for section in sections if not is_empty(section) for cell in section]
+    return {**book, "cells": cells}
 
 
 def is_empty(section: list[dict]) -> bool:
     """Whether a section shows nothing but views of which nothing is trained."""
     outputs = [output for cell in section for output in cell.get("outputs", ())]
     return bool(outputs) and all(output.get("metadata", {}).get(UNTRAINED) for output in outputs)
+
+
+if __name__ == "__main__":  # without PyTorch: python -m ygan_study.report.book results/laptop
+    print(build_book(Path(sys.argv[1]).resolve()))

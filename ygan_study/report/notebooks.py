@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import os
 import re
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbformat import NotebookNode
+from PIL import Image
+from traitlets import default
 from traitlets.config import Config as TraitletsConfig
 
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data.datasets import REPOSITORY
-from ygan_study.fresh import ROOT, code_of_files, files_used, imported
 from ygan_study.plan.jobs import Job
 from ygan_study.report.figures import FIGURES
-from ygan_study.report.notebook_page import html_of, lighten
+from ygan_study.report.made import VERSION, is_made
 from ygan_study.report.study import NotTrained
 from ygan_study.report.tables import TABLES
-from ygan_study.report.verdicts import VERDICTS
 from ygan_study.report.view import View
 from ygan_study.run.checksums import SUMS, sha256
 from ygan_study.run.shipped import WEIGHTS
 from ygan_study.run.store import Study
 
 SOURCES = REPOSITORY / "notebooks"
-SHOW = ROOT / "ygan_study" / "report"
-SHOWN_BY = (SHOW / "study.py", SHOW / "render.py")  # how `study.show` displays
+SOCKET = 80  # characters of a folder's name that leave room for a socket in it (107 on Linux)
 
 
 class NotebookError(RuntimeError):
-    """A notebook that did not run to its end; the message names the cell, the error and where to look."""
+    """A notebook that did not run to its end; the message names the cell and the error."""
+
+
+class OwnKernel(AsyncKernelManager):
+    """This Python's kernel, whatever kernels JUPYTER_PATH names."""
+
+    @default("kernel_spec_manager")
+    def _own(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[])  # without any, python3 is sys.executable's
 
 
 def notebooks() -> list[str]:
@@ -49,46 +60,52 @@ def output(study: Study, name: str) -> Path:
     return study.folder / "notebooks" / f"{name}.ipynb"
 
 
+def views(name: str) -> dict[str, View]:
+    """The figures and tables whose names stand in quotes in a notebook's code."""
+    code = "\n".join(source for kind, source in _cells(name) if kind == "code")
+    named = set(re.findall(r"""["'](\w+)["']""", code))
+    return {view: made for view, made in {**FIGURES, **TABLES}.items() if view in named}
+
+
 def needs(study: Study, name: str) -> list[Job]:
-    """The jobs of a notebook: those of the figures and tables whose names stand in quotes in its code."""
-    return list(
-        {job.id: job for view in _views(name).values() for job in view.jobs(study)}.values()
-    )
+    """The jobs of a notebook: those of its figures and tables."""
+    jobs = [job for view in views(name).values() for job in view.jobs(study)]
+    return list({job.id: job for job in jobs}.values())
 
 
 def fingerprint(study: Study, name: str) -> str:
-    """A hash of all that decides what a notebook shows: its cells, parameters, the facts of its jobs, the code that it uses."""
-    runs = {job.id: study.find(job) for job in needs(study, name)}
-    facts = {job_id: run and sha256(run.folder / SUMS) for job_id, run in runs.items()}
-    if "shipped" in _source(name):
-        facts |= {path.parent.name: sha256(path) for path in WEIGHTS.glob(f"*/{SUMS}")}
-    parameters = {
-        key: value for key, value in _parameters(study).items() if key != "results"
-    }  # a folder may be moved
-    cells = [[cell["cell_type"], "".join(cell["source"])] for cell in _cells(name)]
-    captions = [view.caption for view in _views(name).values()]
-    return hashlib.sha256(
-        json.dumps([cells, parameters, facts, captions, _code(name)]).encode()
-    ).hexdigest()
+    """A hash of what decides what a notebook shows.
+
+    These are its cells and parameters, `VERSION`, the checksums of its trainings and of the
+    networks that come with the repository. A moved folder of results changes nothing.
+    """
+    runs = [run for job in needs(study, name) if (run := study.find(job))]
+    facts = {run.job.id: sha256(run.folder / SUMS) for run in runs}
+    networks = {path.parent.name: sha256(path) for path in sorted(WEIGHTS.glob(f"*/{SUMS}"))}
+    given = {**_parameters(study), "results": None}
+    decides = [VERSION, _cells(name), given, facts, networks]
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
 
 def is_done(study: Study, name: str) -> bool:
-    """Whether the executed notebook is there, made of what is there now, and every file that it made is as it left it."""
+    """Whether the executed notebook, and all that it draws, is there and made of what is there."""
     try:
-        stamp = json.loads(output(study, name).read_text(encoding="utf-8"))["metadata"]["ygan"]
-        whole = all(
-            sha256(study.folder / file) == expected for file, expected in stamp["files"].items()
-        )
-        return whole and stamp["fingerprint"] == fingerprint(study, name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError):
+        book = json.loads(output(study, name).read_text(encoding="utf-8"))
+        if book["metadata"]["ygan"] != fingerprint(study, name):
+            return False
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+    kinds = {**dict.fromkeys(FIGURES, "figures"), **dict.fromkeys(TABLES, "tables")}
+    made = {view: study.found(shown.jobs(study)) for view, shown in views(name).items()}
+    return all(
+        is_made(study.folder / kinds[view] / view, runs) for view, runs in made.items() if runs
+    )
 
 
 def execute(study: Study, name: str) -> Path:
-    """Run a notebook from the top with the study's parameters. Raises NotebookError, and NotTrained.
+    """Run a notebook from the top with the study's parameters. Raises NotebookError, NotTrained.
 
-    papermill fails silently where a parameter is unknown (it is ignored) or given as text (`-p fast true` is the word 'true'):
-    so they go through its Python API, each held against the notebook's parameters cell before.
+    papermill ignores a parameter that the notebook does not have, so they are compared before.
     """
     source, target, parameters = SOURCES / f"{name}.ipynb", output(study, name), _parameters(study)
     if unknown := set(parameters) - set(papermill.inspect_notebook(str(source))):
@@ -96,112 +113,81 @@ def execute(study: Study, name: str) -> Path:
             f"{source.name} has no parameter {', '.join(sorted(unknown))} in its parameters cell"
         )
     paths = [str(REPOSITORY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        dict.fromkeys(paths)
-    )  # the kernel finds this package, installed or not
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))  # for the kernel
     failed = target.with_name(f"{name}.partial.ipynb")
     failed.unlink(missing_ok=True)
-    stamp, started = fingerprint(study, name), time.time() - 1  # file systems round
-    with (
-        tempfile.TemporaryDirectory() as place
-    ):  # no race for ports, and neither sockets nor half a notebook left anywhere
-        ipc = (
-            {"KernelManager": {"transport": "ipc", "ip": f"{place}/kernel"}}
-            if os.name == "posix"
-            else {}
-        )
-        quiet = {
-            "NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=40"]}
-        }  # of a parent that was stopped, say
-        config = TraitletsConfig(ipc | quiet)
-        options = dict(kernel_name="python3", start_timeout=120, config=config, progress_bar=False)
-        options["resources"] = {
-            "metadata": {"path": str(SOURCES)}
-        }  # papermill's own `cwd` moves this whole process
-        execution = partial(
-            papermill.execute_notebook, str(source), f"{place}/{name}.ipynb", parameters, **options
+    before = fingerprint(study, name)  # trainings that are added meanwhile make it out of date
+    with tempfile.TemporaryDirectory() as place:
+        run = partial(
+            papermill.execute_notebook,
+            str(source),
+            f"{place}/{name}.ipynb",
+            parameters,
+            kernel_name="python3",
+            kernel_manager_class=OwnKernel,
+            start_timeout=120,
+            progress_bar=False,
+            config=_quiet(place),
+            resources={"metadata": {"path": str(SOURCES)}},  # `cwd` would move this whole process
         )
         try:
-            with ThreadPoolExecutor(
-                1
-            ) as thread:  # in the main thread nbclient would take Ctrl-C for itself, and go on
-                executed = thread.submit(execution).result()
+            with ThreadPoolExecutor(1) as thread:  # in the main thread nbclient would take Ctrl-C
+                executed = thread.submit(run).result()
         except papermill.PapermillExecutionError as error:
-            executed = nbformat.read(f"{place}/{name}.ipynb", as_version=4)
-            write_atomically(failed, partial(nbformat.write, executed))
             if error.ename == NotTrained.__name__:
-                failed.unlink()
                 raise NotTrained(error.evalue) from None
+            reached = nbformat.read(f"{place}/{name}.ipynb", as_version=4)
+            write_atomically(failed, partial(nbformat.write, reached))
             reason = re.sub(r"\x1b\[[0-9;]*m", "", f"{error.ename}: {error.evalue}")
             raise NotebookError(
-                f"{name}, cell {error.exec_count}: {reason} (the cells as far as they ran: {failed})"
+                f"{name}, cell {error.exec_count}: {reason} "
+                f"(the cells as far as they ran: {failed})"
             ) from None
-    own = [
-        path
-        for folder in ("figures", "tables")
-        for view in _views(name)
-        for path in (study.folder / folder).glob(f"{view}[._]*")
-    ]
-    made = [path for path in own if path.stat().st_mtime > started]
-    files = {str(path.relative_to(study.folder)): sha256(path) for path in sorted(made)}
-    executed.metadata["ygan"] = {"fingerprint": stamp, "files": files}
+    executed.metadata["ygan"] = before
     for key in ("input_path", "output_path"):  # folders of this machine
         executed.metadata["papermill"].pop(key, None)
-    page = html_of(executed, name, study.profile)
-    write_atomically(
-        target.with_suffix(".html"), partial(Path.write_text, data=page, encoding="utf-8")
-    )
     lighten(executed)
     write_atomically(target, partial(nbformat.write, executed))
     return target
 
 
+def lighten(executed: NotebookNode) -> None:
+    """Make PNG pictures smaller: of 256 colours, or JPEG, whichever takes fewer bytes.
+
+    Sites that render notebooks show no WebP, and no notebook over a few MB.
+    """
+    for shown in (shown for cell in executed.cells for shown in cell.get("outputs", ())):
+        if not (png := shown.get("data", {}).get("image/png")):
+            continue
+        few, jpeg = io.BytesIO(), io.BytesIO()
+        with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+            picture = image.convert("RGB")
+        picture.quantize(256, dither=Image.Dither.NONE).save(few, "PNG", optimize=True)
+        picture.save(jpeg, "JPEG", quality=85)
+        kinds = {"image/png": few.getvalue(), "image/jpeg": jpeg.getvalue()}
+        kind = min(kinds, key=lambda name: len(kinds[name]))
+        if len(kinds[kind]) < len(base64.b64decode(png)):
+            del shown.data["image/png"]
+            shown.data[kind] = base64.b64encode(kinds[kind]).decode() + "\n"
+
+
+def _quiet(place: str) -> TraitletsConfig:
+    """A kernel that logs errors alone, and has its sockets in a folder where their names fit.
+
+    Kernels that start side by side can race for ports.
+    """
+    config = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=40"]}}
+    if os.name == "posix" and len(os.fsencode(place)) < SOCKET:
+        config["KernelManager"] = {"transport": "ipc", "ip": f"{place}/kernel"}
+    return TraitletsConfig(config)
+
+
 def _parameters(study: Study) -> dict:
     given = {"profile": study.profile, **study.overrides}
-    return (
-        given | {"results": None} if study.root.parent == REPOSITORY / "results" else given
-    )  # in any clone the same
+    in_place = study.root.parent == REPOSITORY / "results"
+    return given | {"results": None} if in_place else given  # the same in any clone
 
 
-def _cells(name: str) -> list[dict]:
-    return json.loads((SOURCES / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-
-
-def _source(name: str) -> str:
-    """The code of a notebook, without IPython's own commands."""
-    lines = [
-        line
-        for cell in _cells(name)
-        if cell["cell_type"] == "code"
-        for line in "".join(cell["source"]).splitlines()
-    ]
-    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
-
-
-def _views(name: str) -> dict[str, View]:
-    named = set(re.findall(r"""["'](\w+)["']""", _source(name)))
-    return {
-        view_name: view for view_name, view in {**FIGURES, **TABLES}.items() if view_name in named
-    }
-
-
-def _code(name: str) -> str:
-    """A hash of what a notebook imports of this package, and of what makes, displays and judges its figures and tables."""
-    views = _views(name)
-    makers = {view.function.__module__ for view in views.values()}
-    files = files_used(
-        "\n".join([_source(name), *(f"import {module}" for module in sorted(makers))])
-    )
-    return code_of_files(
-        [*files, *SHOWN_BY * bool(views), *(judged_by() if views.keys() & VERDICTS.keys() else ())]
-    )
-
-
-def judged_by() -> list[Path]:
-    """verdicts.py, and the modules beside it that its rules come from; not the lists of all figures and tables."""
-    verdicts = SHOW / "verdicts.py"
-    rules = imported(verdicts.read_text(encoding="utf-8"))
-    return [
-        verdicts,
-        *(file for file in rules if SHOW in file.parents and file.name != "__init__.py"),
-    ]
+def _cells(name: str) -> list[tuple[str, str]]:
+    book = json.loads((SOURCES / f"{name}.ipynb").read_text(encoding="utf-8"))
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in book["cells"]]

@@ -1,4 +1,4 @@
-"""Tables as text: how Markdown, HTML and LaTeX show them. What they say is in `tables/`.
+"""Tables as text: how Markdown and LaTeX show them. What they say is in `tables/`.
 
 A table's `attrs` name what is special about its cells:
 
@@ -59,16 +59,10 @@ def markdown(table: pd.DataFrame) -> str:
         shown.map(lambda cell: str(cell).replace("|", "\\|")), bold, "**{}**", "html"
     ).hide(axis="index")
     lines = [line.strip() for line in styler.to_string(delimiter=" | ").strip().splitlines()]
-    lines.insert(1, " | ".join("---" for _ in shown.columns))
+    numbers = [not table[name].map(lambda cell: isinstance(cell, str)).any() for name in table]
+    names = len(shown.columns) - len(numbers)
+    lines.insert(1, " | ".join(["---"] * names + ["---:" if right else "---" for right in numbers]))
     return "\n".join([*(f"| {line} |" for line in lines), *(f"\n{note}" for note in _notes(table))])
-
-
-def html(table: pd.DataFrame) -> str:
-    """A table as HTML, for notebooks and the page. Whatever is text in it is shown as text."""
-    if table.empty:
-        return f"<p>{EMPTY}</p>"
-    body = _styled(readable(table), best(table), "<b>{}</b>", "html").to_html(exclude_styles=True)
-    return body + "".join(f"<p>{note}</p>" for note in _notes(table))
 
 
 def latex(table: pd.DataFrame) -> str:

@@ -118,7 +118,9 @@ def slope_within(points: pd.DataFrame) -> tuple[pd.DataFrame, float]:
 def verdict(rows: pd.DataFrame) -> str:
     """Does the AUC follow the accuracy on normal images? Which accuracy belongs to the AUC that the paper prints?"""
     lines = []
-    for data, group in trainings_of(rows, metrics=("normal_accuracy",)).groupby("dataset", sort=False):
+    for data, group in trainings_of(rows, metrics=("normal_accuracy",)).groupby(
+        "dataset", sort=False
+    ):
         measured = group.dropna(subset=["auc", "normal_accuracy"])
         if len(measured) >= FEWEST:
             rank = f"{rank_correlation(measured):+.2f} over {len(measured)} networks"

@@ -90,7 +90,8 @@ def findings(rows: pd.DataFrame) -> pd.DataFrame:
     trained on the same labels; a stronger one has another encoder, and is trained on shifted and mirrored images (notebook 11).
     """
     trainings, last, averaged = (
-        _named(trainings_of(rows, weights, metrics=["auc"])) for weights in ("headline", LAST, AVERAGED)
+        _named(trainings_of(rows, weights, metrics=["auc"]))
+        for weights in ("headline", LAST, AVERAGED)
     )
     large = _is_large(trainings)
     trainings, large = trainings[~large], trainings[large]

@@ -57,7 +57,10 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 def verdict(rows: pd.DataFrame) -> str:
     """Is Y-GAN above the plain classifier, if both are judged by the same score? With averaged weights of both."""
-    averaged, lines = trainings_of(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT]), []
+    averaged, lines = (
+        trainings_of(rows, AVERAGED, metrics=[f"auc_{name}" for name in ON_LATENT]),
+        [],
+    )
     for (data, label), own in averaged[averaged["title"] == "Y-GAN"].groupby(
         ["dataset", "configuration"], sort=False
     ):

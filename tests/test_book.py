@@ -1,0 +1,137 @@
+"""The book: a site of executed notebooks, tables and figures, built once from a small edition."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import nbformat
+import pytest
+from nbformat import v4
+from PIL import Image
+
+from ygan_study import Study
+from ygan_study.report import book
+from ygan_study.report.book import SECTIONS, UNTRAINED, WIDGETS, BookError, build_book, lean
+from ygan_study.report.commands import make_book
+from ygan_study.report.figures import FIGURES
+from ygan_study.report.tables import TABLES
+
+TABLE = "| method | 0 | mean |\n| --- | ---: | ---: |\n| Y-GAN, $z_s$ | 0.9 | **0.8** |"
+
+
+def output(markdown, **metadata):
+    return v4.new_output("display_data", {"text/markdown": markdown}, metadata=metadata)
+
+
+@pytest.fixture(scope="module")
+def edition(tmp_path_factory):
+    """A results folder with one executed notebook, one figure and one table."""
+    folder = tmp_path_factory.mktemp("results") / "smoke"
+    for kind in ("notebooks", "figures", "tables"):
+        (folder / kind).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "figures" / "fig1.webp")
+    (folder / "figures" / "fig1.md").write_text("# Fig. 1: the idea\n\n![an idea](fig1.webp)\n")
+    (folder / "tables" / "table1.md").write_text(f"# Table 1: MNIST\n\n{TABLE}\n")
+    code = v4.new_code_cell
+    cells = [
+        v4.new_markdown_cell("# 05 · Scores\n\n[The first](01_color_mnist.ipynb), $\\hat z_{zs}$"),
+        code("profile = 'quick'", metadata={"tags": ["parameters"]}),
+        code("profile = 'smoke'", metadata={"tags": ["injected-parameters"]}),
+        v4.new_markdown_cell("## Trained"),
+        code("study.show('table1')", outputs=[output(TABLE)]),
+        code(
+            "widget", outputs=[v4.new_output("display_data", {WIDGETS: {}, "text/plain": "VBox"})]
+        ),
+        v4.new_markdown_cell("The last words.\n\n## Nothing here"),
+        code("study.show('table5')", outputs=[output("Not trained", **{UNTRAINED: True})]),
+    ]
+    nbformat.write(v4.new_notebook(cells=cells), folder / "notebooks" / "05_score_analysis.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(edition):
+    return build_book(edition).parent
+
+
+class Page(HTMLParser):
+    """The addresses that a page names, those that it loads, and its ids."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.loaded, self.ids = [], [], set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.add(value)
+            elif name == "src" or (tag == "link" and name == "href"):
+                self.loaded.append(value)
+            elif name == "href":
+                self.links.append(value)
+
+
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_a_network(built):
+    pages = {path.resolve(): Page(path) for path in built.rglob("*.html")}
+    assert len(pages) > 10
+    for path, page in pages.items():
+        assert not [link for link in page.loaded if link.startswith(("http", "//"))]
+        for link in page.loaded + page.links:
+            if re.match(r"(https?|data|mailto):", link):
+                continue
+            address, _, place = link.partition("#")
+            there = (path.parent / address.partition("?")[0]).resolve() if address else path
+            assert there.is_file(), (path, link)
+            assert not place or there not in pages or place in pages[there].ids, (path, link)
+
+
+def test_a_notebook_is_shown_executed(built):
+    page = (built / "notebooks/05_score_analysis.html").read_text(encoding="utf-8")
+    assert "<strong>0.8</strong>" in page and "<math" in page and "The last words" in page
+    assert 'href="01_color_mnist.html"' in page
+    assert re.search(r"<details.*?The parameters.*?</details>", page, re.DOTALL)
+    for gone in ("Not trained", "Nothing here", "VBox", "&#39;smoke&#39;"):
+        assert gone not in page
+
+
+def test_the_book_has_the_texts_the_items_and_the_code(built):
+    index, names = (
+        built / "index.html",
+        ("results/smoke/figures/fig1", "results/smoke/tables/table1"),
+    )
+    contents = (built / "every_table_and_figure.html").read_text(encoding="utf-8")
+    for name in names:
+        assert f"{name}.html" in contents and (built / f"{name}.html").exists()
+    assert "every_table_and_figure.html" in index.read_text(encoding="utf-8")
+    assert "L_con" in (built / "api.html").read_text(encoding="utf-8")
+    assert "fig1" in (built / "searchindex.js").read_text(encoding="utf-8")
+
+
+def test_every_figure_and_table_has_one_place_and_a_title():
+    views = {**FIGURES, **TABLES}
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(views)
+    assert all(view.title and view.caption for view in views.values())
+
+
+def test_a_section_that_shows_something_stays():
+    mixed = [output("Not trained", **{UNTRAINED: True}), output("0.9")]
+    cells = [v4.new_markdown_cell("## Both"), v4.new_code_cell("show", outputs=mixed)]
+    assert len(lean(v4.new_notebook(cells=cells))["cells"]) == 2
+
+
+def test_what_sphinx_cannot_build_leaves_the_book_that_was_there(
+    edition, built, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(book, "SPHINX", tmp_path)
+    with pytest.raises(BookError, match="conf.py"):
+        build_book(edition)
+    assert (built / "index.html").exists()
+    assert make_book(Study("smoke", edition.parent), None) == 1
+    assert "book failed: BookError" in capsys.readouterr().err
+
+
+def test_it_is_built_without_pytorch():
+    code = "import sys, ygan_study.report.book; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
