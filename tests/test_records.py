@@ -207,16 +207,22 @@ def test_the_cheapest_record_is_one_of_a_device_like_this(recorded, monkeypatch,
 
 
 def test_what_differs_is_held_against_the_spread_over_seeds():
-    row = {"difference": 0.05, "std over seeds": 0.02}
-    assert _judged(row) == "near" and _judged(row | {"difference": -0.1}) == "far"
-    assert _judged(row | {"std over seeds": float("nan")}) == "differs"
+    assert _judged(0.05, 0.02) == "near" and _judged(-0.1, 0.02) == "far"
+    assert _judged(0.05, float("nan")) == "differs"
 
 
-def test_the_spread_is_that_of_trainings_as_long():
-    alike = [training(auc=auc, seed=seed, job=f"{seed}") for seed, auc in enumerate((0.90, 0.92))]
-    longer = [training(auc=auc, seed=seed, epochs=30) for seed, auc in enumerate((0.5, 0.9))]
-    record = SimpleNamespace(job=SimpleNamespace(id=alike[0][0]["job"]))
-    assert _spread(record, trainings_of(rows_of(*alike, *longer))) == pytest.approx(0.01 * 2**0.5)
+def test_the_spread_is_that_of_trainings_that_differ_in_seed_alone():
+    trainings = {(0.90, 4, 0), (0.92, 4, 1), (0.50, 5, 0), (0.52, 5, 1), (0.70, 6, 0)}
+    runs = [
+        SimpleNamespace(
+            config=Config(dataset="mnist", held_out=held_out, seed=seed), metrics={"auc": auc}
+        )
+        for auc, held_out, seed in sorted(trainings)
+    ]
+    longer = SimpleNamespace(config=replace(runs[0].config, epochs=30), metrics={"auc": 0.1})
+    records = dict(enumerate([*runs, longer]))
+    assert _spread(runs[0], records) == pytest.approx(0.01 * 2**0.5)
+    assert np.isnan(_spread(longer, records))
 
 
 def test_a_damaged_record_is_named_and_the_others_are_kept(tmp_path, capsys):
