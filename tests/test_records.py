@@ -9,13 +9,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
-from test_verdicts import rows_of, training
 
 from ygan_core import model
+from ygan_core.config import Config
 from ygan_study.__main__ import main
 from ygan_study.report import commands, tables
 from ygan_study.report import verify as verify_module
-from ygan_study.report.rows import trainings_of
 from ygan_study.report.figures import ladder
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.study import NotTrained

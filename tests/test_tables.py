@@ -605,13 +605,15 @@ def test_weak_labels_say_which_network_at_which_size(results):
 
 def test_cells_has_a_row_a_training():
     rows = tidy(training(0.9, 0.8), training(0.7, method="padim"))
-    assert trainings_of(rows)["auc"].tolist() == [0.9, 0.7] and trainings_of(rows)["title"].tolist() == [
+    assert trainings_of(rows)["auc"].tolist() == [0.9, 0.7] and trainings_of(rows)[
+        "title"
+    ].tolist() == [
         "Y-GAN",
         "PaDiM",
     ]
-    assert trainings_of(rows, "last")["auc"].tolist() == [0.8, 0.7] and trainings_of(rows, "averaged")[
-        "auc"
-    ].tolist() == [0.9]
+    assert trainings_of(rows, "last")["auc"].tolist() == [0.8, 0.7] and trainings_of(
+        rows, "averaged"
+    )["auc"].tolist() == [0.9]
 
 
 def test_a_baselines_empty_configuration_survives_the_file(tmp_path):

@@ -174,11 +174,13 @@ def _attempt(name: str, make: Callable[[], object]) -> tuple[str, str]:
 
 def _verify(study: Study, options: argparse.Namespace) -> int:
     damaged = study.damaged_records()
+    for line in damaged:
+        print(line, file=sys.stderr)
     table = verify(study, options.verify, options.seed, options.workers, options.retry)
     failed = ~table["verdict"].isin(VERDICTS)
     print(table.assign(verdict=table["verdict"].mask(failed, "failed")).round(4).to_string())
     write_atomically(study.root / "verified.csv", table.round(6).to_csv)
-    for line in [*damaged, *table["verdict"][failed]]:
+    for line in table["verdict"][failed]:
         print(line, file=sys.stderr)
     return 1 if damaged or (failed | (table["verdict"] == FAR_OFF)).any() else 0
 
