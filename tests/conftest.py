@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import torch
 
-from ygan_core.config import Config
+from ygan_study.plan.settings import Settings
 
 PARAMETERS = (
     "profile = 'quick'\nresults = None\ndevice = 'auto'\nprecision = 'float32'\nsettings = {}"
@@ -23,7 +23,7 @@ def one_thread():
 @pytest.fixture
 def small():
     """A configuration that trains in a second."""
-    return Config(width=4, epochs=4, batch_size=16)
+    return Settings(width=4, epochs=4, batch_size=16)
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def smoke(results):
     from ygan_study import Study
 
     study = Study("smoke", results)
-    return study, {run.config.name: run for run in study.run_all(study.select(dataset="color_mnist"))}
+    return study, {
+        run.config.name: run for run in study.run_all(study.select(dataset="color_mnist"))
+    }
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ygan_core import scores
-from ygan_core.train import Trainer, train
+from ygan_study.engine import Trainer, train
 from ygan_study.measure.batch_statistics import (
     APART,
     SHUFFLED,

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch.multiprocessing import ProcessRaisedException
 
-from ygan_core.config import Config
-from ygan_core.train import Trainer
 from ygan_study.__main__ import main
 from ygan_study.bench.loops import Plain
 from ygan_study.bench.processes import train_together
 from ygan_study.bench.report import BARS, TABLES, benchmark, captured_against_eager
 from ygan_study.bench.tables import QUICK, TRIED, Run, rows, speeds
+from ygan_study.engine import Trainer
+from ygan_study.plan.settings import Settings
 
 
 @pytest.mark.parametrize("kind", [Plain, *list(TRIED.values())[1:-1]], ids=lambda k: k.__name__)
 def test_what_is_compared_trains_as_ours_does(images, kind):
-    config = Config(width=4, batch_size=16)
+    config = Settings(width=4, batch_size=16)
     ours, other = Trainer(config, *images), kind(config, *images)
     expected, found = ours.epoch(), other.epoch()
     assert [found[term] for term in ours.terms] == pytest.approx(
@@ -28,7 +28,7 @@ def test_what_is_compared_trains_as_ours_does(images, kind):
 
 def test_runs_take_turns_and_ratios_are_formed_within_a_turn():
     order = []
-    runs = [Run(name, "float32", Config(), 64, lambda n=name: order.append(n)) for name in "ab"]
+    runs = [Run(name, "float32", Settings(), 64, lambda n=name: order.append(n)) for name in "ab"]
     speed = speeds(runs, QUICK)
     assert speed.shape == (2, QUICK.turns) and (speed > 0).all()
     alternations = "".join(order).replace("a", " ").split()  # of a run's calls the other's are ends

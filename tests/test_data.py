@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from ygan_core.config import Config
 from ygan_core.data import (
     COLOURS,
     DATASETS,
@@ -20,8 +19,9 @@ from ygan_core.data import (
     sub_classes,
 )
 from ygan_core.data.color import assign_colours, colourise
-from ygan_core.data.prepare import prepare
 from ygan_study.measure.colours import read_background, read_ink
+from ygan_study.plan.images import prepare
+from ygan_study.plan.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_normal_classes_are_renumbered_without_the_one_held_out():
 
 
 def test_the_validation_split_sees_neither_the_reported_class_nor_any_test_image():
-    config = Config(dataset="mnist", held_out=4, source="starter", images_per_class=100)
+    config = Settings(dataset="mnist", held_out=4, source="starter", images_per_class=100)
     data, reported = prepare(config)
     _, parts = prepare(replace(config, stand_in=7))
     seen = torch.cat([parts.train, parts.calibration, parts.held_back, parts.test_anomalous])
@@ -131,7 +131,7 @@ def test_the_validation_split_sees_neither_the_reported_class_nor_any_test_image
 
 
 def test_a_split_is_named_by_its_pixels_too():
-    config = Config(dataset="mnist", held_out=4, source="starter", images_per_class=40)
+    config = Settings(dataset="mnist", held_out=4, source="starter", images_per_class=40)
     (_, parts), (_, other) = prepare(config), prepare(replace(config, pixels="background"))
     assert parts.train.equal(other.train) and parts.hash != other.hash
 

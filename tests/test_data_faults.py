@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ygan_core.config import Config, ConfigError
+from ygan_core.config import ConfigError
 from ygan_core.data import DATASETS, DataError, datasets, load
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.run.store import Study
 from ygan_study.run.training import run_all, run_job
 
@@ -235,7 +236,7 @@ def test_on_a_full_disk_nothing_is_kept_and_the_work_goes_on(leaves):
 
 def test_images_of_another_copy_are_not_shown_as_those_of_the_training(leaves, tmp_path, capsys):
     study = Study("smoke", tmp_path / "results")
-    config = Config(dataset="plantvillage", held_out=-1, epochs=1, batch_size=16, width=4)
+    config = Settings(dataset="plantvillage", held_out=-1, epochs=1, batch_size=16, width=4)
     job, other = (Job(replace(config, method=method)) for method in ("knn_pixels", "ganomaly"))
     run, rows = run_job(study, job), np.arange(5)
     assert run.images(rows).shape == (5, 3, 32, 32)

@@ -6,11 +6,11 @@ import torch
 from small_detector import TINY, pictures, trained
 
 from ygan_core import scores
-from ygan_core.config import Config
 from ygan_detector.defects import DEFECTS, LEAST, VISIBLE, damage, pixel_auroc, pro
 from ygan_detector.heat import BEST, MEANS, heat_maps, smoothed
 from ygan_detector.localisation import compare, padim_maps
 from ygan_study.methods.padim import PaDiM
+from ygan_study.plan.settings import Settings
 
 IMAGES = pictures(6, seed=2)[0].transpose(0, 3, 1, 2)
 pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:class", "ignore:C names")
@@ -115,7 +115,7 @@ def test_a_reconstruction_finds_a_scratch():
 
 def test_padims_maps_are_those_of_its_score():
     images = torch.from_numpy(pictures()[0]).permute(0, 3, 1, 2).contiguous()
-    padim = PaDiM(Config(dataset="cifar10", method="padim")).fit(images)
+    padim = PaDiM(Settings(dataset="cifar10", method="padim")).fit(images)
     maps = padim_maps(padim, images[:8])
     assert maps.shape == (8, 32, 32)
     assert np.corrcoef(maps.amax((1, 2)), padim.score(images[:8]))[0, 1] > 0.95

@@ -11,8 +11,8 @@ from torch import nn
 from ygan_core import losses, scores
 from ygan_core.config import ConfigError
 from ygan_core.model import running_statistics_untouched
-from ygan_core.train import Trainer, train
 from ygan_study.bench.authors import held_against
+from ygan_study.engine import Trainer, train
 from ygan_study.methods.public_code import DEVIATIONS, PublicCode, applies, step_seconds
 
 

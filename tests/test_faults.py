@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from ygan_core.checkpoints import checkpoints, save_state
-from ygan_core.config import Config, ConfigError, with_overrides
-from ygan_core.train import train
+from ygan_core.config import ConfigError
 from ygan_study.__main__ import main
+from ygan_study.methods import train
+from ygan_study.plan.settings import Settings, with_overrides
 from ygan_study.run import training
 from ygan_study.run.checksums import SUMS, seal
 from ygan_study.run.folder import Damaged, read
@@ -275,7 +276,7 @@ def test_a_checkpoint_of_another_job_is_refused_also_for_a_baseline(tmp_path, ca
 )
 def test_settings_out_of_all_bounds_are_one_short_line(key, value, tmp_path, capsys):
     with pytest.raises(ConfigError):
-        with_overrides(Config(), {key: value})
+        with_overrides(Settings(), {key: value})
     assert (
         main(["list", "--profile", "smoke", "--results", str(tmp_path), "--set", f"{key}={value}"])
         == 2
@@ -286,7 +287,7 @@ def test_settings_out_of_all_bounds_are_one_short_line(key, value, tmp_path, cap
 
 def test_networks_that_no_memory_holds_are_refused():
     with pytest.raises(ConfigError, match="width times image_size"):
-        with_overrides(Config(), {"width": 1024, "image_size": 1024})
+        with_overrides(Settings(), {"width": 1024, "image_size": 1024})
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from ygan_core.config import DATASETS
 from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_study.plan.jobs import Job, first_draws
+from ygan_study.plan.jobs import Job, first_seeds
+from ygan_study.plan.settings import DATASETS
 from ygan_study.report.figures import base, color_mnist, datasets, draw, explained, latents
 from ygan_study.run.folder import MissingWeights, Run
 from ygan_study.run.records import write_record
@@ -338,7 +338,7 @@ def test_a_title_names_the_configuration_and_the_weights(smoke):
 def test_the_first_draw_of_each_cell(color):
     runs = [Run(Job(replace(color.config, **changes)), color.folder) for changes in (
         {}, {"seed": 1}, {"held_out": 3, "seed": 2}, {"seed": 2, "split_seed": 1}, {"held_out": 3})]  # fmt: skip
-    assert first_draws(runs) == [runs[0], runs[2]]
+    assert first_seeds(runs) == [runs[0], runs[2]]
 
 
 def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):

@@ -10,8 +10,8 @@ from test_verdicts import CLASSIFIER, PADIM, leaves, rows_of, ten, training
 
 from ygan_study.methods.ablations import ABLATIONS
 from ygan_study.report import readme, tables
-from ygan_study.report.rows import REAL, TITLES
 from ygan_study.report.printed import paper_auc, printed
+from ygan_study.report.rows import REAL, TITLES
 from ygan_study.report.spread import UNTOLD
 from ygan_study.report.tables.findings import RIVALS, findings
 from ygan_study.run.store import Study

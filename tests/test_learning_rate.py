@@ -3,12 +3,13 @@
 import pytest
 from test_tables import tidy, training
 
-from ygan_core.config import CONTROL, TENS, Config
+from ygan_study.methods import METHODS
 from ygan_study.methods.ablations import configuration
 from ygan_study.plan.jobs import study_jobs
+from ygan_study.plan.settings import TENS, Settings
 from ygan_study.report.tables.learning_rate import RATES, learning_rate, verdict
 
-SLOW = next(name for name, rate in RATES.items() if rate == str(Config().lr))
+SLOW = next(name for name, rate in RATES.items() if rate == str(Settings().lr))
 
 
 def at(auc, method="ygan", configuration="paper", **settings):
@@ -61,7 +62,11 @@ def test_the_reference_edition_trains_the_control_at_both_rates_in_the_same_cell
         for group in ("classifier", "paper_rate")
     }
     assert {configuration(config) for config in of["paper_rate"]} == {SLOW}
-    assert {config.lr for config in of["classifier"]} == {CONTROL["lr"]} != {Config().lr}
+    assert (
+        {config.lr for config in of["classifier"]}
+        == {METHODS["classifier"].settings["lr"]}
+        != {Settings().lr}
+    )
     first = {(c.dataset, c.held_out, c.epochs) for c in of["classifier"] if c.dataset in TENS}
     assert {(c.dataset, c.held_out, c.epochs) for c in of["paper_rate"]} == first and len(
         of["paper_rate"]

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from ygan_core.config import Config
 from ygan_core.model import YGAN, running_statistics_untouched
 from ygan_core.scores import encode, s
-from ygan_core.train import build
+from ygan_study.engine import Trainer
+from ygan_study.plan.settings import Settings
 
 
 def count(module):
@@ -13,7 +13,7 @@ def count(module):
 
 def test_parameters_are_those_of_the_authors_networks():
     """Published at 32 px, 3 channels, width 64: encoders 1.07 M each, decoder 1.48 M, Ds 0.66 M."""
-    model = build(Config(), channels=3, classes=9)
+    model = Trainer.build(Settings(), channels=3, classes=9)
     assert [round(count(part) / 1e6, 2) for part in (model.E_s, model.E_r, model.D, model.Ds)] == [
         1.07,
         1.07,
@@ -34,12 +34,12 @@ def test_shapes(channels, size):
 
 def test_initial_weights_follow_the_seed_alone():
     torch.randn(3)
-    first = build(Config(width=4), 3, 9).state_dict()
+    first = Trainer.build(Settings(width=4), 3, 9).state_dict()
     torch.manual_seed(77)
     state = torch.get_rng_state()
     again, other = (
-        build(Config(width=4), 3, 9).state_dict(),
-        build(Config(width=4, seed=1), 3, 9).state_dict(),
+        Trainer.build(Settings(width=4), 3, 9).state_dict(),
+        Trainer.build(Settings(width=4, seed=1), 3, 9).state_dict(),
     )
     assert torch.get_rng_state().equal(state)
     assert all(first[k].equal(again[k]) for k in first)
@@ -47,7 +47,7 @@ def test_initial_weights_follow_the_seed_alone():
 
 
 def test_hybrids_leave_running_statistics_alone_and_are_normalised_by_their_batch():
-    model = build(Config(width=4), 3, 9).train()
+    model = Trainer.build(Settings(width=4), 3, 9).train()
     before = {k: v.clone() for k, v in model.E_s.state_dict().items()}
     x = torch.rand(8, 3, 32, 32)
     with running_statistics_untouched(model.E_s):
@@ -60,7 +60,7 @@ def test_hybrids_leave_running_statistics_alone_and_are_normalised_by_their_batc
 
 
 def test_scores_do_not_depend_on_order_or_batch_size(images):
-    model = build(Config(width=4), 3, 3)
+    model = Trainer.build(Settings(width=4), 3, 3)
     x, _ = images
     model.train()(x.float() / 127.5 - 1)  # statistics that are not the initial ones
     whole = s(encode(model, x, batch_size=80).logits)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from test_tables import tidy, training
 
-from ygan_core.train import Trainer
 from ygan_study.__main__ import main
+from ygan_study.engine import Trainer
 from ygan_study.measure import evaluation
 from ygan_study.report.tables.benchmarks import benchmark
 from ygan_study.run import training as running

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ygan_core.config import CONFIGURATIONS, Config
 from ygan_study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTINGS
+from ygan_study.methods import METHODS
 from ygan_study.methods.ablations import classifier
 from ygan_study.methods.public_code import DEVIATIONS
+from ygan_study.plan.settings import Settings
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.spread import ONE_DRAW, UNTOLD
 from ygan_study.report.tables import TABLES, make, public_code
@@ -20,7 +21,7 @@ from ygan_study.report.tables import TABLES, make, public_code
 class Fake:
     """What the tables read of a Run. last, averaged: the AUC of each kind of weights, each image scored by itself."""
 
-    config: Config
+    config: Settings
     last: float
     averaged: float
     apart: float
@@ -68,9 +69,9 @@ def fake(
     control=False,
     **settings,
 ):
-    config = Config(
+    config = Settings(
         **{
-            **CONFIGURATIONS[name],
+            **METHODS[name].settings,
             "name": name,
             "dataset": dataset,
             "held_out": held_out,

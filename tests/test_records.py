@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from ygan_core import model
-from ygan_core.config import Config
 from ygan_study.__main__ import main
+from ygan_study.plan.settings import Settings
 from ygan_study.report import commands, tables
 from ygan_study.report import verify as verify_module
 from ygan_study.report.figures import ladder
@@ -214,7 +214,7 @@ def test_the_spread_is_that_of_trainings_that_differ_in_seed_alone():
     trainings = {(0.90, 4, 0), (0.92, 4, 1), (0.50, 5, 0), (0.52, 5, 1), (0.70, 6, 0)}
     runs = [
         SimpleNamespace(
-            config=Config(dataset="mnist", held_out=held_out, seed=seed), metrics={"auc": auc}
+            config=Settings(dataset="mnist", held_out=held_out, seed=seed), metrics={"auc": auc}
         )
         for auc, held_out, seed in sorted(trainings)
     ]

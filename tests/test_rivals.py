@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ygan_core.config import Config
 from ygan_core.data import load
 from ygan_core.data.augment import augment
 from ygan_core.metrics import auc
@@ -18,7 +17,8 @@ from ygan_core.scores import to_input
 from ygan_study import Study
 from ygan_study.methods import BASELINES, Baseline, patch_svdd
 from ygan_study.plan.jobs import Job
-from ygan_study.plan.profiles import profile_config
+from ygan_study.plan.profiles import profile_settings
+from ygan_study.plan.settings import Settings
 
 TRAINED = [name for name, rival in BASELINES.items() if rival.trains]
 GANS = ("ganomaly", "skip_ganomaly", "ocgan", "f_anogan")
@@ -40,7 +40,7 @@ def noise():
 @pytest.fixture(scope="module")
 def fitted(noise):
     """Each rival, trained once for all tests."""
-    config = Config(width=4, epochs=3, batch_size=16)
+    config = Settings(width=4, epochs=3, batch_size=16)
     return functools.cache(lambda name: BASELINES[name](config).fit(noise))
 
 
@@ -69,7 +69,7 @@ def test_the_seed_alone_decides_and_labels_are_not_seen(fitted, name, noise):
 def test_every_part_learns_from_grey_and_larger_images(name):
     random = torch.Generator().manual_seed(1)
     images = torch.randint(256, (16, 1, 64, 64), dtype=torch.uint8, generator=random)
-    config = Config(width=4, epochs=15, batch_size=16, image_size=64)
+    config = Settings(width=4, epochs=15, batch_size=16, image_size=64)
     if name not in TRAINED:
         assert BASELINES[name](config).fit(images).score(images[:3]).shape == (3,)
         return
@@ -92,7 +92,7 @@ def test_ones_are_told_from_other_digits(name):
     """Digit 1 is normal, all others are anomalous."""
     data, epochs, width = load("mnist"), *((10, 16) if name in GANS else (3, 8))
     ones, others = data.images[data.labels == 1], data.images[data.labels != 1][::180]
-    rival = BASELINES[name](Config(width=width, epochs=epochs, batch_size=16))
+    rival = BASELINES[name](Settings(width=width, epochs=epochs, batch_size=16))
     fitted = rival.fit(ones[: 320 if rival.trains else 100])
     scores = fitted.score(torch.cat([ones[320:370], others]))
     assert auc(scores, torch.arange(len(scores)) >= 50) > 0.85
@@ -134,7 +134,7 @@ def test_batches_are_augmented_as_y_gans_are_and_nothing_else_is(small, noise, a
 
 def test_stopped_in_either_phase_and_resumed_equals_undisturbed(noise, tmp_path):
     """f-AnoGAN: three optimisers, random numbers in each step, and a phase that changes."""
-    kind, config = BASELINES["f_anogan"], Config(width=4, epochs=4, batch_size=16)
+    kind, config = BASELINES["f_anogan"], Settings(width=4, epochs=4, batch_size=16)
     undisturbed = kind(config).fit(noise, folder=tmp_path / "a")
     for epochs in (1, 3):
         made = kind(config)
@@ -164,7 +164,7 @@ def test_stopped_in_either_phase_and_resumed_equals_undisturbed(noise, tmp_path)
 )
 def test_a_study_runs_and_keeps_every_rival(name, dataset, tmp_path):
     held_out = {} if dataset == "plantvillage" else {"held_out": 4}
-    config = profile_config("smoke", dataset, "balanced", held_out)
+    config = profile_settings("smoke", dataset, "balanced", held_out)
     study, job = Study("smoke", tmp_path), Job(replace(config, method=name))
     run = study.run(job)
     assert study.run(job).metrics == run.metrics and study.state(job) == "done"

@@ -8,11 +8,9 @@ import torch
 import torch.nn.functional as F
 from scipy.spatial.distance import cdist, mahalanobis
 
-from ygan_core.config import Config
 from ygan_core.scores import to_input
 from ygan_study.methods import knn, padim, patch_svdd
 from ygan_study.methods.arnet import ARNet, erase
-from ygan_study.methods.background import background_only
 from ygan_study.methods.f_anogan import FAnoGAN, gradient_penalty
 from ygan_study.methods.ganomaly import GANomaly
 from ygan_study.methods.imagenet import feature_maps, frozen_network, network_input, pooled_features
@@ -22,8 +20,10 @@ from ygan_study.methods.p_net import PNet, structure
 from ygan_study.methods.padim import PaDiM
 from ygan_study.methods.patch_svdd import PatchSVDD, pairs
 from ygan_study.methods.skip_ganomaly import SkipGANomaly
+from ygan_study.plan.images import background_only
+from ygan_study.plan.settings import Settings
 
-CONFIG = Config(width=4, epochs=4, batch_size=16)
+CONFIG = Settings(width=4, epochs=4, batch_size=16)
 
 
 def rand(*shape, seed=0):
@@ -52,7 +52,7 @@ def prepared(system, images, config=CONFIG):
 
 def test_ganomaly_has_as_many_parameters_as_its_authors_networks():
     """For 3 channels of 32 px, nz 100, ngf = ndf 64 and no extra layers, counted by hand."""
-    made = prepared(GANomaly, torch.zeros(1, 3, 32, 32), Config())
+    made = prepared(GANomaly, torch.zeros(1, 3, 32, 32), Settings())
     pyramid = 64 * 3 * 16 + (128 * 64 * 16 + 2 * 128) + (256 * 128 * 16 + 2 * 256)
     E, Ds = pyramid + 100 * 256 * 16, pyramid + 256 * 16
     De = E + 2 * 64  # the same layers turned around, and a batch norm before the last
@@ -143,7 +143,7 @@ def test_gradient_penalty_of_critics_whose_gradient_is_known():
 
 def test_phases_of_f_anogan(noise):
     """Ten steps of the critic, two of them followed by one of G, then five of the encoder."""
-    made, moved = FAnoGAN(Config(width=4, epochs=5, batch_size=16)), []
+    made, moved = FAnoGAN(Settings(width=4, epochs=5, batch_size=16)), []
     step = made.step
 
     def watched(x, p):

@@ -11,6 +11,7 @@ from ygan_core import metrics, scores
 from ygan_core.model import YGAN, LatentClassifier
 from ygan_study.measure.ood_scores import mahalanobis as by_hand
 from ygan_study.measure.ood_scores import ood_scores
+from ygan_study.methods.classifier import ClassifierNetwork
 
 
 def rand(*shape, seed=0):
@@ -93,10 +94,16 @@ def test_entropy_and_highest_probability_agree_on_the_order_of_two_classes():
 # all of them, from images
 
 
-def network(latents="dual"):
+def network(**latents):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return YGAN(3, 32, width=4, d=6, hidden=5, classes=3, latents=latents)
+        return YGAN(3, 32, width=4, d=6, hidden=5, classes=3, **latents)
+
+
+def all_scores(model, pictures, *train):
+    here = scores.encode(model, pictures)
+    found = scores.reconstruction_scores(model, pictures, here)
+    return found | scores.latent_scores(here, *train)
 
 
 def test_all_scores_are_the_equations_of_the_networks_outputs(images):
@@ -105,7 +112,7 @@ def test_all_scores_are_the_equations_of_the_networks_outputs(images):
     z_s, z_r, logits = (
         getattr(scores.encode(model, pictures), name) for name in ("z_s", "z_r", "logits")
     )
-    found = scores.all_scores(model, pictures, z_s, y, weak, batch_size=32)
+    found = all_scores(model, pictures, z_s, y, weak)
     with torch.no_grad():
         x = scores.to_input(pictures)
         x_hat = model.D(z_s, z_r)
@@ -132,26 +139,28 @@ def test_an_images_scores_do_not_depend_on_its_neighbours(images):
     pictures, y = images
     model = network().train()
     train = scores.encode(model, pictures).z_s
-    together = scores.all_scores(model, pictures, train, y)
-    here = scores.encode(model, pictures[7:8])
-    for known in (None, here):
-        alone = scores.all_scores(model.train(), pictures[7:8], train, y, here=known)
-        assert "s_zw" not in alone and not model.training
-        for name in alone:
-            torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
+    together = all_scores(model, pictures, train, y)
+    alone = all_scores(model.train(), pictures[7:8], train, y)
+    assert "s_zw" not in alone and not model.training
+    for name in alone:
+        torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("latents", "missing"),
-    [("split", set()), ("single", set()), ("semantic", {"s_x", "s_z", "s_zs"})],
-)
-def test_all_scores_of_the_variants(images, latents, missing):
+@pytest.mark.parametrize("latents", ["split", "single"])
+def test_all_scores_of_the_ablations(images, latents):
     pictures, y = images
-    model = network(latents)
-    found = scores.all_scores(model, pictures, scores.encode(model, pictures).z_s, y, y)
-    assert set(found) == {"s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "s"} - missing
+    model = network(latents=latents)
+    found = all_scores(model, pictures, scores.encode(model, pictures).z_s, y, y)
+    assert set(found) == {"s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "s"}
     if latents == "single":  # no z_r: z is z_s
         assert found["s_z"].equal(found["s_zs"])
+
+
+def test_a_classifier_has_the_scores_that_need_no_decoder(images):
+    pictures, y = images
+    here = scores.encode(ClassifierNetwork(3, 32, 4, 6, 5, 3), pictures)
+    assert here.z_r.shape == (80, 0)
+    assert set(scores.latent_scores(here, here.z_s, y)) == {"s_zp", "s_c", "s"}
 
 
 # thresholds

@@ -10,14 +10,16 @@ import torch.nn.functional as F
 from scipy import stats
 
 from ygan_core import losses, scores
-from ygan_core.config import CONFIGURATIONS, CONSISTENCY, Config, ConfigError
+from ygan_core.config import ConfigError
 from ygan_core.data.augment import alternating, shifted
 from ygan_core.model import Encoder
-from ygan_core.train import Trainer, batch_input, train
+from ygan_study.engine import Trainer, batch_input, train
 from ygan_study.measure.flops import training_operations
 from ygan_study.measure.ood_scores import relative_mahalanobis
-from ygan_study.methods import GANomaly
-from ygan_study.methods.whitened import WhitenedEncoder
+from ygan_study.methods import METHODS, GANomaly
+from ygan_study.methods.speed_run import WhitenedEncoder
+from ygan_study.methods.tuned import CONSISTENCY
+from ygan_study.plan.settings import Settings
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.spread import ONE_DRAW, UNTOLD
 from ygan_study.report.tables import beyond
@@ -27,8 +29,8 @@ from ygan_study.run.folder import RUNS_COLUMNS
 @pytest.fixture
 def config():
     """The strong control, small."""
-    strong = Config(
-        **CONFIGURATIONS["strong"], dataset="cifar10", augmentation="flips", width=4, epochs=3
+    strong = Settings(
+        **METHODS["strong"].settings, dataset="cifar10", augmentation="flips", width=4, epochs=3
     )
     return replace(strong, batch_size=16)
 
@@ -146,8 +148,8 @@ def test_nesterov_moves_each_group_at_its_own_rate(config, images):
 @pytest.fixture
 def whole(config):
     """Y-GAN on the strong control's encoder, small."""
-    whitened = Config(
-        **CONFIGURATIONS["whitened"], dataset="cifar10", augmentation="flips", width=4, epochs=3
+    whitened = Settings(
+        **METHODS["whitened"].settings, dataset="cifar10", augmentation="flips", width=4, epochs=3
     )
     return replace(whitened, batch_size=16)
 

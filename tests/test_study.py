@@ -11,16 +11,17 @@ import pandas as pd
 import pytest
 import torch
 
-from ygan_core.config import CONFIGURATIONS, Config, ConfigError, with_overrides
+from ygan_core.config import ConfigError
 from ygan_core.data import DataError, sub_classes
-from ygan_core.data.prepare import prepare
-from ygan_core.train import Trainer
 from ygan_study import Study
 from ygan_study.__main__ import main
-from ygan_study.methods import BASELINES
+from ygan_study.engine import Trainer
+from ygan_study.methods import BASELINES, METHODS
 from ygan_study.methods.weak_labels import WeakLabels, weak_labels
+from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import Job, _groups, settings_read
-from ygan_study.plan.profiles import PROFILES, profile_config
+from ygan_study.plan.profiles import PROFILES, profile_settings
+from ygan_study.plan.settings import Settings, with_overrides
 from ygan_study.run import shipped, store, training
 from ygan_study.run.checksums import SUMS
 from ygan_study.run.folder import RUNS_COLUMNS
@@ -38,7 +39,7 @@ FACTS = (
 
 
 def test_the_paper_configuration_is_the_papers():
-    c = Config()
+    c = Settings()
     assert (c.lambda_1, c.lambda_2, c.lambda_3, c.lambda_4, c.lambda_5, c.lambda_6) == (
         50,
         1,
@@ -56,8 +57,8 @@ def test_the_paper_configuration_is_the_papers():
         30,
         32,
     )
-    assert CONFIGURATIONS["paper"] == {} and not c.ramp_con and c.headline == "last"
-    assert profile_config("paper", "color_mnist", "paper") == c
+    assert METHODS["paper"].settings == {} and not c.ramp_con and c.headline == "last"
+    assert profile_settings("paper", "color_mnist", "paper") == c
 
 
 def test_profiles():
@@ -81,17 +82,17 @@ def test_profiles():
 
 
 def test_ids_are_stable_and_tell_configs_apart():
-    assert Job(Config()).id == "color_mnist-0-paper-s0-d916c65e2a"
+    assert Job(Settings()).id == "color_mnist-0-paper-s0-d916c65e2a"
     ids = {
-        Job(with_overrides(Config(), {key: value})).id
+        Job(with_overrides(Settings(), {key: value})).id
         for key, value in [("seed", 1), ("width", 8), ("lambda_5", 0)]
     }
-    assert len(ids | {Job(Config()).id}) == 4
+    assert len(ids | {Job(Settings()).id}) == 4
 
 
 @pytest.mark.parametrize("method", BASELINES)
 def test_an_id_hashes_what_the_method_reads_and_nothing_else(method):
-    own = Config(dataset="mnist", method=method)
+    own = Settings(dataset="mnist", method=method)
     other = dict(
         lambda_5=0.0,
         ramp_con=True,
@@ -111,7 +112,7 @@ def test_an_id_hashes_what_the_method_reads_and_nothing_else(method):
         and "lambda_5" not in changed
         and "split_seed" in changed
     )
-    assert settings_read(Config()) == {field.name for field in fields(Config)}
+    assert settings_read(Settings()) == {field.name for field in fields(Settings)}
 
 
 def test_a_setting_trains_anew_what_reads_it_and_nothing_else(quickest):
@@ -133,7 +134,7 @@ def test_a_setting_trains_anew_what_reads_it_and_nothing_else(quickest):
     [("epochs", "3", 3), ("lr", "1e-3", 1e-3), ("ramp_con", "true", True), ("lambda_5", 0, 0.0)],
 )
 def test_overrides_are_typed(key, value, typed):
-    got = getattr(with_overrides(Config(), {key: value}), key)
+    got = getattr(with_overrides(Settings(), {key: value}), key)
     assert got == typed and type(got) is type(typed)
 
 
@@ -164,15 +165,15 @@ def test_overrides_are_typed(key, value, typed):
 )
 def test_wrong_settings_are_refused(settings, said):
     with pytest.raises(ConfigError, match=said):
-        with_overrides(Config(), settings)
+        with_overrides(Settings(), settings)
 
 
 def test_a_changed_setting_shows_in_the_label():
     assert (
-        with_overrides(Config(), {"lambda_5": 0, "width": 8, "seed": 0}).label
+        with_overrides(Settings(), {"lambda_5": 0, "width": 8, "seed": 0}).label
         == "paper, lambda_5=0.0"
     )
-    assert profile_config("quick", "mnist", "balanced").label == "balanced"
+    assert profile_settings("quick", "mnist", "balanced").label == "balanced"
 
 
 def test_a_run_leaves_all_its_files_and_no_checkpoint(smoke):
@@ -183,7 +184,7 @@ def test_a_run_leaves_all_its_files_and_no_checkpoint(smoke):
             len(run.losses) == run.config.epochs
             and run.about["split"] == prepare(run.config)[1].hash
         )
-        assert Config(**json.loads((run.folder / "config.json").read_text())) == run.config
+        assert Settings(**json.loads((run.folder / "config.json").read_text())) == run.config
 
 
 def test_numbers_follow_from_the_facts_with_both_weights(smoke):

@@ -11,7 +11,7 @@ from ygan_core import config
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.methods import BASELINES
 from ygan_study.report import printed, render, tables
-from ygan_study.report.rows import trainings_of, rows_of
+from ygan_study.report.rows import rows_of, trainings_of
 from ygan_study.report.tables import blocks, schedules
 from ygan_study.report.tables.ablations import table5, table6
 from ygan_study.report.tables.benchmarks import benchmark, table4

@@ -10,9 +10,9 @@ from scipy.stats import t
 
 from ygan_study.plan.profiles import PROFILES
 from ygan_study.report import verdicts
-from ygan_study.report.rows import trainings_of
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.printed import class_names, paper_auc, printed
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.spread import (
     ONE_DRAW,
     UNTOLD,

@@ -14,7 +14,7 @@ BATCH = 128  # images at a time: more fall out of a CPU's cache. Their number ch
 
 
 def s(logits: Tensor) -> Tensor:
-    """Eq. 12, the doubt of the latent classifier: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,) in [0, 1 - 1/N].
+    """Eq. 12, the uncertainty of the latent classifier: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,) in [0, 1 - 1/N].
 
     Taken as the sum of all p_i but the highest, which is the same, but does not round the surest images to a tie at 0.
     """
@@ -107,42 +107,33 @@ def encode(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Encoding:
 
 
 @torch.inference_mode()
-def all_scores(
-    model: YGAN,
-    images: Tensor,
-    train_z_s: Tensor,
-    train_labels: Tensor,
-    weak_labels: Tensor | None = None,
-    batch_size: int = BATCH,
-    here: Encoding | None = None,
-) -> dict[str, Tensor]:
-    """The scores of Fig. 8 for images, uint8 (n, C, S, S): {s_x, s_z, s_zs, s_zp, s_zw, s_c, s}, each float64 (n,), on the CPU.
+def reconstruction_scores(model: YGAN, images: Tensor, here: Encoding) -> dict[str, Tensor]:
+    """The scores that need a reconstruction, {s_x, s_z, s_zs}: each float64 (n,), on the CPU.
 
-    train_z_s (m, d), train_labels (m,) and weak_labels (m,) are the training images'. Without weak labels there is no s_zw;
-    where the model has no decoder, no s_x, s_z and s_zs. here: what `encode` says of the images, where it is known.
-
-    Leaves the model in eval mode.
+    images: uint8 (n, C, S, S); here: what `encode` returned for them.
     """
     model.eval()
-    here, found = here or encode(model, images, batch_size), {}
-    if hasattr(model, "D"):
-        device, rows = (
-            next(model.parameters()).device,
-            [],
-        )  # by batch: large reconstructions do not all fit in memory
-        for batch, z_s, z_r in zip(
-            *(t.split(batch_size) for t in (images, here.z_s, here.z_r)), strict=True
-        ):
-            x_hat = model.D(z_s.to(device), z_r.to(device))
-            z_s_hat, z_r_hat = (z.cpu() for z in model.encode(x_hat))
-            z, z_hat = torch.cat([z_s, z_r], dim=1), torch.cat([z_s_hat, z_r_hat], dim=1)
-            rows.append(
-                torch.stack(
-                    [s_x(to_input(batch.cpu()), x_hat.cpu()), s_z(z, z_hat), s_zs(z_s, z_s_hat)]
-                )
-            )
-        found = dict(zip(("s_x", "s_z", "s_zs"), torch.cat(rows, dim=1), strict=True))
-    found["s_zp"] = s_prototype(here.z_s, prototypes(train_z_s, train_labels))
+    device, rows = next(model.parameters()).device, []
+    # Batch by batch: large reconstructions do not all fit in memory.
+    parts = (t.split(BATCH) for t in (images, here.z_s, here.z_r))
+    for batch, z_s, z_r in zip(*parts, strict=True):
+        x_hat = model.D(z_s.to(device), z_r.to(device))
+        z_s_hat, z_r_hat = (z.cpu() for z in model.encode(x_hat))
+        z, z_hat = torch.cat([z_s, z_r], dim=1), torch.cat([z_s_hat, z_r_hat], dim=1)
+        x = to_input(batch.cpu())
+        rows.append(torch.stack([s_x(x, x_hat.cpu()), s_z(z, z_hat), s_zs(z_s, z_s_hat)]))
+    return dict(zip(("s_x", "s_z", "s_zs"), torch.cat(rows, dim=1), strict=True))
+
+
+def latent_scores(
+    here: Encoding, train_z_s: Tensor, train_labels: Tensor, weak_labels: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The scores of z_s and C alone, {s_zp, s_zw, s_c, s}: each float64 (n,).
+
+    train_z_s (m, d), train_labels (m,) and weak_labels (m,) belong to the training images. Without weak
+    labels there is no s_zw.
+    """
+    found = {"s_zp": s_prototype(here.z_s, prototypes(train_z_s, train_labels))}
     if weak_labels is not None:
         found["s_zw"] = s_prototype(here.z_s, prototypes(train_z_s, weak_labels))
     return found | {"s_c": s_c(here.logits), "s": s(here.logits)}

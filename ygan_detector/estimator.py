@@ -20,7 +20,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ygan_core import train
-from ygan_core.config import Config, as_dict
 from ygan_core.scores import classify, encode, s
 from ygan_detector import file, training
 from ygan_detector.heat import BEST, MEANS, heat_maps
@@ -29,6 +28,7 @@ from ygan_detector.settings import check, device_of
 from ygan_detector.sources import Source, source
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
+from ygan_study.plan.settings import Settings
 
 REFERENCES = (
     1000  # training images that are kept, small, to show which are nearest to a suspicious one
@@ -155,7 +155,7 @@ class YGANDetector(BaseEstimator):
         # Those left untrained are read last: a part of a mapped file can be trained on only if it lies in one piece.
         labels = np.zeros(len(images), dtype=np.int64) if images.labels is None else images.labels
         learnt, left_out = training.hold_out(labels, self.seed)
-        config = Config(**place.kept("config", lambda: as_dict(self._plan(images, len(learnt)))))
+        config = Settings(**place.kept("config", lambda: self._plan(images, len(learnt)).as_json()))
         self.channels_ = self._channels(images)
         title = "reading" if self.verbose else ""
         order = np.concatenate([learnt, left_out])
@@ -201,7 +201,7 @@ class YGANDetector(BaseEstimator):
     def _channels(images: Source) -> int:
         return 1 if images.grey.all() else 3
 
-    def _plan(self, images: Source, n: int) -> Config:
+    def _plan(self, images: Source, n: int) -> Settings:
         """The configuration of a training on n of these images: their size, and how many epochs there is time for."""
         nearest, channels, sides = (
             training.nearest_size(images.sides),
@@ -405,7 +405,7 @@ class YGANDetector(BaseEstimator):
         about |= {
             "classes": self.classes_.tolist(),
             "names": self.names_.tolist(),
-            "config": as_dict(self.config_),
+            "config": self.config_.as_json(),
         }
         tensors = {f"model.{name}": value for name, value in self.model_.state_dict().items()}
         tensors |= {name: torch.as_tensor(getattr(self, f"{name}_")) for name in file.ARRAYS}
@@ -423,7 +423,7 @@ class YGANDetector(BaseEstimator):
         try:
             detector = cls(**{**about["params"], "device": device, "verbose": False})
             check(detector.get_params())
-            detector.config_, detector.history_ = Config(**about["config"]), []
+            detector.config_, detector.history_ = Settings(**about["config"]), []
             for name in ("channels", "weak", "heat_scales", "references"):
                 setattr(detector, f"{name}_", about[name])
             detector.classes_, detector.names_ = (

@@ -10,14 +10,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ygan_core.config import Config
-from ygan_core.data.prepare import prepare
 from ygan_core.data.protocol import sub_classes
 from ygan_core.scores import to_input
 from ygan_detector.defects import DEFECTS, damage, pixel_auroc, pro
 from ygan_detector.estimator import YGANDetector
 from ygan_detector.heat import heat_maps
 from ygan_study.methods.padim import PaDiM
+from ygan_study.plan.images import prepare
+from ygan_study.plan.settings import Settings
 
 CELLS = {
     "mnist": 4,
@@ -38,7 +38,7 @@ def compare(
     rows = []
     for dataset in datasets:
         size = 64 if dataset == "plantvillage" else 32
-        base = Config(
+        base = Settings(
             dataset=dataset,
             held_out=CELLS[dataset],
             source=source,

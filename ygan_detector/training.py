@@ -18,12 +18,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ygan_core.checkpoints import checkpoints, write_atomically
-from ygan_core.config import CLASSIFIER, CONFIGURATIONS, Config
-from ygan_core.train import Trainer
 from ygan_detector.pixels import DetectorError
 from ygan_detector.sources import MARK, Source
+from ygan_study.engine import Trainer
 from ygan_study.engine.threads import one_thread
+from ygan_study.methods import METHODS
 from ygan_study.methods.weak_labels import CLUSTERS, cluster, imagenet_features
+from ygan_study.plan.settings import Settings
 
 SIZES = (32, 64, 128, 256)  # that images are resized to
 WIDTHS = {
@@ -54,8 +55,8 @@ SPARE = 2**28  # bytes of disk that checkpoints need
 IN_MEMORY = 2**29  # bytes of pixels; more lie in a file that is mapped
 
 RECIPES = {
-    "balanced": CONFIGURATIONS["balanced"],
-    "classifier": {**CONFIGURATIONS["control"], **CLASSIFIER},
+    "balanced": METHODS["balanced"].settings,
+    "classifier": METHODS["classifier"].settings,
 }
 
 
@@ -65,7 +66,7 @@ def nearest_size(sides: np.ndarray) -> int:
     return min(SIZES, key=lambda size: abs(math.log(size / middle)))
 
 
-def configuration(params: dict, size: int, channels: int, images: int) -> Config:
+def configuration(params: dict, size: int, channels: int, images: int) -> Settings:
     """The configuration of a training on `images` images, for one epoch if params do not say how many.
 
     params: the settings of YGANDetector. Raises ConfigError.
@@ -86,7 +87,7 @@ def configuration(params: dict, size: int, channels: int, images: int) -> Config
         augmentation=augmentation,
     )
     own |= dict(batch_size=batch, epochs=int(params["epochs"] or 1), seed=int(params["seed"]))
-    return replace(Config(), **RECIPES[params["recipe"]], **own)
+    return replace(Settings(), **RECIPES[params["recipe"]], **own)
 
 
 def hold_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +130,7 @@ def remarks(source: Source) -> None:
         )
 
 
-def seconds_an_image(config: Config, channels: int, device: str) -> float:
+def seconds_an_image(config: Settings, channels: int, device: str) -> float:
     """What an image costs in a training, timed over two steps on this machine, after two more: the first ones are slow."""
     images = torch.zeros(
         2 * TIMED, channels, config.image_size, config.image_size, dtype=torch.uint8
@@ -145,7 +146,7 @@ def seconds_an_image(config: Config, channels: int, device: str) -> float:
 def within(
     minutes: float,
     sizes: Sequence[int],
-    plan: Callable[[int], Config],
+    plan: Callable[[int], Settings],
     images: int,
     channels: int,
     device: str,

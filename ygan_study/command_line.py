@@ -254,7 +254,9 @@ def parser() -> argparse.ArgumentParser:
         "--results", metavar="DIR", help="where results/ goes; default results/ of the repository"
     )
     b.add_argument(
-        "--authors", metavar="DIR", help="a checkout of the authors' public code, to be timed and compared with ours"
+        "--authors",
+        metavar="DIR",
+        help="a checkout of the authors' public code, to be timed and compared with ours",
     )
     b.add_argument(
         "--only",

@@ -22,7 +22,9 @@ from ygan_study.engine.threads import one_thread
 ROOT = Path(ygan_core.__file__).parents[1]
 PACKAGES = ("ygan_core", "ygan_study", "ygan_detector")
 OTHER_CODE = (".mplstyle",)  # read beside the modules of their folder
-DOOR = ROOT / "ygan_study" / "__init__.py"  # it imports what it is asked for, and has no code of its own
+DOOR = (
+    ROOT / "ygan_study" / "__init__.py"
+)  # it imports what it is asked for, and has no code of its own
 
 
 def code_of(*functions: Callable) -> str:

@@ -3,7 +3,7 @@
 from ygan_core.data.augment import augment
 from ygan_core.data.color import COLOURS
 from ygan_core.data.datasets import DATASETS, DataError, Dataset, color_mnist, data_root, load
-from ygan_core.data.protocol import Split, anomalous, species, split, sub_classes, validation
+from ygan_core.data.protocol import Split, anomalous, species, split, sub_classes
 
 __all__ = [
     "COLOURS",
@@ -19,5 +19,4 @@ __all__ = [
     "species",
     "split",
     "sub_classes",
-    "validation",
 ]

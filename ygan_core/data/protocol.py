@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -98,16 +98,3 @@ def split(anomalies: Tensor, seed: int, balanced: bool = True) -> Split:
         test_normal, test_anomalous = test_normal[:size], test_anomalous[:size]
     parts = (train, calibration, test_normal, test_anomalous, held_back)
     return Split(*(torch.from_numpy(part.astype(np.int64)) for part in parts))
-
-
-def validation(parts: Split, stand_in: Tensor, seed: int) -> Split:
-    """The split that settings are chosen on: section 4.2 once more, inside the 80 % for training.
-
-    stand_in: bool (n,), over all images: a second class held out, which stands in for the anomaly.
-    No image that `parts` tests with is in any part. Raises ValueError as `split` does.
-    """
-    pool = torch.cat([parts.train, parts.calibration]).sort().values
-    inner = split(stand_in[pool], seed)
-    return Split(
-        *(pool[getattr(inner, field.name)] for field in fields(Split) if field.name != "pixels")
-    )

@@ -23,12 +23,13 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils.data import DataLoader, TensorDataset
 
 from ygan_core import metrics
-from ygan_core.config import Config, ConfigError
+from ygan_core.config import ConfigError
 from ygan_core.scores import to_input
-from ygan_core.train import Trainer
 from ygan_study.bench.loops import random_images
+from ygan_study.engine import Trainer
 from ygan_study.measure.batch_statistics import SORTED, batches, doubt
 from ygan_study.methods.public_code import PublicCode
+from ygan_study.plan.settings import Settings
 
 Row = tuple[str, float, float, float]  # what is compared, ours, theirs, the difference
 
@@ -101,7 +102,7 @@ def held_against(
     gradient, as a share of its largest entry. The step is in float64, because in float32 an
     activation near 0 may fall to either side. Raises ConfigError as `authors_model`.
     """
-    config = Config(dataset="cifar10", batch_size=batch_size, seed=seed)
+    config = Settings(dataset="cifar10", batch_size=batch_size, seed=seed)
     images, _ = random_images(4 * batch_size + 3, 32)
     labels = torch.arange(len(images)) * 10 // len(images)  # sorted; the last class is anomalous
     x, y = to_input(images[:batch_size]), torch.arange(batch_size) % 9

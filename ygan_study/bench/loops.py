@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ygan_core import losses
-from ygan_core.config import Config
-from ygan_core.train import Trainer
+from ygan_study.engine import Trainer
+from ygan_study.plan.settings import Settings
 
 
 class Contiguous(Trainer):
@@ -62,7 +62,7 @@ def random_images(n: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def loop(
-    kind: type[Trainer], config: Config, steps: int = 1, device: str = "cpu", *options, **more
+    kind: type[Trainer], config: Settings, steps: int = 1, device: str = "cpu", *options, **more
 ) -> Trainer:
     """A loop of this kind on random images, with so many steps in an epoch."""
     images, labels = random_images(steps * config.batch_size, config.image_size)

@@ -12,10 +12,10 @@ import torch
 from joblib import cpu_count
 from torch import multiprocessing
 
-from ygan_core.config import Config
-from ygan_core.train import Trainer
 from ygan_study.bench.loops import loop
 from ygan_study.bench.tables import Extent
+from ygan_study.engine import Trainer
+from ygan_study.plan.settings import Settings
 
 
 def processes(extent: Extent, device: str) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def _train(number, threads, everyone, found, extent: Extent, device: str, precis
     """Train in this process, measured from when every process has trained an epoch to warm up."""
     torch.set_num_threads(threads)
     before, epochs = _peak_memory(device), 0
-    trainer = loop(Trainer, Config(width=extent.widths[-1]), extent.steps, device, precision)
+    trainer = loop(Trainer, Settings(width=extent.widths[-1]), extent.steps, device, precision)
     trainer.epoch()
     everyone.wait()
     start = time.perf_counter()

@@ -15,13 +15,13 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ygan_core.checkpoints import write_atomically
-from ygan_core.config import Config
-from ygan_core.train import Trainer
 from ygan_study.bench import tables
 from ygan_study.bench.authors import held_against
 from ygan_study.bench.loops import loop
 from ygan_study.bench.processes import processes
+from ygan_study.engine import Trainer
 from ygan_study.engine.precision import convolutions_in
+from ygan_study.plan.settings import Settings
 from ygan_study.run.device import resolve_device
 from ygan_study.run.provenance import processor, provenance
 
@@ -88,7 +88,7 @@ def captured_against_eager(device: str, steps: int = 20, width: int = 16) -> flo
     """
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         found, expected = (
-            loop(Trainer, Config(width=width), steps, device, captured=captured).epoch()
+            loop(Trainer, Settings(width=width), steps, device, captured=captured).epoch()
             for captured in (True, False)
         )
     largest = max(abs(found[term] / expected[term] - 1) for term in found if term[:2] == "L_")

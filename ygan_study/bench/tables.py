@@ -14,15 +14,15 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
 
-from ygan_core.config import Config
 from ygan_core.model import Encoder, LatentClassifier
 from ygan_core.scores import s, to_input
-from ygan_core.train import Trainer
 from ygan_study.bench import loops
 from ygan_study.bench.authors import authors_step
 from ygan_study.bench.loops import Plain, loop, random_images
+from ygan_study.engine import Trainer
 from ygan_study.engine.precision import PRECISIONS
 from ygan_study.measure.flops import counted
+from ygan_study.plan.settings import Settings
 
 OURS = "ours"
 AUTHORS_WIDTH = 64  # the authors' code has no other width
@@ -96,13 +96,13 @@ class Run:
 
     what: str
     precision: str
-    config: Config
+    config: Settings
     images: float
     call: Callable[[], object]
 
 
 def training_run(
-    what: str, kind: type[Trainer], precision: str, config: Config, extent: Extent, device: str
+    what: str, kind: type[Trainer], precision: str, config: Settings, extent: Extent, device: str
 ) -> Run:
     """An epoch of a training loop on random images. On CUDA ours is one captured graph a step."""
     captured = what == OURS
@@ -146,7 +146,7 @@ def training(extent: Extent, device: str, authors: Path | None = None) -> pd.Dat
     """
     tables = []
     for width in extent.widths:
-        config = Config(width=width)
+        config = Settings(width=width)
         operations = counted(loop(Trainer, replace(config, batch_size=8)).epoch) / 8
         runs = [training_run("plain loop", Plain, "float32", config, extent, device)]
         for precision in extent.precisions:
@@ -194,7 +194,7 @@ def inference(extent: Extent, device: str) -> pd.DataFrame:
 
     width, runs = extent.widths[-1], []
     for size, batch in extent.scored:
-        config = Config(width=width, image_size=size)
+        config = Settings(width=width, image_size=size)
         E_s, C = Encoder(3, size, width, config.d), LatentClassifier(config.d, config.hidden, 9)
         networks = torch.nn.Sequential(E_s, C).eval()
         networks.to(device, memory_format=torch.channels_last)
@@ -208,7 +208,7 @@ def inference(extent: Extent, device: str) -> pd.DataFrame:
 
 def cost(extent: Extent, device: str) -> pd.DataFrame:
     """Training images per second of our loop where one setting is changed."""
-    base = Config(width=extent.cost_width)
+    base = Settings(width=extent.cost_width)
     points = [
         (key, replace(base, **{key: value}), precision)
         for key, values in extent.costs.items()
@@ -233,7 +233,7 @@ def breakdown(extent: Extent, device: str) -> pd.DataFrame:
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * (device == "cuda")]
     tables = []
     for precision in extent.precisions:
-        config = Config(width=extent.widths[-1])
+        config = Settings(width=extent.widths[-1])
         trainer = loop(Trainer, config, extent.steps, device, precision, captured=False)
         trainer.epoch()
         with profile(activities=activities) as profiled:
@@ -256,7 +256,7 @@ def tried(extent: Extent, device: str) -> pd.DataFrame:
     Compiling needs a C++ compiler: without one its row is left out, and a line is printed. A quick
     look leaves it out too.
     """
-    config, tables = Config(width=extent.widths[-1]), []
+    config, tables = Settings(width=extent.widths[-1]), []
     for precision in extent.precisions:
         runs, first = [], []
         for what, kind in list(TRIED.items())[: -1 if extent.quick else None]:

@@ -6,13 +6,13 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from ygan_core import metrics, scores
-from ygan_core.config import Config
-from ygan_study.measure.colours import read_background, read_ink
-from ygan_core.data.prepare import prepare
 from ygan_core.model import YGAN
+from ygan_study.measure.colours import read_background, read_ink
+from ygan_study.plan.images import prepare
+from ygan_study.plan.settings import Settings
 
 
-def disentanglement(model: YGAN, config: Config) -> dict[str, float]:
+def disentanglement(model: YGAN, config: Settings) -> dict[str, float]:
     """What each latent gives away of the digit and the colour, and what hybrids show, on held-back normal images.
 
     probe_<what>_<latent>: the accuracy of a linear classifier that is fitted on standardised latents of the training images;

@@ -1,4 +1,7 @@
-"""The facts of a trained network: what it says of every image that no training saw. `numbers` has what follows from them."""
+"""The facts of a trained network: what it says of every image that no training saw.
+
+`numbers` has what follows from them.
+"""
 
 from __future__ import annotations
 
@@ -11,75 +14,84 @@ import torch
 from torch import Tensor, nn
 
 from ygan_core import metrics, scores
-from ygan_core.config import Config
 from ygan_core.data import Dataset, Split, sub_classes
 from ygan_core.model import YGAN
+from ygan_study.engine import Trainer
 from ygan_study.measure import batch_statistics
 from ygan_study.measure.ood_scores import ood_scores
+from ygan_study.plan.settings import Settings
 
 TIMED = 2048  # images that the inference is timed on, or all
-OWN = "score"  # the name of a baseline's one score; Y-GAN's and the control's are those of ygan_core.scores
+OWN = "score"  # the name of a baseline's one score; the others are those of ygan_core.scores
 Facts = dict[str, np.ndarray]
 
 
-def each_epoch(config: Config, data: Dataset, parts: Split) -> Callable[[YGAN], dict[str, float]]:
-    """What is measured after every epoch, for the curve and for the best epoch on the test set, which is never the headline."""
+def each_epoch(config: Settings, data: Dataset, parts: Split) -> Callable[..., dict[str, float]]:
+    """What is measured of a Trainer after every epoch, with its last and its averaged weights.
+
+    It is for curves, and for the best epoch on the test set, which is never the headline.
+    """
     held_back, y = data.images[parts.held_back], sub_classes(data, *config.outside)[parts.held_back]
     in_test = torch.isin(parts.held_back, parts.test_normal)
-    anomalies = data.images[parts.test_anomalous]
+    images = torch.cat([held_back, data.images[parts.test_anomalous]])
+    tested = torch.cat([in_test, torch.ones(len(parts.test_anomalous), dtype=torch.bool)])
+    is_anomaly = torch.arange(len(images))[tested] >= len(held_back)
+    labels = data.labels[torch.cat([parts.test_normal, parts.test_anomalous])]
 
-    def measure(model: YGAN) -> dict[str, float]:
-        logits, found = scores.classify(model, torch.cat([held_back, anomalies])), {}
-        is_anomaly = torch.arange(in_test.sum() + len(anomalies)) >= in_test.sum()
+    def of_model(model: YGAN) -> dict[str, float]:
+        logits, found = scores.classify(model, images), {}
         if config.score == "s":
-            s, n = scores.s(logits), len(held_back)
-            found["auc"] = metrics.auc(torch.cat([s[:n][in_test], s[n:]]), is_anomaly)
-        if config.deviation != "none":  # as the public code scores, to choose its epoch
-            images, there = (
-                torch.cat([held_back[in_test], anomalies]),
-                torch.cat([parts.test_normal, parts.test_anomalous]),
-            )
-            _, size = batch_statistics.AUTHORS
+            found["auc"] = metrics.auc(scores.s(logits)[tested], is_anomaly)
+        if config.deviation != "none":  # the public code chooses its epoch by batch statistics
             for way in (batch_statistics.SORTED, batch_statistics.SHUFFLED, batch_statistics.APART):
-                found[f"auc_{way}"] = batch_statistics.auc(
-                    model, images, data.labels[there], is_anomaly, way, size
-                )
+                how = (way, batch_statistics.AUTHORS[1])
+                auc = batch_statistics.auc(model, images[tested], labels, is_anomaly, *how)
+                found[f"auc_{way}"] = auc
         if config.labels == "true":
-            found["normal_accuracy"] = (logits[: len(y)].argmax(1) == y).double().mean().item()
+            right = logits[: len(y)].argmax(1) == y
+            found["normal_accuracy"] = right.double().mean().item()
         return found
+
+    def measure(trainer: Trainer) -> dict[str, float]:
+        averaged = of_model(trainer.averaged.module)
+        found = of_model(trainer.model)
+        return found | {f"{name}_averaged": value for name, value in averaged.items()}
 
     return measure
 
 
 def evaluate(
-    model: YGAN, config: Config, data: Dataset, parts: Split, y: Tensor, clusters: Tensor | None
+    model: YGAN, config: Settings, data: Dataset, parts: Split, y: Tensor, clusters: Tensor | None
 ) -> tuple[Facts, float]:
-    """The facts of a trained Y-GAN or Classifier control, and the microseconds that E_s + C take for an image in batches.
+    """The facts of a trained network, and the microseconds that E_s and C take for an image.
 
-    y: the labels that were trained on; clusters: the weak labels of the training images (Eq. 17), where there are any. Of each
-    held-back and each anomalous image: index, label (int64), anomalous, in_test (bool), z_s, z_r (float32), right: whether C
-    names its sub-class, and every score (float64), each (n,) or (n, d). calibration (m,): the headline's score of the normal
-    images that were left untrained.
+    y: the labels that were trained on; clusters: the weak labels of the training images (Eq. 17), or
+    None. Of each held-back and each anomalous image: index, label (int64), anomalous, in_test (bool),
+    z_s, z_r (float32), right: whether C names its sub-class, and every score (float64), each (n,) or
+    (n, d). calibration (m,): the headline's score of the normal images that were left untrained.
     """
     unseen = torch.cat([parts.held_back, parts.test_anomalous])
     there = data.take(unseen)
     here = scores.encode(model, there.images)
     learned = scores.encode(model, data.images[parts.train])
-    found = scores.all_scores(model, there.images, learned.z_s, y, clusters, here=here)
-    untrained = scores.all_scores(model, data.images[parts.calibration], learned.z_s, y)
-    if config.score == "s":  # an untrained C has no opinion
-        later = ood_scores(
-            copy.deepcopy(model.C).cpu(), learned.z_s, y, here.z_s
-        )  # where the latents are
-        found |= {name: torch.from_numpy(values) for name, values in later.items()}
-    else:
-        found = {name: values for name, values in found.items() if name in ("s_x", "s_z", "s_zs")}
+    left = data.images[parts.calibration]
+    untrained = scores.encode(model, left)
+    if config.score == "s":
+        found = scores.latent_scores(here, learned.z_s, y, clusters)
+        C = copy.deepcopy(model.C).cpu()
+        post_hoc = ood_scores(C, learned.z_s, y, here.z_s)
+        found |= {name: torch.from_numpy(values) for name, values in post_hoc.items()}
+        calibration = scores.s(untrained.logits)
+    else:  # without a trained C
+        found = {}
+        calibration = scores.reconstruction_scores(model, left, untrained)[config.score]
+    if config.latents != "semantic":
+        found = scores.reconstruction_scores(model, there.images, here) | found
     facts = _facts(there, parts, unseen, {"z_s": here.z_s, "z_r": here.z_r, **found})
-    facts["calibration"] = untrained[config.score].numpy()
-    if config.labels == "true" and config.score == "s":  # clusters have no truth
-        facts["right"] = (
-            here.logits.argmax(1) == sub_classes(data, *config.outside)[unseen]
-        ).numpy()
+    facts["calibration"] = calibration.numpy()
+    if config.labels == "true" and config.score == "s":  # clusters have no true class
+        truth = sub_classes(data, *config.outside)[unseen]
+        facts["right"] = (here.logits.argmax(1) == truth).numpy()
     timed, start = there.images[:TIMED], time.perf_counter()
     scores.classify(model, timed)
     return facts, (time.perf_counter() - start) / len(timed) * 1e6

@@ -1,4 +1,7 @@
-"""What a training costs in floating-point operations, counted by PyTorch in a few steps: matrix products and convolutions."""
+"""What a training costs in floating-point operations, counted by PyTorch in a few steps.
+
+Only matrix products and convolutions are counted.
+"""
 
 from __future__ import annotations
 
@@ -11,63 +14,47 @@ from dataclasses import replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ygan_core.config import Config
-from ygan_core.train import Trainer
 from ygan_study.engine.threads import one_thread
-from ygan_study.methods import BASELINES
-from ygan_study.methods.public_code import DEVIATIONS
+from ygan_study.methods import method_of, trainer_of
 
 PFLOP = 1e15
 FEW = 4  # images a step
-STEPS = 20  # of a baseline, from the first to the last: some change what they train on the way
+STEPS = 20  # of a baseline, from first to last: some change what they train on the way
 
 
-def training_operations(config: Config, images: int) -> float:
-    """Floating-point operations of a whole training on so many images: forward, backward, and what a baseline does at its end.
+def training_operations(settings, images: int) -> float:
+    """Floating-point operations of a whole training on so many images, forward and backward.
 
-    Left out: what is no matrix product and no convolution, and the ImageNet features that weak labels are made of.
+    With what a baseline computes at its end, but without the ImageNet features of weak labels.
     """
-    channels = 1 if config.dataset in ("mnist", "fmnist") else 3
-    # What an operation count does not depend on is set to one value, so that trainings that cost the same are counted once.
-    alike = replace(
-        config,
-        seed=0,
-        split_seed=0,
-        held_out=min(config.held_out, 0),
-        stand_in=-1,
-        labels="true",
-        batch_size=FEW,
-    )
-    each, last = _an_image(
-        replace(alike, epochs=STEPS if config.method in BASELINES else 1), channels
-    )
-    seen = config.epochs * (images // config.batch_size) * config.batch_size
+    s = settings
+    channels = 1 if s.dataset in ("mnist", "fmnist") else 3
+    # What does not matter is set to one value, so that trainings of equal cost are counted once.
+    alike = replace(s, seed=0, split_seed=0, held_out=min(s.held_out, 0), stand_in=-1)
+    epochs = STEPS if method_of(s).is_baseline else 1
+    alike = replace(alike, labels="true", batch_size=FEW, epochs=epochs)
+    each, last = _per_image(alike, channels)
+    seen = s.epochs * (images // s.batch_size) * s.batch_size
     return each * seen + last * images
 
 
 @functools.cache
-def _an_image(config: Config, channels: int) -> tuple[float, float]:
-    """Operations for a training image: every time that it is seen, and once at the end."""
-    random = torch.Generator().manual_seed(0)
-    images = torch.randint(
-        256,
-        (FEW, channels, config.image_size, config.image_size),
-        dtype=torch.uint8,
-        generator=random,
-    )
+def _per_image(settings, channels: int) -> tuple[float, float]:
+    """Operations for a training image: each time that it is seen, and once at the end."""
+    shape = (FEW, channels, settings.image_size, settings.image_size)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+    trainer = trainer_of(settings)
     with one_thread(), contextlib.redirect_stdout(io.StringIO()):
-        if config.method not in BASELINES:
-            trainer = DEVIATIONS.get(config.deviation, Trainer)(
-                config, images, torch.arange(FEW) % 9
-            )
-            return counted(trainer.epoch) / FEW, 0.0
-        baseline = BASELINES[config.method](config)
+        if not method_of(settings).is_baseline:
+            return counted(trainer(settings, images, torch.arange(FEW) % 9).epoch) / FEW, 0.0
+        baseline = trainer(settings)
         both, last = counted(lambda: baseline.fit(images)), counted(lambda: baseline.finish(images))
         return (both - last) / (FEW * STEPS), last / FEW
 
 
 def counted(act: Callable[[], object]) -> int:
-    """The floating-point operations that PyTorch counts while something is done."""
+    """The floating-point operations that PyTorch counts while `act` runs."""
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
         act()
     return counter.get_total_flops()

@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ygan_study.methods.rival import Baseline, descend
+from ygan_study.methods.baseline import Baseline, descend
 from ygan_study.methods.unet import Contracting, Expanding
 
 TURNS = range(4)  # quarter turns

@@ -21,7 +21,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ygan_study.methods.rival import Baseline, adam, descend
+from ygan_study.methods.baseline import Baseline, adam, descend
 
 LATENT = 128
 PENALTY = 10.0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ygan_core import losses
 from ygan_core.model import dcgan_init
-from ygan_study.methods.rival import Baseline, adam, decoder, descend, encoder
+from ygan_study.methods.baseline import Baseline, adam, decoder, descend, encoder
 
 LATENT = 100
 W_ADV, W_CON, W_ENC = 1.0, 50.0, 1.0

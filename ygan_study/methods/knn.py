@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ygan_study.methods.baseline import Baseline
 from ygan_study.methods.imagenet import frozen_network, network_input, pooled_features
-from ygan_study.methods.rival import Baseline
 
 K = 2  # Bergman et al., 2020
 AT_ONCE = 2**21  # products held at a time: 8 MiB, about what a cache holds

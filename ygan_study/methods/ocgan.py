@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ygan_core import losses
 from ygan_core.model import dcgan_init, running_statistics_untouched
-from ygan_study.methods.rival import Baseline, adam, decoder, descend, encoder
+from ygan_study.methods.baseline import Baseline, adam, decoder, descend, encoder
 
 LATENT = 16
 NOISE = 0.2  # standard deviation

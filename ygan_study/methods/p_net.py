@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ygan_core.losses import L_bce
 from ygan_core.model import Discriminator
-from ygan_study.methods.rival import Baseline, descend
+from ygan_study.methods.baseline import Baseline, descend
 from ygan_study.methods.unet import Contracting, Expanding
 
 LAMBDA_ADV, LAMBDA_PIXEL, LAMBDA_STRUCTURE = 0.1, 1.0, 0.5

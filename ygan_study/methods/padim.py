@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from ygan_study.methods.baseline import Baseline
 from ygan_study.methods.imagenet import feature_maps, frozen_network, network_input
-from ygan_study.methods.rival import Baseline
 
 BLOCKS, FILTERS = (2, 4, 10), 24 + 40 + 112
 DIMENSIONS = 100  # the paper's for ResNet-18

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ygan_study.methods.baseline import Baseline, descend
 from ygan_study.methods.knn import nearest
-from ygan_study.methods.rival import Baseline, descend
 
 EMBEDDING = 64
 LAMBDA = 1e-3  # of the neighbours' loss beside that of the position; with 1 all embeddings collapse

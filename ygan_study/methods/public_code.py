@@ -1,7 +1,8 @@
-"""The deviations of the authors' public code (github MIvanovska/Y-GAN, at 154cda5) from the paper in training, a class each.
+"""How the authors' public code departs from the paper in training, one class for each difference.
 
-A deviation overrides the one small method of `Trainer` that it changes, so two of them combine by inheriting from both;
-`PublicCode` is all of them. What the code does otherwise only while scoring is in `measure/batch_statistics.py`.
+The code is github MIvanovska/Y-GAN at 154cda5. Each class overrides the one small method of Trainer that
+the difference concerns, so two of them combine by inheritance; `PublicCode` has them all. Where the code
+differs only in how it scores, see `measure/batch_statistics.py`.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from torch import Tensor, nn
 from ygan_core import losses
 from ygan_core.config import Config
 from ygan_core.model import YGAN, running_statistics_untouched
-from ygan_core.train import Trainer
+from ygan_study.methods.tuned import Tuned as Trainer
 
-BUG, CHOICE, OPEN = (
-    "looks like an oversight",
-    "a choice, not the paper's",
-    "the paper leaves it open",
-)
+BUG = "looks like an oversight"
+CHOICE = "a choice that differs from the paper"
+OPEN = "the paper leaves it open"
 
 
 class DetachedFeatures(Trainer):
-    """Ds reads a detached reconstruction. So L_adv never reaches the generator; it reaches Ds instead, beside half of L_bce."""
+    """Ds reads a detached reconstruction, so L_adv does not reach the generator.
+
+    It trains Ds instead, beside half of L_bce.
+    """
 
     what, kind = "features of a detached reconstruction: L_adv trains Ds, not D", BUG
 
@@ -35,23 +37,21 @@ class DetachedFeatures(Trainer):
         return super().adversarial(x, x_hat.detach())
 
     def L_D(self, terms: dict[str, Tensor]) -> Tensor:
-        return (
-            self.config.lambda_2 * terms["L_adv"]
-            + losses.L_D(terms["L_bce"], self.config.lambda_6) / 2
-        )
+        bce = losses.L_D(terms["L_bce"], self.config.lambda_6) / 2
+        return self.config.lambda_2 * terms["L_adv"] + bce
 
 
 class NormFirst(Trainer):
-    """Batch norm before the activation, as in DCGAN; E_s, E_r and Ds have none after their first convolution.
+    """Batch norm before the activation, as in DCGAN; none after the first convolution of an encoder.
 
-    The initial weights are those of the paper's order.
+    The same holds for Ds. The initial weights are those of the paper's order.
     """
 
     what, kind = "batch norm before the activation, none after the first convolution", CHOICE
 
     @classmethod
-    def build(cls, config: Config, channels: int, classes: int) -> YGAN:
-        model = super().build(config, channels, classes)
+    def networks(cls, config: Config, channels: int, classes: int) -> YGAN:
+        model = super().networks(config, channels, classes)
         for network in (model.E_s, model.E_r, model.Ds):
             first, activation, _, *others = network.features
             network.features = nn.Sequential(first, activation, *_norm_first(others))
@@ -67,34 +67,32 @@ def _norm_first(layers: list[nn.Module]) -> list[nn.Module]:
 
 
 class Permutations(Trainer):
-    """L_con is a mean over several permutations of the batch a step. It estimates what one does, with less noise.
+    """L_con is a mean over several permutations of the batch, which estimates it with less noise.
 
-    The code's default is 64; `step_seconds` says why 4 are trained with here. They are drawn as shifts of one permutation, so
-    every image meets as many different partners.
+    The code's default is 64; 4 are used here, for time (`step_seconds` measures it). They are shifts of
+    one permutation, so that every image meets as many different partners.
     """
 
     what, kind = "L_con averaged over several permutations a step (here 4; 64 in the code)", OPEN
     permutations = 4
 
     def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
-        drawn = [
-            super(Permutations, self).consistency(z_s, z_r, partner.roll(shift), y)
-            for shift in range(self.permutations)
-        ]
-        return torch.stack(drawn).mean()
+        one = super().consistency
+        shifts = (partner.roll(shift) for shift in range(self.permutations))
+        return torch.stack([one(z_s, z_r, shifted, y) for shifted in shifts]).mean()
 
 
 class AbsoluteCosine(Trainer):
-    """L_con = 1 - |cos|: a latent that points the opposite way agrees just as well."""
+    """L_con = 1 - |cos|, so that latents of opposite directions count as equal."""
 
     what, kind = "1 - abs(cos) in place of -cos in L_con", CHOICE
 
-    def agreement(self, z: Tensor, z_hybrid: Tensor) -> Tensor:
+    def agreement(self, z: Tensor, z_hybrid: Tensor, y: Tensor) -> Tensor:
         return 1 - F.cosine_similarity(z, z_hybrid, dim=1).abs().mean()
 
 
 class DetachedInputs(Trainer):
-    """The latents that hybrids are decoded from are detached: L_con does not reach the encoders through D."""
+    """Hybrids are decoded from detached latents: L_con does not reach the encoders through D."""
 
     what, kind = "hybrids decoded from detached latents", CHOICE
 
@@ -103,7 +101,7 @@ class DetachedInputs(Trainer):
 
 
 class RescaledHybrids(Trainer):
-    """Every hybrid is stretched to [-1, 1] before E_s reads it: by its own darkest and brightest value, all channels alike."""
+    """Every hybrid is stretched to [-1, 1] by its own minimum and maximum before E_s reads it."""
 
     what, kind = "each hybrid rescaled to [-1, 1]", CHOICE
 
@@ -114,52 +112,54 @@ class RescaledHybrids(Trainer):
 
 
 class Mirrored(Trainer):
-    """A second consistency loss, as heavy as the first: with another image's z_s, z_r must stay. Part of L_con's record."""
+    """A second consistency loss of the same weight: z_r must survive an exchange of z_s.
 
-    what, kind = "the mirrored loss: z_s shuffled, z_r must stay", CHOICE
+    The recorded L_con is the sum of both.
+    """
+
+    what, kind = "the mirrored loss: z_s is shuffled, z_r must stay", CHOICE
 
     def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
         with running_statistics_untouched(self.model.D, self.model.E_r):
             z_r_hybrid = self.model.E_r(self.hybrid(z_s[partner], z_r))
-        return super().consistency(z_s, z_r, partner, y) + self.agreement(z_r, z_r_hybrid)
+        return super().consistency(z_s, z_r, partner, y) + self.agreement(z_r, z_r_hybrid, y)
 
 
 class LearningRateSteps(Trainer):
-    """The learning rate falls to three quarters after 8 epochs and to half after 25: 2e-4, 1.5e-4, 1e-4.
+    """The learning rate falls to 3/4 after 8 epochs and to 1/2 after 25: 2e-4, 1.5e-4, 1e-4.
 
-    From the configuration's own learning rate. The code's default is 15 epochs, which never see the last step; there C's
-    optimiser keeps 1.5e-4, which it does not here.
+    The code's default of 15 epochs never reaches the last step; there the optimiser of C keeps 1.5e-4,
+    which it does not here.
     """
 
     what, kind = "learning rate lowered to 3/4 after 8 epochs and to 1/2 after 25", CHOICE
     steps_at = ((0, 1.0), (8, 0.75), (25, 0.5))
 
     def lr_factor(self, p: float) -> float:
-        epoch = math.floor(
-            p * self.config.epochs + 1e-9
-        )  # it falls between epochs; 12 / 47 * 47 < 12
+        epoch = math.floor(p * self.config.epochs + 1e-9)  # 12 / 47 * 47 is less than 12
         return next(factor for first, factor in reversed(self.steps_at) if epoch >= first)
 
 
 class OutOfRange(Trainer):
-    """MNIST is normalised by its mean and deviation, so its inputs reach 2.8, and D's tanh cannot. Other datasets as ever.
+    """MNIST is normalised by its mean and deviation, so its inputs reach 2.8, out of reach for tanh.
 
-    Networks built so normalise by themselves what they are given in eval mode; of the scores only those on E_s and C then mean
-    what they say.
+    Other datasets are unaffected. The networks normalise by themselves in eval mode; only the scores of
+    E_s and C are then those of the code.
     """
 
-    what, kind = "MNIST normalised by its mean and deviation: up to 2.8, out of tanh's reach", BUG
+    what, kind = "MNIST normalised by its mean and deviation: up to 2.8, beyond tanh's range", BUG
 
     @classmethod
-    def build(cls, config: Config, channels: int, classes: int) -> YGAN:
-        model = super().build(config, channels, classes)
+    def networks(cls, config: Config, channels: int, classes: int) -> YGAN:
+        model = super().networks(config, channels, classes)
         if config.dataset == "mnist":
             for encoder in (model.E_s, model.E_r):
                 encoder.register_forward_pre_hook(_normalise_in_eval)
         return model
 
-    def step(self, x: Tensor, *others: Tensor) -> Tensor:
-        return super().step(_out_of_range(x) if self.config.dataset == "mnist" else x, *others)
+    def batch_input(self, images: Tensor, rows: Tensor, number: int) -> Tensor:
+        x = super().batch_input(images, rows, number)
+        return _out_of_range(x) if self.config.dataset == "mnist" else x
 
 
 def _out_of_range(x: Tensor) -> Tensor:
@@ -181,16 +181,17 @@ class PublicCode(
     RescaledHybrids,
     DetachedInputs,
 ):
-    """All of them, and the slope of C's LeakyReLU: 0.01, PyTorch's default. Held against the code itself by `authors`.
+    """All of them, and PyTorch's default slope of 0.01 in C's LeakyReLU.
 
-    Left out: Ds is drawn anew where its loss falls under 1e-5, and grey images are repeated to three channels.
+    Compared with the code itself by `ygan_study.bench.authors`. Left out: Ds is initialised anew when its
+    loss falls below 1e-5, and grey images are repeated to three channels.
     """
 
     what, kind = "all of them", ""
 
     @classmethod
-    def build(cls, config: Config, channels: int, classes: int) -> YGAN:
-        model = super().build(config, channels, classes)
+    def networks(cls, config: Config, channels: int, classes: int) -> YGAN:
+        model = super().networks(config, channels, classes)
         model.C[1].negative_slope = 0.01
         return model
 
@@ -210,30 +211,23 @@ DEVIATIONS: dict[str, type[Trainer]] = {
 
 
 def applies(name: str, config: Config) -> bool:
-    """Whether a deviation changes anything in a training: Y-GAN's with both latents; MNIST's normalisation, MNIST."""
+    """Whether a deviation changes anything in a training of Y-GAN with these settings."""
     return config.latents == "dual" and (name != "out_of_range" or config.dataset == "mnist")
 
 
 def step_seconds(
     config: Config, permutations: tuple[int, ...] = (1, 4, 16, 64), device: str = "cpu"
 ) -> pd.DataFrame:
-    """What a training step takes with L_con over so many permutations, on random images: the faster of two, after one."""
+    """What a step takes with L_con over so many permutations, on random images: the faster of two."""
     shape = (config.batch_size, 3, config.image_size, config.image_size)
-    images = torch.randint(
-        256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     rows = []
     for number in permutations:
-        drawn = type("Drawn", (Permutations,), {"permutations": number})
-        trainer = drawn(
-            replace(config, epochs=3), images, torch.arange(len(images)) % 9, device, captured=False
-        )
-        seconds = [trainer.epoch()["seconds"] for _ in range(3)][1:]
-        rows.append(
-            {
-                "permutations": number,
-                "seconds a step": min(seconds),
-                "images/s": config.batch_size / min(seconds),
-            }
-        )
+        kind = type("Drawn", (Permutations,), {"permutations": number})
+        labels = torch.arange(len(images)) % 9
+        trainer = kind(replace(config, epochs=3), images, labels, device, captured=False)
+        seconds = min([trainer.epoch()["seconds"] for _ in range(3)][1:])
+        speed = config.batch_size / seconds
+        rows.append({"permutations": number, "seconds a step": seconds, "images/s": speed})
     return pd.DataFrame(rows).set_index("permutations")

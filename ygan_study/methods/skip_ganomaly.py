@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ygan_core import losses
 from ygan_core.model import dcgan_init
-from ygan_study.methods.rival import Baseline, adam, descend, encoder
+from ygan_study.methods.baseline import Baseline, adam, descend, encoder
 
 LATENT = 100
 W_ADV, W_CON, W_LAT = 1.0, 50.0, 1.0

@@ -1,15 +1,21 @@
-"""How much of the paper a run does: four profiles, and the config of each of their trainings."""
+"""How much of the paper a run does: four profiles, and the settings of each of their trainings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ygan_core.config import CONFIGURATIONS, DATASETS, TENS, Config, ConfigError, with_overrides
+from ygan_core.config import ConfigError
+from ygan_study.methods import METHODS
+from ygan_study.plan.settings import DATASETS, TENS, Settings, with_overrides
 
 Classes = dict[str, tuple[int, ...]]  # classes held out one by one, by dataset
-Draw = tuple[
-    int, int
-]  # seed, of the initial weights and the order of batches; split_seed, of the split
+Seeds = tuple[int, int]  # seed, of the initial weights and the order of batches; split_seed
+TEN = tuple(range(10))
+LEAVES = (-1,)  # PlantVillage holds out no class: its diseased leaves are the anomalies
+# Where there is time for one class, it is class 4 (a 4, a Coat, a Deer), chosen beforehand.
+ONE, THREE = (4,), (1, 4, 7)
+ONCE: tuple[Seeds, ...] = ((0, 0),)
+THRICE: tuple[Seeds, ...] = ((0, 0), (1, 0), (2, 1))  # the third has another split too
 
 
 @dataclass(frozen=True)
@@ -22,71 +28,46 @@ class Profile:
     width: int
     epochs: dict[
         str, dict[str, int]
-    ]  # by configuration, by dataset; else a baseline has those of the first benchmark
-    color_mnist: tuple[
-        str, ...
-    ]  # configurations of section 5; pictures show the first draw of each
-    benchmarks: tuple[str, ...]  # Y-GAN's configurations in Tables 1-4
-    classes: tuple[int, ...]  # held out in Tables 1-3
-    draws: tuple[
-        Draw, ...
-    ]  # of Y-GAN and the control, in the classes `drawn`; elsewhere the first alone
-    drawn: tuple[int, ...]
-    ablations: Classes  # Tables 5 and 6
-    baselines: Classes  # the baselines' cells of Tables 1-4
+    ]  # by method and dataset; a baseline's default is benchmarks[0]
+    color_mnist: tuple[str, ...]  # configurations of section 5
+    benchmarks: tuple[str, ...]  # configurations of Y-GAN in Tables 1 to 4
+    classes: tuple[int, ...]  # held out in Tables 1 to 3
+    seeds: tuple[
+        Seeds, ...
+    ]  # of Y-GAN and the classifier, in the classes `repeated`; else the first
+    repeated: tuple[int, ...]
+    ablations: Classes  # Table 5
+    baselines: Classes  # the baselines of Tables 1 to 4
     variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
-    baseline_names: tuple[str, ...] = ()  # entries of BASELINES; (): all
-    padim: Classes = field(
-        default_factory=dict
-    )  # cells of PaDiM, which trains nothing; {}: those of the other baselines
-    strong: Classes = field(
-        default_factory=dict
-    )  # notebook 11: the strong control, and Y-GAN beside it
-    strong_wide: Classes = field(
-        default_factory=dict
-    )  # the strong control once, in the configs of the profile `paper`
-    paper_size: Classes = field(
-        default_factory=dict
-    )  # of TENS: Y-GAN and the control, once, in the configs of `paper`
-    weak_labels: Classes = field(default_factory=dict)
-    background_only: tuple[str, ...] = (
-        "classifier",
-        "ygan",
-    )  # methods that are trained on PlantVillage's background
+    baseline_names: tuple[str, ...] = ()  # (): all
+    padim: Classes = field(default_factory=dict)  # PaDiM trains nothing; {}: as the other baselines
+    strong: Classes = field(default_factory=dict)  # notebook 11
+    strong_wide: Classes = field(default_factory=dict)  # once, with the settings of `paper`
+    paper_size: Classes = field(default_factory=dict)  # once, with the settings of `paper`
+    weak_labels: Classes = field(default_factory=dict)  # Table 6
+    background_only: tuple[str, ...] = ("classifier", "ygan")
     deviations: Classes = field(default_factory=dict)  # notebook 09
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
     ladder: Classes = field(default_factory=dict)  # trainings of several lengths
-    paper_rate: Classes = field(
-        default_factory=dict
-    )  # the control once, at the paper's own learning rate
+    paper_rate: Classes = field(default_factory=dict)  # the classifier at the paper's learning rate
     ladder_epochs: tuple[int, ...] = (3, 10, 30, 100)
-    color_draws: tuple[Draw, ...] = ((0, 0),)  # of section 5
-    leaf_size: int = 64  # PlantVillage's pixels
-    recorded: bool = (
-        False  # its records come with the repository: what is missing is trained by `run` alone
-    )
+    color_seeds: tuple[Seeds, ...] = ((0, 0),)  # of section 5
+    leaf_size: int = 64  # pixels a side of PlantVillage's images
+    recorded: bool = False  # its records are in the repository: only `run` trains what is missing
 
 
-def _epochs(
-    color_mnist: int, mnist: int, fmnist: int, cifar10: int, plantvillage: int
-) -> dict[str, int]:
-    return dict(zip(DATASETS, (color_mnist, mnist, fmnist, cifar10, plantvillage), strict=True))
+def _epochs(*epochs: int) -> dict[str, int]:
+    return dict(zip(DATASETS, epochs, strict=True))
 
 
 def _alike(*epochs: int) -> dict[str, dict[str, int]]:
-    return dict.fromkeys(CONFIGURATIONS, _epochs(*epochs))
+    return dict.fromkeys(METHODS, _epochs(*epochs))
 
 
-# Of notebook 11. On CIFAR10 four epochs of `whitened` cost 1.16 times as many operations as ten of the strong control.
-BEYOND = {"strong": _epochs(10, 10, 10, 10, 10), "whitened": _epochs(4, 4, 4, 4, 4)}
-# What the authors of two baselines train. The other five are trained for far longer there: days of a core.
-OF_AUTHORS = dict.fromkeys(("ganomaly", "skip_ganomaly"), _epochs(15, 15, 15, 15, 15))
-TEN = tuple(range(10))
-LEAVES = (-1,)  # PlantVillage holds out no class: its diseased leaves are the anomalies
-# Class 4 (a 4, a Coat, a Deer) where there is time for one: in the middle, and chosen before any of its numbers was seen.
-ONE, THREE = (4,), (1, 4, 7)
-ONCE: tuple[Draw, ...] = ((0, 0),)
-THRICE: tuple[Draw, ...] = ((0, 0), (1, 0), (2, 1))  # the third moves the split too
+# Notebook 11: on CIFAR10, four epochs of `whitened` cost 1.16 times the operations of ten of `strong`.
+BEYOND = {"strong": _epochs(*[10] * 5), "whitened": _epochs(*[4] * 5)}
+# What the authors of two baselines train; the other baselines are trained for days there.
+OF_AUTHORS = dict.fromkeys(("ganomaly", "skip_ganomaly"), _epochs(*[15] * 5))
 
 
 def _four(classes: tuple[int, ...]) -> Classes:
@@ -103,8 +84,8 @@ PROFILES = {
         color_mnist=("balanced", "paper"),
         benchmarks=("balanced",),
         classes=ONE,
-        draws=ONCE,
-        drawn=(*ONE, *LEAVES),
+        seeds=ONCE,
+        repeated=(*ONE, *LEAVES),
         ablations={"mnist": ONE},
         baselines={"mnist": ONE},
         strong={"cifar10": ONE},
@@ -121,30 +102,26 @@ PROFILES = {
         color_mnist=("balanced", "paper"),
         benchmarks=("balanced",),
         classes=ONE,
-        draws=THRICE,
-        drawn=(*ONE, *LEAVES),
+        seeds=THRICE,
+        repeated=(*ONE, *LEAVES),
         ablations={"mnist": ONE},
         variants=("A1", "A2"),
         baselines={"mnist": ONE},
-        baseline_names=(
-            "padim",
-            "knn_pixels",
-            "knn_features",
-        ),  # they train nothing, so that a short training is no excuse
+        baseline_names=("padim", "knn_pixels", "knn_features"),  # they need no training
         strong={"cifar10": ONE},
         weak_labels={"mnist": ONE},
         background_only=("classifier",),
         deviations={"cifar10": ONE},
         deviation_names=("public_code",),
     ),
-    # Lengths by images seen, to the nearest epoch: balanced 200,000; paper and control 300,000. Fixed beforehand.
+    # Lengths by images seen, fixed beforehand: balanced 200,000, paper and classifier 300,000.
     "laptop": Profile(
         purpose="the reference edition: its records come with the repository",
         source="full",
         images_per_class=0,
         width=32,
         epochs={
-            "control": _epochs(6, 6, 6, 7, 41),
+            "classifier": _epochs(6, 6, 6, 7, 41),
             "balanced": _epochs(4, 4, 4, 5, 28),
             "paper": _epochs(6, 6, 6, 7, 41),
             **BEYOND,
@@ -153,8 +130,8 @@ PROFILES = {
         color_mnist=("balanced", "paper"),
         benchmarks=("balanced", "paper"),
         classes=TEN,
-        draws=THRICE,
-        drawn=(*THREE, *LEAVES),
+        seeds=THRICE,
+        repeated=(*THREE, *LEAVES),
         ablations=_four(ONE),
         baselines=_four(ONE),
         padim=_four(TEN),
@@ -165,7 +142,7 @@ PROFILES = {
         deviations={"mnist": ONE, "cifar10": ONE},
         paper_rate=dict.fromkeys(TENS, TEN),
         ladder={"mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},
-        color_draws=THRICE,
+        color_seeds=THRICE,
         recorded=True,
     ),
     "paper": Profile(
@@ -177,15 +154,15 @@ PROFILES = {
         color_mnist=("paper", "balanced"),
         benchmarks=("paper", "balanced"),
         classes=TEN,
-        draws=THRICE,
-        drawn=(*TEN, *LEAVES),
+        seeds=THRICE,
+        repeated=(*TEN, *LEAVES),
         ablations=_four(TEN),
         baselines=_four(TEN),
         strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(TEN),
         deviations={"mnist": THREE, "cifar10": TEN},
         paper_rate=dict.fromkeys(TENS, TEN),
-        color_draws=THRICE,
+        color_seeds=THRICE,
         leaf_size=256,
     ),
 }
@@ -198,34 +175,24 @@ def profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def profile_config(
+def profile_settings(
     name: str, dataset: str, configuration: str, overrides: dict | None = None
-) -> Config:
-    """The training of a profile on a dataset, with some settings replaced (see `with_overrides`).
+) -> Settings:
+    """The training of a method on a dataset in a profile, with some settings replaced.
 
-    Raises ConfigError for a profile or an override that does not exist.
+    configuration: a key of METHODS. Raises ConfigError for a profile or an override that does not exist.
     """
-    p = profile(name)
-    own = (
-        dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves")
-        if dataset == "plantvillage"
-        else {}
-    )
-    if configuration in ("strong", "whitened") and not own:
-        own = dict(
-            augmentation="flips" if dataset == "cifar10" else "shifts"
-        )  # a mirrored 2 is no 2
-    base = dict(
-        dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width
-    )
-    base["epochs"] = p.epochs[configuration][dataset]
-    config = Config(**{**base, **own, **CONFIGURATIONS[configuration]})
-    overrides = dict(overrides or {})
+    p, overrides = profile(name), dict(overrides or {})
+    own = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width)
+    own["epochs"] = p.epochs[configuration][dataset]
     if dataset == "plantvillage":
+        own |= dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves")
         overrides.pop("held_out", None)
-    return with_overrides(config, overrides)
+    elif configuration in ("strong", "whitened"):
+        own["augmentation"] = "flips" if dataset == "cifar10" else "shifts"  # a mirrored 2 is no 2
+    return with_overrides(Settings(**own | METHODS[configuration].settings), overrides)
 
 
-def drawn(config: Config, draws: tuple[Draw, ...]) -> list[Config]:
-    """`config` once for each draw of seed and split_seed."""
-    return [replace(config, seed=seed, split_seed=split_seed) for seed, split_seed in draws]
+def with_seeds(settings: Settings, seeds: tuple[Seeds, ...]) -> list[Settings]:
+    """`settings` once for each pair of seed and split_seed."""
+    return [replace(settings, seed=seed, split_seed=split_seed) for seed, split_seed in seeds]

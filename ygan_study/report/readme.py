@@ -9,8 +9,8 @@ import re
 
 import pandas as pd
 
-from ygan_core.config import CONFIGURATIONS
 from ygan_core.data.datasets import REPOSITORY
+from ygan_study.methods import METHODS
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.tables import TABLES
 
@@ -39,7 +39,7 @@ def _row(claim: str, row: pd.Series) -> str:
 
 def _a_line_each(text: str) -> str:
     """What is said of each configuration or dataset on a line of its own; the names of configurations as code."""
-    names = "|".join(CONFIGURATIONS)
+    names = "|".join(METHODS)
     lines = re.split(rf"; (?=(?:{names}|the plain classifier|chance)\b|[A-Z])", text)
     return "<br>".join(re.sub(rf"^({names})\b", r"`\1`", line) for line in lines)
 

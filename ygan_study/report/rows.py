@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ygan_core.data import DATASETS
-from ygan_study.methods import BASELINES
+from ygan_study.methods import BASELINES, METHODS
 from ygan_study.run.folder import RUNS_COLUMNS, Run, tidy
 
 TITLES = {
@@ -60,7 +60,7 @@ def trainings_of(
 def method_title(method: str, labels: str = "true", pixels: str = "all") -> str:
     """What a table calls a method: the paper's name for it."""
     if method in BASELINES:
-        return BASELINES[method].title
+        return METHODS[method].title
     name = {"ygan": "Y-GAN", "classifier": "Classifier", "strong": "Strong classifier"}[
         method
     ] + "*" * (labels == "weak")

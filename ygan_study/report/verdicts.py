@@ -15,7 +15,6 @@ import pandas as pd
 
 from ygan_study.measure.numbers import POST_HOC, SCORES, SEVEN
 from ygan_study.plan.profiles import PROFILES
-from ygan_study.report.rows import REAL, TITLES, trainings_of, rows_of
 from ygan_study.report.figures import FIGURES, accuracy
 from ygan_study.report.printed import (
     NUMBERS,
@@ -26,6 +25,7 @@ from ygan_study.report.printed import (
     printed,
     weak_label_costs,
 )
+from ygan_study.report.rows import REAL, TITLES, rows_of, trainings_of
 from ygan_study.report.spread import (
     DRAW,
     HIGHER,

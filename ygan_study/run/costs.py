@@ -11,12 +11,10 @@ from dataclasses import replace
 
 import torch
 
-from ygan_core.config import Config
-from ygan_core.train import Trainer
 from ygan_study.engine.threads import one_thread
-from ygan_study.methods import BASELINES
-from ygan_study.methods.public_code import DEVIATIONS
+from ygan_study.methods import BASELINES, method_of, trainer_of
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.run.store import Study
 
 # About how many images a class has, and the share that is trained on.
@@ -40,11 +38,11 @@ TRAINED_ON = 0.8 * 0.95
 AS_DEAR = {"fmnist": "mnist", "color_mnist": "cifar10"}  # a step of as many channels
 
 
-def images_seen(config: Config) -> float:
+def images_seen(config: Settings) -> float:
     """About how many images a training sees, over all epochs."""
     per_class = config.images_per_class or IMAGES[config.source][config.dataset]
     classes = 10 if config.dataset == "plantvillage" else 9
-    trains = config.method not in BASELINES or BASELINES[config.method].trains
+    trains = method_of(config).trains
     return per_class * classes * TRAINED_ON * (config.epochs if trains else 1)
 
 
@@ -76,7 +74,7 @@ def costs(study: Study, jobs: Iterable[Job]) -> dict[str, float]:
 
 
 @functools.cache
-def _seconds_per_image(config: Config, device: str, precision: str) -> float:
+def _seconds_per_image(config: Settings, device: str, precision: str) -> float:
     """Of one training image in one epoch. config has two epochs, of a batch each; the second is timed."""
     # What is lost by small batches is little where images are large.
     batch = min(config.batch_size, 256) if config.image_size <= 64 else 8
@@ -91,12 +89,10 @@ def _seconds_per_image(config: Config, device: str, precision: str) -> float:
     )
     with contextlib.redirect_stdout(io.StringIO()):
         if config.method not in BASELINES:
-            trainer = DEVIATIONS.get(config.deviation, Trainer)(
-                config, images, torch.arange(batch) % 9, device, precision
-            )
+            trainer = trainer_of(config)(config, images, torch.arange(batch) % 9, device, precision)
             return [trainer.epoch()["seconds"] for _ in range(2)][-1] / batch
         start = time.perf_counter()
-        baseline = BASELINES[config.method](config, device).fit(images)
+        baseline = trainer_of(config)(config, device).fit(images)
         if baseline.trains:
             return baseline.history[-1]["seconds"] / batch
         baseline.score(images)

@@ -20,22 +20,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ygan_core.config import Config, ConfigError
+from ygan_core.config import ConfigError
 from ygan_core.data.color import colourise
 from ygan_core.data.datasets import DataError, load
 from ygan_core.model import YGAN
-from ygan_core.train import Trainer
 from ygan_study.fresh import cached
 from ygan_study.measure import batch_statistics
 from ygan_study.measure.disentanglement import disentanglement
 from ygan_study.measure.evaluation import OWN
 from ygan_study.measure.flops import training_operations
 from ygan_study.measure.numbers import numbers
-from ygan_study.methods import BASELINES
-from ygan_study.methods.ablations import configuration
-from ygan_study.methods.background import background_only
-from ygan_study.methods.public_code import DEVIATIONS
+from ygan_study.methods import BASELINES, trainer_of
+from ygan_study.plan.images import background_only
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.run.checksums import sealed, sha256, sums_of
 
 LAST, AVERAGED = "last", "averaged"
@@ -63,7 +61,7 @@ class Run:
     source: str = ""
 
     @property
-    def config(self) -> Config:
+    def config(self) -> Settings:
         """What was trained."""
         return self.job.config
 
@@ -226,8 +224,7 @@ class Run:
         self._need_weights()
         state = load_file(self.folder / f"{self.weights}.safetensors")
         state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-        kind = DEVIATIONS.get(self.config.deviation, Trainer)
-        model = kind.build(
+        model = trainer_of(self.config).build(
             self.config, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"])
         )
         model.load_state_dict(state)
@@ -249,7 +246,7 @@ def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
         sums = sums_of(folder)
         changed = [name for name, checksum in sums.items() if sha256(folder / name) != checksum]
         changed += sorted(sealed(folder) - sums.keys())
-        config = Config(**json.loads((folder / "config.json").read_text()))
+        config = Settings(**json.loads((folder / "config.json").read_text()))
         about = json.loads((folder / "run.json").read_text())
         found = Run(Job(config), folder, config.headline, source)
         needed = {
@@ -325,7 +322,7 @@ def tidy(run: Run) -> list[tuple]:
     """The rows of runs.csv that a run gives, with its weights of one kind. headline: whether tables print these weights."""
     c, about = run.config, run.about
     held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
-    label = "" if c.method in BASELINES else configuration(c)
+    label = "" if c.method in BASELINES else c.configuration
     headline = run.weights == (c.headline if c.headline in run.kinds else LAST)
     shown = (
         *(getattr(c, key) for key in SHOWN),

@@ -21,10 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from ygan_core import scores
 from ygan_core.checkpoints import write_atomically
-from ygan_core.config import TENS
 from ygan_core.data import load
 from ygan_study.measure.evaluation import Facts
-from ygan_study.plan.jobs import first_draws, shown, shown_at_paper_size
+from ygan_study.plan.jobs import first_seeds, pictured, pictured_at_paper_size
+from ygan_study.plan.settings import TENS
 from ygan_study.run.checksums import SUMS, seal
 from ygan_study.run.folder import PICTURED, Run, read
 from ygan_study.run.store import Study
@@ -73,11 +73,11 @@ def write_record(study: Study, run: Run) -> Run:
             about["batch_statistics"][weights] = [
                 [*setting, auc] for setting, auc in own.batch_statistics.items()
             ]
-    color_mnist = first_draws(study.select(group="color_mnist"))
+    color_mnist = first_seeds(study.select(group="color_mnist"))
     if run.job in [
         *color_mnist,
-        *shown(study.jobs),
-        *shown_at_paper_size(study.jobs),
+        *pictured(study.jobs),
+        *pictured_at_paper_size(study.jobs),
     ]:  # pictures show it
         _save_networks(run, folder)
     for name in ("config.json", "losses.csv"):

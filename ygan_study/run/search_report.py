@@ -12,10 +12,10 @@ from torch.optim.swa_utils import update_bn
 from ygan_core import metrics, scores
 from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
-from ygan_core.data.prepare import prepare
 from ygan_study.fresh import cached
 from ygan_study.measure.ood_scores import knn
 from ygan_study.plan import search
+from ygan_study.plan.images import prepare
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 

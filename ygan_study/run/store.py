@@ -14,13 +14,14 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ygan_core.checkpoints import checkpoints, write_atomically
-from ygan_core.config import Config, ConfigError
+from ygan_core.config import ConfigError
 from ygan_core.data.datasets import REPOSITORY
-from ygan_core.data.prepare import prepare
 from ygan_study.fresh import cached
 from ygan_study.methods.weak_labels import WeakLabels, imagenet_features, network_here, weak_labels
+from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import DATA, Job, study_jobs
 from ygan_study.plan.profiles import PROFILES
+from ygan_study.plan.settings import Settings
 from ygan_study.run.checksums import SUMS
 from ygan_study.run.device import resolve_device, resolve_precision
 from ygan_study.run.folder import RUNS_COLUMNS, Damaged, Run, in_a_line, read, tidy
@@ -31,7 +32,7 @@ class Study:
     """One profile's results: results/<profile>/. It finds what is done, and trains nothing.
 
     profile: smoke, quick, laptop, paper, or search; results: the folder above, by default results/ of the repository; device:
-    auto, cpu, cuda or mps; precision: float32, tf32, bfloat16 or fastest; settings: overrides of Config, typed and checked.
+    auto, cpu, cuda or mps; precision: float32, tf32, bfloat16 or fastest; settings: overrides of Settings, typed and checked.
     Where there are settings, the results lie in a folder of their own, `folder`. Raises ConfigError.
     """
 
@@ -156,7 +157,7 @@ class Study:
                 elif path.name not in (".lock", "log.txt"):
                     path.unlink()
 
-    def weak_labels(self, config: Config) -> dict[str, WeakLabels]:
+    def weak_labels(self, config: Settings) -> dict[str, WeakLabels]:
         """The clusters of a cell's training images (section 6.3), by form.
 
         Made once with the network that is there, of features that all its cells share.

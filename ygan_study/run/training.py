@@ -15,17 +15,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ygan_core.checkpoints import checkpoints, write_atomically
-from ygan_core.config import Config, ConfigError, as_dict
+from ygan_core.config import ConfigError
 from ygan_core.data import DataError, Dataset, Split, sub_classes
-from ygan_core.data.prepare import prepare
-from ygan_core.train import Callback, Trainer, train
+from ygan_core.train import Callback
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
 from ygan_study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline
-from ygan_study.methods import BASELINES
-from ygan_study.methods.public_code import DEVIATIONS
+from ygan_study.methods import method_of, train, trainer_of
 from ygan_study.methods.weak_labels import FORMS, WeakLabels
+from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.run.checksums import SUMS, is_unchanged, seal
 from ygan_study.run.folder import AVERAGED, LAST, Run, in_a_line, read
 from ygan_study.run.provenance import provenance
@@ -125,7 +125,7 @@ def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
 def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
     config = job.config
     data, parts = prepare(config)
-    _write_json(folder / "config.json", as_dict(config))
+    _write_json(folder / "config.json", config.as_json())
     about = {
         "id": job.id,
         "classes": data.classes,
@@ -136,7 +136,7 @@ def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) 
             "test": len(parts.test),
         },
     }
-    how = _baseline if config.method in BASELINES else _ygan
+    how = _baseline if method_of(config).is_baseline else _ygan
     facts, found = how(study, job, folder, data, parts, callbacks)
     for weights, arrays in facts.items():
         write_atomically(folder / f"{weights}.npz", lambda p, a=arrays: np.savez_compressed(p, **a))
@@ -152,7 +152,7 @@ def _baseline(
     study: Study, job: Job, folder: Path, data: Dataset, parts: Split, _
 ) -> tuple[dict[str, Facts], dict]:
     """Train a baseline; its facts, and what run.json says of it."""
-    baseline = BASELINES[job.config.method](job.config, study.device)
+    baseline = trainer_of(job.config)(job.config, study.device)
     baseline.fit(data.images[parts.train], folder=folder, title=_title(job))
     _save_losses(folder, baseline.history)
     _save_weights(folder, LAST, baseline.state_dict())
@@ -177,9 +177,9 @@ def _ygan(
     y = next(iter(clusters.values())).labels if clusters else truth
     trained = _trained(folder, job, parts.hash)
     if not trained:  # else only what was measured is lost, and made again
-        measure, kind = each_epoch(config, data, parts), DEVIATIONS.get(config.deviation, Trainer)
+        measure = each_epoch(config, data, parts)
         options = dict(callbacks=callbacks, title=_title(job), measure=measure)
-        trainer = train(config, images, y, folder, study.device, study.precision, kind, **options)
+        trainer = train(config, images, y, folder, study.device, study.precision, **options)
         trained = {"precision": trainer.precision, **_here(study)}
         _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
         _save_weights(folder, LAST, trainer.model.state_dict())
@@ -207,7 +207,7 @@ def _ygan(
 def _holds(folder: Path) -> Job | None:
     """The job whose config lies in a folder, unless it was damaged or is of an older version."""
     try:
-        config = Config(**json.loads((folder / "config.json").read_text()))
+        config = Settings(**json.loads((folder / "config.json").read_text()))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     return (

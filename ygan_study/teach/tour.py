@@ -22,14 +22,17 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from ygan_core import metrics, scores
-from ygan_core.config import TERMS, Config
+from ygan_core.config import TERMS
 from ygan_core.data import COLOURS, color_mnist, load, sub_classes
-from ygan_core.data.prepare import prepare
 from ygan_core.model import YGAN
-from ygan_core.train import Epoch, build, train
+from ygan_core.train import Epoch
+from ygan_study.engine import Trainer
 from ygan_study.engine.threads import one_thread
+from ygan_study.methods import train
 from ygan_study.methods.weak_labels import FORMS, purity, weak_labels
-from ygan_study.plan.profiles import profile_config
+from ygan_study.plan.images import prepare
+from ygan_study.plan.profiles import profile_settings
+from ygan_study.plan.settings import Settings
 from ygan_study.report.figures.base import (
     ANOMALOUS,
     CLASS_COLOURS,
@@ -199,7 +202,7 @@ class Live:
     (n, 3, S, S), held back, to show.
     """
 
-    config: Config
+    config: Settings
     losses: pd.DataFrame
     stages: pd.DataFrame
     models: list[YGAN]
@@ -216,7 +219,7 @@ def live(study: Study) -> Live:
     smoke = study.profile == "smoke"
     short = {} if smoke else dict(width=8, images_per_class=400, batch_size=32, epochs=8)
     profile = "smoke" if smoke else "quick"
-    config = profile_config(profile, "color_mnist", "balanced", {**short, **study.settings})
+    config = profile_settings(profile, "color_mnist", "balanced", {**short, **study.settings})
     data, parts = prepare(config)
     y, stages, models = sub_classes(data, *config.outside), [], []
     train_y, test_y = y[parts.train], y[parts.held_back]
@@ -240,7 +243,7 @@ def live(study: Study) -> Live:
     def callback(epoch: Epoch) -> None:
         keep(epoch.losses["lambda_R"], epoch.model)
 
-    keep(0.0, build(config, data.images.shape[1], int(train_y.max()) + 1))
+    keep(0.0, Trainer.build(config, data.images.shape[1], int(train_y.max()) + 1))
     trained = train(
         config,
         data.images[parts.train],
@@ -345,7 +348,10 @@ def score_family(runs: Sequence[Run]) -> Figure:
         normal = (data.labels != run.config.held_out) & ~known
         z_s = scores.encode(run.model(), data.images[normal]).z_s
         tested = np.flatnonzero(run.test["in_test"])
-        found = scores.all_scores(run.model(), run.images(tested), z_s, data.labels[normal])
+        images = run.images(tested)
+        here = scores.encode(run.model(), images)
+        found = scores.reconstruction_scores(run.model(), images, here)
+        found |= scores.latent_scores(here, z_s, data.labels[normal])
         truth = run.test["anomalous"][tested]
         table[title(run)] = {PAPERS[name]: metrics.auc(s, truth) for name, s in found.items()}
     fig, ax = plt.subplots(figsize=(8.6, 2.6))

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ygan_core import config
+from ygan_study.methods import METHODS
 from ygan_study.methods.ablations import ABLATIONS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import TITLES, trainings_of
+from ygan_study.plan.settings import DATASETS, TENS
 from ygan_study.report.figures.base import CLASS_COLOURS
 from ygan_study.report.printed import paper_auc
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.spread import count
 from ygan_study.report.view import View
 from ygan_study.run.folder import Run
@@ -23,7 +24,7 @@ from ygan_study.run.store import Study
 
 # Configurations that `accuracy_plot` gives a marker of their own, and what they are called there.
 NAMED = {
-    "control": "Classifier",
+    "classifier": "Classifier",
     "strong": "Strong classifier",
     "whitened": "Y-GAN on the strong encoder",
 }
@@ -47,7 +48,7 @@ def accuracy_plot(runs: list[Run]) -> Figure:
     rows = math.ceil(len(datasets) / 2)
     fig, axes = plt.subplots(rows, 2, figsize=(9.2, 2.6 * rows + 0.8), sharey=True, squeeze=False)
     for ax, dataset in zip(axes.flat, datasets, strict=False):
-        colour = CLASS_COLOURS[config.DATASETS.index(dataset)]
+        colour = CLASS_COLOURS[DATASETS.index(dataset)]
         own = [run for run in measured if run.config.dataset == dataset]
         points = pd.DataFrame([{"held_out": run.config.held_out, **run.metrics} for run in own])
         for run, accuracy, auc in zip(own, points["normal_accuracy"], points["auc"], strict=True):
@@ -126,7 +127,7 @@ def verdict(rows: pd.DataFrame) -> str:
             rank = f"{rank_correlation(measured):+.2f} over {len(measured)} networks"
             lines.append(
                 f"- {TITLES[data]}: Spearman's rank correlation {rank}."
-                + (_of_line(measured, data) + _of_two(measured) if data in config.TENS else "")
+                + (_of_line(measured, data) + _of_two(measured) if data in TENS else "")
             )
         else:
             lines.append(
@@ -204,7 +205,7 @@ def _kind(run: Run) -> str:
 
 def _with_accuracy(study: Study) -> list[Job]:
     return study.select(
-        group=("classifier", *config.CONFIGURATIONS, "strong_wide", "paper_size", "ablations"),
+        group=("classifier", *METHODS, "strong_wide", "paper_size", "ablations"),
         score="s",
     )
 

@@ -21,7 +21,6 @@ from torch import Tensor
 from ygan_core.data import COLOURS
 from ygan_core.scores import decode, swap
 from ygan_study.fresh import cached
-from ygan_study.methods.ablations import configuration
 from ygan_study.run.folder import MissingWeights, Run
 
 STYLE = Path(__file__).parents[1] / "style.mplstyle"
@@ -51,7 +50,7 @@ def title(run: Run, *others: Run) -> str:
     """What was trained, whose weights are shown, and on how much. others: trained as `run`, with other classes held out."""
     c, seen = run.config, sorted({each.about["images"]["train"] for each in (run, *others)})
     images = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
-    return f"{configuration(c)}, {run.weights} weights: width {c.width}, {images} images, {c.epochs} epochs"
+    return f"{c.configuration}, {run.weights} weights: width {c.width}, {images} images, {c.epochs} epochs"
 
 
 def pictured(runs: list[Run]) -> list[Run]:

@@ -12,8 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from ygan_core.config import TERMS
 from ygan_core.data import COLOURS
-from ygan_study.methods.ablations import configuration
-from ygan_study.plan.jobs import Job, first_draws
+from ygan_study.plan.jobs import Job, first_seeds
 from ygan_study.report.figures.base import (
     CLASS_COLOURS,
     GROUND_COLOURS,
@@ -115,7 +114,7 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
                 run.losses.index / len(run.losses),
                 run.losses[term],
                 style,
-                label=configuration(run.config),
+                label=run.config.configuration,
                 marker=".",
                 ms=4,
             )
@@ -135,7 +134,7 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
 
 
 def _jobs(study: Study) -> list[Job]:
-    return first_draws(study.select(group="color_mnist"))
+    return first_seeds(study.select(group="color_mnist"))
 
 
 def _first(test: dict[str, np.ndarray], skip: int = 0, **wanted: int) -> int:

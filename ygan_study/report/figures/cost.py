@@ -7,13 +7,13 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ygan_core.config import TENS
 from ygan_core.data import DATASETS
 from ygan_study.measure.flops import PFLOP
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.profiles import TEN
-from ygan_study.report.rows import trainings_of, rows_of
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import paper_auc
+from ygan_study.report.rows import rows_of, trainings_of
 from ygan_study.report.tables.benchmarks import BY
 from ygan_study.report.tables.beyond import paper_operations
 from ygan_study.report.tables.blocks import MAIN, summary
@@ -97,7 +97,7 @@ def auc_by_cost(runs: list[Run]) -> Figure:
 
 def _label(title: str, configuration: str, counted: str) -> str:
     named = (
-        "" if configuration in ("control", "strong") else configuration
+        "" if configuration in ("classifier", "strong") else configuration
     )  # of these the title says it
     return " ".join(filter(None, (title, named, counted)))
 

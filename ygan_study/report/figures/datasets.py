@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from ygan_core.config import TENS
 from ygan_core.data import DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
 from ygan_core.scores import to_image
+from ygan_study.plan.settings import TENS
 from ygan_study.report.figures.base import (
     ANOMALOUS,
     SPECIES_COLOURS,

@@ -6,18 +6,18 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ygan_core.config import CONFIGURATIONS, TENS
-from ygan_study.methods.ablations import configuration
-from ygan_study.plan.jobs import Job, first_draws
-from ygan_study.report.rows import method_title
+from ygan_study.methods import METHODS
+from ygan_study.plan.jobs import Job, first_seeds
+from ygan_study.plan.settings import TENS
 from ygan_study.report.figures.base import CLASS_COLOURS, METHOD_COLOURS
 from ygan_study.report.figures.scores import heading
 from ygan_study.report.printed import paper_auc
+from ygan_study.report.rows import method_title
 from ygan_study.report.view import View
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
-SIZE_COLOURS = dict(zip(("paper", "control", "balanced"), CLASS_COLOURS, strict=False))
+SIZE_COLOURS = dict(zip(("paper", "classifier", "balanced"), CLASS_COLOURS, strict=False))
 
 
 def ladder(runs: list[Run]) -> Figure:
@@ -42,7 +42,7 @@ def ladder(runs: list[Run]) -> Figure:
             for weights in (LAST, AVERAGED) if those else ():
                 auc = images_and_auc(those, weights)
                 label = (
-                    f"{method_title(method)}: {configuration(those[0].config)}, {weights} weights"
+                    f"{method_title(method)}: {those[0].config.configuration}, {weights} weights"
                 )
                 same = images_and_auc(in_every_length(those), weights).groupby(level=0).mean()
                 ax.plot(
@@ -66,7 +66,7 @@ def ladder(runs: list[Run]) -> Figure:
             )
         ax.axhline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
         ax.set(xscale="log", xlabel="images that a training saw")
-        ax.set_title(f"{heading(first_draws(own))}; width {own[0].config.width}")
+        ax.set_title(f"{heading(first_seeds(own))}; width {own[0].config.width}")
     axes[0, 0].set_ylabel("AUC (Eq. 12)")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
@@ -92,7 +92,7 @@ def paper_size(runs: list[Run]) -> Figure:
                     run.losses[measured],
                     color=colour,
                     lw=1.6,
-                    label=f"{method_title(run.config.method)}: {configuration(run.config)}",
+                    label=f"{method_title(run.config.method)}: {run.config.configuration}",
                 )
                 ax.plot(run.losses[f"{measured}_averaged"], color=colour, lw=0.7)
             ax.set_title(f"{heading(own[:1])}; width {own[0].config.width}")
@@ -125,11 +125,7 @@ def ladder_jobs(study: Study) -> list[Job]:
     steps = study.select(group="ladder")
     cells = {_cell(job) for job in steps}
     return [
-        *(
-            job
-            for job in study.select(group=("classifier", *CONFIGURATIONS))
-            if _cell(job) in cells
-        ),
+        *(job for job in study.select(group=("classifier", *METHODS)) if _cell(job) in cells),
         *steps,
     ]
 

@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ygan_core.data import DATASETS, species
-from ygan_study.plan.jobs import Job, shown_at_paper_size
+from ygan_study.plan.jobs import Job, pictured_at_paper_size
 from ygan_study.report.figures.base import (
     CLASS_COLOURS,
     SPECIES_COLOURS,
@@ -90,7 +90,7 @@ def tsne_latents(runs: list[Run]) -> Figure:
 
 
 def _paper_size(study: Study) -> list[Job]:
-    return shown_at_paper_size(study.jobs)
+    return pictured_at_paper_size(study.jobs)
 
 
 VIEWS = {

@@ -12,7 +12,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ygan_core.config import TENS
 from ygan_study.measure.batch_statistics import (
     APART,
     RUNNING,
@@ -23,9 +22,8 @@ from ygan_study.measure.batch_statistics import (
     batches,
     doubt,
 )
-from ygan_study.methods.ablations import configuration
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import method_title
+from ygan_study.plan.settings import TENS
 from ygan_study.report.figures.base import (
     METHOD_COLOURS,
     outline,
@@ -36,6 +34,7 @@ from ygan_study.report.figures.base import (
 )
 from ygan_study.report.figures.scores import first_of, heading, ygan_jobs
 from ygan_study.report.printed import paper_auc
+from ygan_study.report.rows import method_title
 from ygan_study.report.view import View
 from ygan_study.run.folder import LAST, Run
 from ygan_study.run.store import Study
@@ -247,7 +246,7 @@ def _a_panel_each(
 
 def _label(run: Run, weights: str) -> str:
     c = run.config
-    return f"{method_title(c.method)}: {configuration(c)}, {weights} weights, width {c.width}"
+    return f"{method_title(c.method)}: {c.configuration}, {weights} weights, width {c.width}"
 
 
 def _title(runs: list[Run]) -> str:

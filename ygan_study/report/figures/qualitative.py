@@ -22,7 +22,7 @@ from ygan_core.data.datasets import is_healthy
 from ygan_core.metrics import eer_threshold
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
-from ygan_study.plan.jobs import Job, first_draws
+from ygan_study.plan.jobs import Job, first_seeds
 from ygan_study.report.figures.base import ANOMALOUS, centres, pictured, show_grid, title
 from ygan_study.report.figures.scores import first_of_each, heading, ygan_jobs
 from ygan_study.report.view import View
@@ -231,7 +231,7 @@ def _sheet(ax: Axes, tiles: Tensor, anomalous: np.ndarray, captions: list[str]) 
 
 
 def _edges(study: Study, *datasets: str) -> list[Job]:
-    return [job for job in first_draws(ygan_jobs(study)) if job.config.dataset in datasets]
+    return [job for job in first_seeds(ygan_jobs(study)) if job.config.dataset in datasets]
 
 
 VIEWS = {

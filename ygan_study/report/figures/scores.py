@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ygan_core import config
 from ygan_study.measure.numbers import POST_HOC
-from ygan_study.plan.jobs import Job, shown
-from ygan_study.report.rows import TITLES
+from ygan_study.methods import METHODS
+from ygan_study.plan.jobs import Job, pictured
 from ygan_study.report.figures.base import CLASS_COLOURS, score_histogram, title
+from ygan_study.report.rows import TITLES
 from ygan_study.report.view import View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
@@ -129,13 +129,13 @@ def heading(runs: list[Run]) -> str:
 
 def ygan_jobs(study: Study) -> list[Job]:
     """Y-GAN in Tables 1-4, in the first of the study's configurations. A group of jobs has the configuration's name."""
-    jobs = study.select(group=tuple(config.CONFIGURATIONS))
+    jobs = study.select(group=tuple(METHODS))
     return [job for job in jobs if job.group == jobs[0].group]
 
 
 def first_of_each(study: Study) -> list[Job]:
     """The job of each dataset that pictures show."""
-    return shown(study.jobs)
+    return pictured(study.jobs)
 
 
 def first_of(*datasets: str) -> Callable[[Study], list[Job]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import REAL, TITLES, trainings_of
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import CLUSTERS, PURITY, printed
 from ygan_study.report.render import OURS
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.tables import blocks
 from ygan_study.report.tables.blocks import CHOSEN, KEYS, agreed, beside_whole, three_blocks
 from ygan_study.report.view import View

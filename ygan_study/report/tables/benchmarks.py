@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ygan_study.measure.flops import PFLOP
-from ygan_study.methods import BASELINES
+from ygan_study.methods import BASELINES, METHODS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import trainings_of
 from ygan_study.report.printed import IMAGE_SIZE, class_names, printed
 from ygan_study.report.render import OURS
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.tables import blocks
 from ygan_study.report.tables.blocks import CHOSEN, KEYS, MAIN, agreed, three_blocks
 from ygan_study.report.tables.schedules import extent
@@ -143,7 +143,7 @@ def table4(rows: pd.DataFrame) -> pd.DataFrame:
 def knows(training: pd.Series) -> str:
     """What a method may see beside normal images without labels. training: a row of `cells`."""
     if training["method"] in BASELINES:
-        return BASELINES[training["method"]].knows
+        return METHODS[training["method"]].knows
     return "ImageNet weights" if training["labels"] == "weak" else "class labels"
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ygan_core.config import Config
 from ygan_study.measure.flops import PFLOP, training_operations
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.profiles import TEN
-from ygan_study.report.rows import TITLES, trainings_of
+from ygan_study.plan.settings import Settings
 from ygan_study.report.printed import NUMBERS, class_names, paper_auc, printed
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.spread import CELL, DRAW, Difference, difference, level, said, shown, told
 from ygan_study.report.tables.benchmarks import BY
 from ygan_study.report.tables.blocks import CHOSEN, is_chosen, summary
@@ -34,7 +34,7 @@ PAPER_TRAINS_ON = 9 * 0.8  # of the images of a class: nine classes, and 80 % of
 def paper_operations(dataset: str) -> float:
     """What one of the paper's trainings of Y-GAN costs: Config's defaults (section 4.3), on all images that there are."""
     return training_operations(
-        replace(Config(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES["full"][dataset])
+        replace(Settings(), dataset=dataset), round(PAPER_TRAINS_ON * IMAGES["full"][dataset])
     )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ygan_core import config
+from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import trainings_of
 from ygan_study.report.printed import IMAGE_SIZE, class_names
 from ygan_study.report.render import DIFFERENCE, OURS, PAPER
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.spread import CELL, DRAW, count, pooled
 from ygan_study.report.tables.schedules import is_short, is_trained
 from ygan_study.run.folder import AVERAGED, LAST
@@ -158,7 +158,7 @@ def is_chosen(trainings: pd.DataFrame) -> pd.Series:
 
 def chosen_on(configuration: str, dataset: str, held_out: int) -> bool:
     """Whether this class was the anomaly in a choice of this configuration (`config.CHOSEN_ON`)."""
-    return (dataset, held_out) in config.CHOSEN_ON.get(configuration.partition(",")[0], ())
+    return (dataset, held_out) in METHODS[configuration.partition(",")[0]].chosen_on
 
 
 def of_numbers(table: pd.DataFrame, notes: dict[tuple, str]) -> dict[tuple, str]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import REAL, TITLES, trainings_of
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import printed
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.tables.blocks import MAIN, is_whole
 from ygan_study.report.tables.schedules import is_short
 from ygan_study.report.view import View

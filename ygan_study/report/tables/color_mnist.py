@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import trainings_of
 from ygan_study.report.printed import CHANCE
+from ygan_study.report.rows import trainings_of
 from ygan_study.report.tables.blocks import (
     CHOSEN,
     agreed,

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from ygan_core.config import TENS, Config
 from ygan_study.measure.numbers import SEVEN
-from ygan_study.methods import BASELINES
+from ygan_study.methods import BASELINES, METHODS
 from ygan_study.methods.ablations import ABLATIONS
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import REAL, TITLES, trainings_of
+from ygan_study.plan.settings import TENS, Settings
 from ygan_study.report.printed import (
     CHANCE,
     NUMBERS,
@@ -25,6 +24,7 @@ from ygan_study.report.printed import (
     paper_epochs,
     weak_label_costs,
 )
+from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.spread import (
     CELL,
     HIGHER,
@@ -61,9 +61,7 @@ from ygan_study.run.store import Study
 HALF = 0.5  # the share of images that z_s must place beside their class
 IN_FIG8 = ("cifar10", "plantvillage")
 LABELS_ALONE = {"Classifier": "plain", "Strong classifier": "stronger"}
-RIVALS = [
-    name for name, baseline in BASELINES.items() if baseline.kind != "floor"
-]  # the eight of Tables 1 to 4
+RIVALS = [name for name in BASELINES if METHODS[name].kind != "floor"]  # the eight of Tables 1 to 4
 FEW = 2  # rivals, whose differences are given one by one
 NINE = 9  # normal classes where one of ten is held out
 
@@ -123,7 +121,7 @@ def _is_large(trainings: pd.DataFrame) -> pd.Series:
     """Whether each is a whole Y-GAN or control of the paper's width and length, on a dataset where others are smaller."""
     lengths = trainings["dataset"].map({dataset: paper_epochs(dataset) for dataset in TENS})
     own = trainings["title"].isin(("Y-GAN", "Classifier")) & (trainings["variant"] == "full")
-    large = own & (trainings["width"] >= Config().width) & (trainings["epochs"] >= lengths)
+    large = own & (trainings["width"] >= Settings().width) & (trainings["epochs"] >= lengths)
     return large & trainings["dataset"].isin(trainings.loc[own & ~large, "dataset"])
 
 
@@ -165,7 +163,7 @@ def _levels(trainings: pd.DataFrame) -> Iterator[Row]:
 def _at_paper_size(trainings: pd.DataFrame, aucs: dict[str, pd.Series]) -> Iterator[Row]:
     """aucs: of each kind of weights, by job."""
     for (dataset, held_out, where), own in trainings.groupby([*CELL, "class"], sort=False):
-        claimed, plain = paper_auc(dataset, [held_out]), {"control": "the plain classifier"}
+        claimed, plain = paper_auc(dataset, [held_out]), {"classifier": "the plain classifier"}
         each = dict(iter(own.groupby("own", sort=False)))
         texts = []
         for name, group in each.items():

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ygan_core.config import TENS
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import NUMBERS, paper_auc, paper_epochs, printed
 from ygan_study.report.spread import HIGHER, LOWER, NEAR, ONE_DRAW, UNTOLD, Difference, level, told
 from ygan_study.report.tables.blocks import lacks

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ygan_core.config import CONTROL, Config
+from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.spread import Difference, difference, said
 from ygan_study.report.tables.blocks import paired
@@ -14,8 +15,8 @@ from ygan_study.run.folder import AVERAGED
 from ygan_study.run.store import Study
 
 RATES = {
-    CONTROL["name"]: str(CONTROL["lr"]),
-    f"{CONTROL['name']}, lr={Config().lr}": str(Config().lr),
+    "classifier": str(METHODS["classifier"].settings["lr"]),
+    f"classifier, lr={Settings().lr}": str(Settings().lr),
 }  # by configuration
 
 

@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTINGS, SHUFFLED
-from ygan_study.methods.ablations import configuration
 from ygan_study.methods.public_code import BUG, CHOICE, DEVIATIONS, OPEN
 from ygan_study.plan.jobs import Job
-from ygan_study.report.rows import TITLES, method_title
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import paper_auc
+from ygan_study.report.rows import TITLES, method_title
 from ygan_study.report.spread import (
     CELL,
     DRAW,
@@ -135,12 +134,12 @@ def deviations(runs: list[Run]) -> pd.DataFrame:
     """
     rows = []
     for data, label in dict.fromkeys(
-        (run.config.dataset, configuration(run.config)) for run in runs if _deviates(run)
+        (run.config.dataset, run.config.configuration) for run in runs if _deviates(run)
     ):
         own = [
             run.at(LAST)
             for run in runs
-            if (run.config.dataset, configuration(run.config)) == (data, label)
+            if (run.config.dataset, run.config.configuration) == (data, label)
         ]
         base = [run for run in own if not _deviates(run)]
         for name in ("none", *DEVIATIONS):
@@ -294,7 +293,7 @@ def _on_best_epochs(runs: list[Run]) -> str:
     gains = {}
     for run in (run.at(LAST) for run in runs if not _deviates(run)):
         if _curve(run) is not None:
-            gains.setdefault((_trained(run), configuration(run.config)), []).append(run)
+            gains.setdefault((_trained(run), run.config.configuration), []).append(run)
     texts = []
     for (method, label), own in gains.items():
         gain = level(_frame(own, lambda run: _curve(run).max() - _curve(run).iloc[-1]))
@@ -417,7 +416,7 @@ def _what(deviation: str, label: str) -> str:
 def _trained(run: Run) -> str:
     name = method_title(run.config.method)
     return (
-        f"{name}, {_what(run.config.deviation, configuration(run.config))}"
+        f"{name}, {_what(run.config.deviation, run.config.configuration)}"
         if _deviates(run)
         else name
     )
@@ -436,15 +435,14 @@ def _grouped(runs: Iterable[Run]) -> dict[tuple[str, str, str, str], list[Run]]:
     groups = {}
     for run in runs:
         if run.config.deviation in ("none", "public_code"):
-            key = run.config.dataset, _trained(run), configuration(run.config), run.weights
+            key = run.config.dataset, _trained(run), run.config.configuration, run.weights
             groups.setdefault(key, []).append(run)
     return groups
 
 
 def _is_chosen(runs: list[Run]) -> bool:
     return any(
-        chosen_on(configuration(run.config), run.config.dataset, run.config.held_out)
-        for run in runs
+        chosen_on(run.config.configuration, run.config.dataset, run.config.held_out) for run in runs
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ygan_study.methods import BASELINES
+from ygan_study.methods import BASELINES, METHODS
 from ygan_study.methods.f_anogan import PHASE_2_FROM
 
 
@@ -41,7 +41,7 @@ AUTHORS = {
 
 def is_trained(method: str) -> bool:
     """Whether a method is trained by gradient: PaDiM and the nearest neighbours are not."""
-    return method not in BASELINES or BASELINES[method].trains
+    return method not in BASELINES or METHODS[method].trains
 
 
 def amount(training: pd.Series) -> int:

@@ -1,5 +1,7 @@
-"""What the baselines have in common: `fit` on normal images without labels, `score`, the loop and its checkpoints, a step of an
-optimiser, and the networks of DCGAN as GANomaly's authors have them.
+"""What the baselines of Tables 1 to 4 share: `fit` on normal images without labels, and `score`.
+
+Also the training loop with its checkpoints, one update of an optimiser, and the networks of DCGAN as the
+authors of GANomaly have them.
 """
 
 from __future__ import annotations
@@ -8,48 +10,55 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ygan_core import train
 from ygan_core.config import Config, ConfigError
 from ygan_core.scores import to_input
-from ygan_core.train import NonFiniteLoss, batch_input, flipped
-from ygan_core.train import fit as train_loop
-from ygan_study.engine.batches import batches
 
-BATCH = 32  # images at a time outside training: with more a CPU is up to three times slower, since they leave its cache
+BATCH = 32  # images at a time outside training; more leave the cache of a CPU, and are slower
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long the authors of a baseline train it: how many images its networks see.
+
+    images: epochs times the images of one epoch, nan where it is not known; source: where it says so.
+    """
+
+    images: float
+    source: str
 
 
 class Baseline(nn.Module):
-    """One baseline of Tables 1-4. A subclass says what makes it itself, in up to four methods:
+    """One baseline of Tables 1 to 4. A subclass defines it in up to four methods:
 
     prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like these;
-    step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], p the fraction of the training done; returns its loss
-    terms as scalars, by name;
-    finish(images): what is computed once after the last epoch, from all training images (uint8), e.g. a memory bank;
-    score_batch(x): the scores (B,) of a batch, higher is more anomalous, each from its image alone (eval mode).
+    step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], where p is the fraction of the
+    training that is done; returns its loss terms as scalars, by name;
+    finish(images): computes once, after the last epoch, what all training images (uint8) are needed for;
+    score_batch(x): the scores (B,) of a batch, higher is more anomalous, in eval mode.
 
-    From config it takes epochs, batch_size, width, image_size, augmentation and seed; learning rates and loss weights are its
-    authors'. What is augmented are the batches of `step`, as in Y-GAN's training; `finish` sees the images as they are.
+    config gives epochs, batch_size, width, image_size, augmentation and seed; learning rates and loss
+    weights are those of the authors. The batches of `step` are augmented, as in Y-GAN's training.
     """
 
     title: str  # as tables print it
-    kind: str  # as in Tables 1-4: RB reconstruction-based, PT proxy task, PC pre-trained classification; floor: not in the paper
+    kind: str  # RB reconstruction-based, PT proxy task, PC pre-trained classification, or floor
     knows = "nothing else"  # what it may see beside unlabelled normal images
     trains = True  # by gradient
-    reads = frozenset(
-        ("epochs", "batch_size", "width", "augmentation", "seed")
-    )  # settings of Config, beside those of the data
+    authors: Schedule | None = None  # of a baseline that trains
+    reads = frozenset(("epochs", "batch_size", "width", "augmentation", "seed"))  # of the settings
 
     def __init__(self, config: Config, device: str | torch.device = "cpu"):
         super().__init__()
         self.config, self.device = config, torch.device(device)
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.history: list[
-            dict[str, float]
-        ] = []  # an entry an epoch: mean loss terms and seconds; `finish` is in the last
+        self.history: list[dict[str, float]] = []  # one entry an epoch: mean loss terms and seconds
 
     def prepare(self, images: Tensor) -> None:
         """Make networks and optimisers for images like these, uint8 (n, C, S, S)."""
@@ -65,38 +74,25 @@ class Baseline(nn.Module):
         """Scores of a batch; see the class."""
         raise NotImplementedError
 
-    def fit(
-        self,
-        images: Tensor,
-        labels: Tensor | None = None,
-        folder: Path | None = None,
-        title: str = "",
-    ) -> Baseline:
-        """Train on normal images, uint8 (n, C, S, S), from the last checkpoint in `folder` where there is one.
+    def fit(self, images: Tensor, folder: Path | None = None, title: str = "") -> Baseline:
+        """Train on normal images, uint8 (n, C, S, S), from the last checkpoint in `folder` if any.
 
-        labels: taken for the sake of one interface, never looked at. Raises NonFiniteLoss, and ConfigError where the images
-        do not fill a batch.
+        Raises NonFiniteLoss, and ConfigError where the images do not fill a batch.
         """
-        cfg, self.history = self.config, []
-        if self.trains and len(images) < cfg.batch_size:
+        c, self.history = self.config, []
+        if self.trains and len(images) < c.batch_size:
             raise ConfigError(
-                f"{len(images)} training images do not fill one batch of {cfg.batch_size}: lower batch_size"
+                f"{len(images)} training images do not fill a batch of {c.batch_size}: "
+                "lower batch_size"
             )
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # the same start whatever was drawn before in this process
-            torch.manual_seed(cfg.seed)
+        with torch.random.fork_rng(devices=[]):  # the same start, whatever was drawn before
+            torch.manual_seed(c.seed)
             self.prepare(images)
-            self.to(
-                self.device, memory_format=torch.channels_last
-            )  # up to half the time, as in train.py
-            random = torch.Generator().manual_seed(cfg.seed)
+            self.to(self.device, memory_format=torch.channels_last)  # up to half the time
+            random = torch.Generator().manual_seed(c.seed)
             if self.trains:
-                train_loop(
-                    _Training(self, images.to(self.device), random),
-                    folder,
-                    title=title or self.title,
-                )
+                training = _Training(self, images.to(self.device), random)
+                train.fit(training, folder, title=title or self.title)
             self.eval()
             start = time.perf_counter()
             with torch.no_grad():
@@ -113,14 +109,15 @@ class Baseline(nn.Module):
     def score(self, images: Tensor, batch_size: int = BATCH) -> Tensor:
         """Anomaly scores of images, uint8 (n, C, S, S) -> float64 (n,), higher is more anomalous."""
         self.eval()
-        scores = [self.score_batch(x).cpu().double() for x in self.inputs(images, batch_size)]
-        return torch.cat(scores)
+        batches = self.inputs(images, batch_size)
+        return torch.cat([self.score_batch(x).cpu().double() for x in batches])
 
 
 class _Training:
-    """The training of a baseline, as `train.fit` goes through it. images: uint8 (n, C, S, S), on the baseline's device."""
+    """The training of a baseline, as `train.fit` needs it.
 
-    averaged = None  # baselines are as their authors have them
+    images: uint8 (n, C, S, S), on the baseline's device.
+    """
 
     def __init__(self, model: Baseline, images: Tensor, random: torch.Generator):
         self.model, self.images, self.random = model, images, random
@@ -132,37 +129,31 @@ class _Training:
         return len(self.images) // self.config.batch_size
 
     def epoch(self, on_step: Callable[[], None]) -> dict[str, float]:
-        """Every image once; the mean of each loss term over the steps that have it, and the seconds. Raises NonFiniteLoss."""
-        cfg, done, steps, start = self.config, len(self.history), self.steps, time.perf_counter()
+        """Every image once. Returns the mean of each loss term over the steps that have it."""
+        c, done, steps, start = self.config, len(self.history), self.steps, time.perf_counter()
         sums, counts = {}, Counter()
         self.model.train()
-        order = torch.randperm(len(self.images), generator=self.random)[
-            : steps * cfg.batch_size
-        ].view(steps, -1)
-        flips = flipped(cfg, len(self.images), done)[order].to(self.images.device)
-        images = batches(self.images, order, self.images.device, streamed=False)
-        for number, (batch, flip) in enumerate(zip(images, flips, strict=True), start=done * steps):
-            terms = self.model.step(
-                batch_input(cfg, batch, number, flip), number / (cfg.epochs * steps)
-            )
-            for name, value in terms.items():
+        order = torch.randperm(len(self.images), generator=self.random)
+        order = order[: steps * c.batch_size].view(steps, -1).to(self.images.device)
+        for number, rows in enumerate(order, start=done * steps):
+            x = train.batch_input(c, self.images[rows], number)
+            for name, value in self.model.step(x, number / (c.epochs * steps)).items():
                 sums[name] = sums.get(name, 0) + value.detach()
                 counts[name] += 1
             on_step()
         means = {name: (total / counts[name]).item() for name, total in sums.items()}
         for name, mean in means.items():
             if not math.isfinite(mean):
-                raise NonFiniteLoss(f"epoch {done + 1}: {name} is {mean}")
+                raise train.NonFiniteLoss(f"epoch {done + 1}: {name} is {mean}")
         self.history.append({**means, "seconds": time.perf_counter() - start})
         return self.history[-1]
 
     def state_dict(self) -> dict:
-        """All that a resumed training needs to end in the same weights."""
+        """All that a resumed training needs in order to end in the same weights."""
+        optimisers = self.model.optimisers.items()
         return {
             "model": self.model.state_dict(),
-            "optimisers": {
-                name: optimiser.state_dict() for name, optimiser in self.model.optimisers.items()
-            },
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers},
             "history": self.history,
             "random": self.random.get_state(),
             "torch": torch.get_rng_state(),
@@ -179,18 +170,15 @@ class _Training:
 
 
 def encoder(channels: int, image_size: int, width: int, outputs: int) -> nn.Sequential:
-    """A DCGAN encoder, x (B, channels, S, S) -> (B, outputs). Its part [0] ends in a 4 x 4 map: Ds's features."""
-    features, inputs = (
-        [nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)],
-        width,
-    )
+    """A DCGAN encoder, x (B, channels, S, S) -> (B, outputs). Its part [0] ends in a 4 x 4 map."""
+    first = nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False)
+    features, inputs = [first, nn.LeakyReLU(0.2)], width
     while image_size > 8:
         convolution = nn.Conv2d(inputs, inputs * 2, 4, stride=2, padding=1, bias=False)
         image_size, inputs = image_size // 2, inputs * 2
         features += [convolution, nn.BatchNorm2d(inputs), nn.LeakyReLU(0.2)]
-    return nn.Sequential(
-        nn.Sequential(*features), nn.Conv2d(inputs, outputs, 4, bias=False), nn.Flatten()
-    )
+    last = nn.Conv2d(inputs, outputs, 4, bias=False)
+    return nn.Sequential(nn.Sequential(*features), last, nn.Flatten())
 
 
 def decoder(channels: int, image_size: int, width: int, latent: int) -> nn.Sequential:
@@ -201,23 +189,18 @@ def decoder(channels: int, image_size: int, width: int, latent: int) -> nn.Seque
         upward = nn.ConvTranspose2d(filters, filters // 2, 4, stride=2, padding=1, bias=False)
         layers += [nn.BatchNorm2d(filters), nn.ReLU(), upward]
         filters //= 2
-    layers += [
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False),
-    ]
-    return nn.Sequential(*layers, nn.Tanh())
+    last = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False)
+    return nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(), last, nn.Tanh())
 
 
 def adam(lr: float, beta_1: float, beta_2: float, *networks: nn.Module) -> torch.optim.Adam:
     """Adam over all parameters of these networks."""
-    return torch.optim.Adam(
-        nn.ModuleList(networks).parameters(), lr=lr, betas=(beta_1, beta_2), fused=True
-    )
+    parameters = nn.ModuleList(networks).parameters()
+    return torch.optim.Adam(parameters, lr=lr, betas=(beta_1, beta_2), fused=True)
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor, retain_graph: bool = False) -> None:
-    """One update of the optimiser's own parameters down `loss`; whatever else lies in the graph gets no gradient."""
+    """One update of the parameters of `optimiser` by the gradient of `loss`, and of no others."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     optimiser.zero_grad()
     loss.backward(inputs=parameters, retain_graph=retain_graph)
