@@ -174,6 +174,7 @@ def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, notebook,
     partial = output(smoke[0], "01_made").with_name("01_made.partial.ipynb")
     partial.parent.mkdir(parents=True, exist_ok=True)
     partial.write_text("left by a kill")
+    output(smoke[0], "01_made").unlink(missing_ok=True)
     with pytest.raises(NotebookError, match="01_made, cell 4: ZeroDivisionError: division by zero"):
         execute(smoke[0], "01_made")
     assert not output(smoke[0], "01_made").exists() and "ZeroDivisionError" in partial.read_text()
