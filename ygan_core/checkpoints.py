@@ -1,10 +1,9 @@
-"""Files that are whole or not there at all, and the checkpoints that a stopped training goes on from."""
+"""Files that are complete or absent, and the checkpoints that a stopped training resumes from."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +11,9 @@ import torch
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside `path`, then put it in its place: `path` is never half-written, whatever happens."""
+    """Let `write` fill a file beside `path`, then rename it: `path` is never half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(
-        f".{os.getpid()}.{path.name}"
-    )  # the ending stays: some writers choose the format by it
+    partial = path.with_name(f".{os.getpid()}.{path.name}")  # some writers go by the suffix
     try:
         write(partial)
         os.replace(partial, path)
@@ -35,13 +32,13 @@ def epoch_of(checkpoint: Path) -> int:
 
 
 def save_state(state: dict, folder: Path, epoch: int) -> None:
-    """Write the checkpoint of an epoch atomically, its checksum at its end, and keep the one before it."""
+    """Write the checkpoint of an epoch, with its checksum at its end, and keep the one before."""
 
     def write(path: Path) -> None:
         torch.save(state, path)
         found = checksum(path, path.stat().st_size)
         with open(path, "ab") as file:
-            file.write(found)  # torch.load does not mind bytes after the archive
+            file.write(found)  # torch.load ignores bytes after the archive
 
     write_atomically(folder / f"epoch-{epoch:05d}.pt", write)
     for old in checkpoints(folder)[:-2]:
@@ -49,9 +46,9 @@ def save_state(state: dict, folder: Path, epoch: int) -> None:
 
 
 def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
-    """The newest checkpoint that is as it was written and has these keys, `history` with an entry an epoch among them.
+    """The newest checkpoint that is undamaged and has these keys, or None.
 
-    One that is damaged or was changed is named, and the one before it is used.
+    A damaged one is named, and the one before it is used.
     """
     for left in folder.glob(".*.epoch-*.pt"):  # half-written by a process that was killed
         left.unlink()
@@ -63,15 +60,7 @@ def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
             if not keys <= set(state) or len(state["history"]) != epoch_of(path):
                 raise ValueError
             return state
-        except (
-            TypeError,
-            ValueError,
-            KeyError,
-            pickle.UnpicklingError,
-            RuntimeError,
-            EOFError,
-            OSError,
-        ):
+        except Exception:  # what torch.load raises depends on the damage
             print(f"{path} is damaged or was changed: going on from before it", flush=True)
     return None
 

@@ -1,4 +1,4 @@
-"""The settings that the paper names, each with its place in the text. Every default is the paper's own."""
+"""The settings that the paper names, each with its place in the text, and its own defaults."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Config:
             raise ConfigError("width times image_size is over 32768: such networks fit no memory")
         if self.latents == "single" and (self.lambda_4 or self.lambda_5):
             raise ConfigError(
-                "without z_r there is no L_r and no L_con: set lambda_4, lambda_5 to 0"
+                "without z_r, L_r and L_con do not exist: set lambda_4, lambda_5 to 0"
             )
 
     @property

@@ -1,8 +1,7 @@
 """The training objective of section 3, one function an equation: Eq. 3 to 11, under their names.
 
 Where the paper writes a norm, the mean is taken over pixels or features and over the batch: a sum
-would let L_rec, which is weighted by 50, drown every other term. All tensors are float32, all losses
-scalars.
+would let L_rec, which is weighted by 50, drown every other term. All losses are scalars.
 """
 
 from __future__ import annotations
@@ -20,15 +19,12 @@ def L_rec(x: Tensor, x_hat: Tensor) -> Tensor:
 
 
 def L_adv(f_x: Tensor, f_x_hat: Tensor) -> Tensor:
-    """Eq. 4, feature matching: ||f(x) - f(x_hat)||_2^2, a mean. Both (B, F, 4, 4), features of Ds."""
+    """Eq. 4, feature matching: ||f(x) - f(x_hat)||_2^2, a mean. Both (B, F, 4, 4), from Ds."""
     return (f_x - f_x_hat).square().mean()
 
 
 def L_bce(logit_x: Tensor, logit_x_hat: Tensor) -> Tensor:
-    """Eq. 5: -[log Ds(x) + log(1 - Ds(x_hat))]. Both (B,): the logits of Ds.
-
-    log Ds(x) is logsigmoid(logit), and log(1 - Ds(x_hat)) is logsigmoid(-logit).
-    """
+    """Eq. 5: -[log Ds(x) + log(1 - Ds(x_hat))], from the logits of Ds, both (B,)."""
     return -(F.logsigmoid(logit_x) + F.logsigmoid(-logit_x_hat)).mean()
 
 
@@ -75,8 +71,8 @@ def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
 def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     """Eq. 9, consistency: minus the cosine between z_s and E_s(D(z_s (+) z_r')). Both (B, d).
 
-    z_r' is another image's. Nothing is detached: the gradient runs through D and through both passes
-    of E_s.
+    z_r' is another image's. Nothing is detached: the gradient runs through D and through both
+    passes of E_s.
     """
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 

@@ -13,15 +13,12 @@ from torch import Tensor, nn
 
 
 def _hidden(convolution: nn.Module, activation: nn.Module) -> list[nn.Module]:
-    """Convolution, activation, batch norm: the order of section 4.3 (in DCGAN the norm is second)."""
+    """Convolution, activation, batch norm: the order of section 4.3, which is not DCGAN's."""
     return [convolution, activation, nn.BatchNorm2d(convolution.out_channels)]
 
 
 def _downward(channels: int, image_size: int, width: int) -> tuple[nn.Sequential, int]:
-    """Stride-2 convolutions from the image to a 4 x 4 map, as E_s, E_r and Ds have them.
-
-    Returns the layers and the number of channels of the map.
-    """
+    """Stride-2 convolutions from the image to a 4 x 4 map, and the number of its channels."""
     layers, inputs, outputs = [], channels, width
     while image_size > 4:
         convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False)
@@ -70,8 +67,8 @@ class Decoder(nn.Module):
 class Discriminator(nn.Module):
     """Ds: x (B, channels, S, S) in [-1, 1] -> (logit (B,), f (B, 4 width, 4, 4) at S = 32).
 
-    The sigmoid of section 4.3 is taken inside the loss (Eq. 5), where it does not overflow. f is the
-    activation that Eq. 4 compares: the last 4 x 4 map of Ds, before its final convolution.
+    The sigmoid of section 4.3 is taken inside the loss (Eq. 5), where it does not overflow. f is
+    what Eq. 4 compares: the last 4 x 4 map of Ds, before its final convolution.
     """
 
     def __init__(self, channels: int, image_size: int, width: int):
@@ -85,7 +82,7 @@ class Discriminator(nn.Module):
 
 
 class LatentClassifier(nn.Sequential):
-    """C: z (B, d) -> logits (B, N) over the N normal sub-classes; one hidden layer (section 4.3)."""
+    """C: z (B, d) -> logits (B, N) over the normal sub-classes; one hidden layer (section 4.3)."""
 
     def __init__(self, d: int, hidden: int, classes: int):
         super().__init__(nn.Linear(d, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, classes))
@@ -98,10 +95,10 @@ class LatentClassifier(nn.Sequential):
 class YGAN(nn.Module):
     """The Y-shaped auto-encoder (E_s, E_r, D), its latent classifier C and its discriminator Ds.
 
-    channels: 1 or 3; image_size: S, a power of two; width: filters of the first convolution; d: length
-    of z_s and of z_r; hidden: units of the hidden layer of C; classes: N; latents: dual (the paper's), or
-    an ablation of section 6.2: split (B1: one encoder, whose latent in R^2d is cut in two; no E_r) or
-    single (B2: one encoder and one latent in R^d; z_r is (B, 0)).
+    channels: 1 or 3; image_size: S, a power of two; width: filters of the first convolution; d:
+    length of z_s and of z_r; hidden: units of the hidden layer of C; classes: N; latents: dual, or
+    an ablation of section 6.2: split (B1: one encoder, whose latent in R^2d is cut in two; no E_r)
+    or single (B2: one encoder and one latent in R^d; z_r is (B, 0)).
     """
 
     encoder = Encoder  # of E_s
@@ -150,10 +147,7 @@ class YGAN(nn.Module):
 
 
 def dcgan_init(module: nn.Module) -> None:
-    """DCGAN's initial weights: N(0, 0.02) for convolutions, N(1, 0.02) for batch norms.
-
-    C keeps PyTorch's own.
-    """
+    """DCGAN's initial weights: N(0, 0.02) for convolutions, N(1, 0.02) for batch norms."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -163,7 +157,7 @@ def dcgan_init(module: nn.Module) -> None:
 
 @contextmanager
 def running_statistics_untouched(*networks: nn.Module):
-    """Inside, batch norms use the statistics of the batch, but do not update their running statistics.
+    """Inside, batch norms use the statistics of the batch without updating the running ones.
 
     Hybrid images (Eq. 9) pass through D and E_s too, yet no test image is a hybrid: counted in the
     running statistics, they spoil the scores of real images.

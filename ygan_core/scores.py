@@ -1,4 +1,7 @@
-"""Anomaly scores: Eq. 12 to 18. Higher is more anomalous. An image's score depends on that image alone (eval mode)."""
+"""Anomaly scores, Eq. 12 to 18, and the swap of Fig. 6a. A higher score is more anomalous.
+
+Networks are in eval mode, so the score of an image depends on that image alone.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from torch import Tensor
 
 from ygan_core.model import YGAN
 
-BATCH = 128  # images at a time: more fall out of a CPU's cache. Their number changes no score but by rounding
+BATCH = 128  # images at a time; it affects no score beyond rounding
 
 
 def s(logits: Tensor) -> Tensor:
-    """Eq. 12, the uncertainty of the latent classifier: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,) in [0, 1 - 1/N].
+    """Eq. 12, uncertainty: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,) in [0, 1 - 1/N].
 
-    Taken as the sum of all p_i but the highest, which is the same, but does not round the surest images to a tie at 0.
+    Computed as the sum of all p_i but the highest, so that confident images do not tie at 0.
     """
     return logits.double().softmax(dim=1).sort(dim=1).values[:, :-1].sum(dim=1)
 
@@ -24,7 +27,7 @@ def s(logits: Tensor) -> Tensor:
 def s_x(x: Tensor, x_hat: Tensor) -> Tensor:
     """Eq. 13, image score: ||x - x_hat||_2^2. Both (B, C, H, W) in [-1, 1] -> float64 (B,).
 
-    Taken as a mean over pixels, as `L_rec` is: a constant factor for images of one size, so the same order and AUC.
+    A mean over pixels, as L_rec: a constant factor, which changes no AUC.
     """
     return (x.double() - x_hat.double()).square().flatten(1).mean(dim=1)
 
@@ -34,53 +37,39 @@ def _unit(z: Tensor) -> Tensor:
 
 
 def s_z(z: Tensor, z_hat: Tensor) -> Tensor:
-    """Eq. 14, latent score: ||z - z_hat||_2^2, z = z_s (+) z_r of an image and of its reconstruction. (B, 2d) -> float64 (B,).
+    """Eq. 14, latent score: ||z - z_hat||_2^2. Both (B, 2d) -> float64 (B,) in [0, 4].
 
-    Each is brought to unit norm first (section 6.3), after the concatenation; so the score lies in [0, 4].
+    z = z_s (+) z_r of an image and of its reconstruction, scaled to unit norm (section 6.3).
     """
     return (_unit(z) - _unit(z_hat)).square().sum(dim=1)
 
 
 def s_zs(z_s: Tensor, z_s_hat: Tensor) -> Tensor:
-    """Eq. 15, semantic latent score: Eq. 14 over z_s alone. Both (B, d) -> float64 (B,) in [0, 4]."""
+    """Eq. 15, semantic latent score: Eq. 14 of z_s alone. Both (B, d) -> float64 (B,) in [0, 4]."""
     return s_z(z_s, z_s_hat)
 
 
 def prototypes(z_s: Tensor, labels: Tensor) -> Tensor:
-    """The class means of Eq. 16 and 17: z_s (n, d) of training images, labels (n,) -> float64 (N, d), in order of the labels.
+    """The class means of Eq. 16 and 17: z_s (n, d), labels (n,) -> float64 (N, d), by label.
 
-    Latents are brought to unit norm before the mean is taken (section 6.3). The mean is left as Eq. 16 prints it, not brought
-    to unit norm again: the wider a class is spread, the shorter its prototype.
+    Latents are scaled to unit norm before the mean is taken (section 6.3), and not again after it.
     """
     return torch.stack([_unit(z_s[labels == label]).mean(dim=0) for label in labels.unique()])
 
 
 def s_prototype(z_s: Tensor, prototypes: Tensor) -> Tensor:
-    """Eq. 16, s_zp, and Eq. 17, s_zw: min_i ||z_s - prototype_i||_2^2. z_s (B, d), prototypes (N, d) -> float64 (B,) in [0, 4].
+    """Eq. 16 and 17: min_i ||z_s - prototype_i||_2^2. (B, d), (N, d) -> float64 (B,) in [0, 4].
 
-    s_zp where the prototypes are of the ground-truth labels, s_zw where they are of the weak labels (Table 6).
+    It is s_zp with the prototypes of the true labels, and s_zw with those of weak labels (Table 6).
     """
-    # The other way to take distances, by matrix products, cancels digits where latents nearly coincide.
-    return (
-        torch.cdist(_unit(z_s), prototypes, compute_mode="donot_use_mm_for_euclid_dist")
-        .square()
-        .amin(dim=1)
-    )
+    exactly = "donot_use_mm_for_euclid_dist"  # matrix products lose small distances to rounding
+    return torch.cdist(_unit(z_s), prototypes, compute_mode=exactly).square().amin(dim=1)
 
 
 def s_c(logits: Tensor) -> Tensor:
-    """Eq. 18, classifier uncertainty: the entropy -sum_i p_i log p_i in nats. logits C(z_s) (B, N) -> float64 (B,)."""
+    """Eq. 18, entropy: -sum_i p_i log p_i in nats. logits C(z_s) (B, N) -> float64 (B,)."""
     log_p = logits.double().log_softmax(dim=1)
     return -(log_p.exp() * log_p).sum(dim=1)
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """What the networks say of n images, on the CPU: z_s and z_r (n, d), logits C(z_s) (n, N), all float32."""
-
-    z_s: Tensor
-    z_r: Tensor
-    logits: Tensor
 
 
 def to_input(images: Tensor) -> Tensor:
@@ -93,17 +82,34 @@ def to_image(x: Tensor) -> Tensor:
     return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """The outputs for n images, float32 on the CPU: z_s and z_r (n, d), logits C(z_s) (n, N)."""
+
+    z_s: Tensor
+    z_r: Tensor
+    logits: Tensor
+
+
+def _device(model: YGAN) -> torch.device:
+    return next(model.eval().parameters()).device
+
+
 @torch.inference_mode()
 def encode(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Encoding:
-    """Latents and logits of images, uint8 (n, C, S, S), with running batch-norm statistics. Leaves the model in eval mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    parts = []
+    """Latents and logits of images, uint8 (n, C, S, S). Leaves the model in eval mode."""
+    device, parts = _device(model), []
     for batch in images.split(batch_size):
-        x = to_input(batch.to(device))
-        z_s, z_r = model.encode(x)
+        z_s, z_r = model.encode(to_input(batch.to(device)))
         parts.append((z_s.cpu(), z_r.cpu(), model.C(z_s).cpu()))
     return Encoding(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+@torch.inference_mode()
+def classify(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Tensor:
+    """C(E_s(x)), all that Eq. 12 needs: images uint8 (n, C, S, S) -> logits (n, N) on the CPU."""
+    inputs = (to_input(batch.to(_device(model))) for batch in images.split(batch_size))
+    return torch.cat([model.C(model.encode_s(x)).cpu() for x in inputs])
 
 
 @torch.inference_mode()
@@ -112,9 +118,7 @@ def reconstruction_scores(model: YGAN, images: Tensor, here: Encoding) -> dict[s
 
     images: uint8 (n, C, S, S); here: what `encode` returned for them.
     """
-    model.eval()
-    device, rows = next(model.parameters()).device, []
-    # Batch by batch: large reconstructions do not all fit in memory.
+    device, rows = _device(model), []
     parts = (t.split(BATCH) for t in (images, here.z_s, here.z_r))
     for batch, z_s, z_r in zip(*parts, strict=True):
         x_hat = model.D(z_s.to(device), z_r.to(device))
@@ -130,7 +134,7 @@ def latent_scores(
 ) -> dict[str, Tensor]:
     """The scores of z_s and C alone, {s_zp, s_zw, s_c, s}: each float64 (n,).
 
-    train_z_s (m, d), train_labels (m,) and weak_labels (m,) belong to the training images. Without weak
+    train_z_s (m, d), train_labels (m,), weak_labels (m,): of the training images. Without weak
     labels there is no s_zw.
     """
     found = {"s_zp": s_prototype(here.z_s, prototypes(train_z_s, train_labels))}
@@ -140,31 +144,17 @@ def latent_scores(
 
 
 @torch.inference_mode()
-def classify(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Tensor:
-    """C(E_s(x)), all that Eq. 12 needs: images uint8 (n, C, S, S) -> logits (n, N) on the CPU.
-
-    Leaves the model in eval mode.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    return torch.cat(
-        [
-            model.C(model.encode_s(to_input(batch.to(device)))).cpu()
-            for batch in images.split(batch_size)
-        ]
-    )
-
-
-@torch.inference_mode()
-def decode(model: YGAN, z_s: Tensor, z_r: Tensor, batch_size: int = BATCH) -> Tensor:
-    """D(z_s (+) z_r) (Eq. 2) as images: z_s, z_r (n, d) -> uint8 (n, C, S, S). Leaves the model in eval mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    pairs = zip(z_s.split(batch_size), z_r.split(batch_size), strict=True)
+def decode(model: YGAN, z_s: Tensor, z_r: Tensor) -> Tensor:
+    """D(z_s (+) z_r) (Eq. 2) as images: z_s, z_r (n, d) -> uint8 (n, C, S, S), on the CPU."""
+    device = _device(model)
+    pairs = zip(z_s.split(BATCH), z_r.split(BATCH), strict=True)
     return torch.cat([to_image(model.D(s_.to(device), r_.to(device))).cpu() for s_, r_ in pairs])
 
 
 def swap(model: YGAN, z_s: Tensor, z_r: Tensor) -> Tensor:
-    """The hybrids of Fig. 6a: row i, column j is D(z_s[j] (+) z_r[i]). z_s (m, d), z_r (n, d) -> uint8 (n, m, C, S, S)."""
+    """The hybrids of Fig. 6a: row i, column j is D(z_s[j] (+) z_r[i]).
+
+    z_s (m, d), z_r (n, d) -> uint8 (n, m, C, S, S).
+    """
     n, m = len(z_r), len(z_s)
     return decode(model, z_s.repeat(n, 1), z_r.repeat_interleave(m, dim=0)).unflatten(0, (n, m))

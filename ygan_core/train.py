@@ -1,18 +1,14 @@
-"""Training (section 3.2): a batch, the gradients of both objectives, both updates; and the loop over it."""
+"""Training (section 3.2): for each batch the gradients of both objectives, and both updates."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ygan_core import losses
-from ygan_core.checkpoints import load_newest, save_state
 from ygan_core.config import Config, ConfigError
 from ygan_core.data.augment import augment
 from ygan_core.model import YGAN, running_statistics_untouched
@@ -23,35 +19,20 @@ class NonFiniteLoss(RuntimeError):
     """A loss became nan or infinite; the message names epoch, step and term."""
 
 
-@dataclass
-class Epoch:
-    """What a callback receives after an epoch. losses: what `Trainer.epoch` returned."""
-
-    number: int  # from 1
-    of: int
-    losses: dict[str, float]
-    model: nn.Module
-
-
-Callback = Callable[[Epoch], None]
-
-
 class Trainer:
     """One training of Y-GAN: the networks, their optimisers, and the progress through the epochs.
 
-    images: uint8 (n, C, S, S), normal ones only; labels: int64 (n,) in [0, N). A variant of the method
-    subclasses it and overrides one of the small methods below. Raises ConfigError where the images do
-    not fill a batch, or where every lambda is 0.
+    images: uint8 (n, C, S, S), normal ones only; labels: int64 (n,) in [0, N). A variant of the
+    method subclasses this and overrides one of the small methods below. Raises ConfigError where
+    the images do not fill a batch, or where every lambda is 0.
     """
 
     def __init__(
         self, config: Config, images: Tensor, labels: Tensor, device: str | torch.device = "cpu"
     ):
         if len(images) < config.batch_size:
-            raise ConfigError(
-                f"{len(images)} training images do not fill a batch of {config.batch_size}: "
-                "lower batch_size"
-            )
+            too_few = f"{len(images)} training images do not fill a batch of {config.batch_size}"
+            raise ConfigError(f"{too_few}: lower batch_size")
         if not any(config.weights.values()):
             raise ConfigError("every lambda is 0, so nothing would be trained: set one above 0")
         self.config, self.device = config, torch.device(device)
@@ -83,10 +64,8 @@ class Trainer:
 
     def make_optimisers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator (Eq. 10), Adam for the discriminator (Eq. 11)."""
-        return [
-            self.adam(self.model.generator_parameters()),
-            self.adam(self.model.discriminator_parameters()),
-        ]
+        parts = (self.model.generator_parameters(), self.model.discriminator_parameters())
+        return [self.adam(part) for part in parts]
 
     def adam(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Adam with the settings of section 4.3."""
@@ -101,8 +80,8 @@ class Trainer:
     def epoch(self, on_step: Callable[[], None] = lambda: None) -> dict[str, float]:
         """Train on every image once, in a fresh order. Raises NonFiniteLoss.
 
-        Returns the mean of each loss term over the steps, lambda_R at the end, and the seconds that it
-        took; `history` keeps them. on_step is called after each step.
+        Returns the mean of each loss term over the steps, lambda_R at the end, and the seconds that
+        it took; `history` keeps them. on_step is called after each step.
         """
         batch, done, start = self.config.batch_size, len(self.history), time.perf_counter()
         order = torch.randperm(len(self.images), generator=self.random)
@@ -138,13 +117,12 @@ class Trainer:
     def batch_input(self, images: Tensor, rows: Tensor, number: int) -> Tensor:
         """What the networks see of batch `number` of the training: uint8 (B, C, S, S) -> x.
 
-        rows: the places of its images in the training set, int64 (B,). The leaves of PlantVillage are
-        augmented (section 4.2).
+        rows: the places of its images in the training set, int64 (B,).
         """
         return batch_input(self.config, images, number)
 
     def lr_factor(self, p: float) -> float:
-        """The learning rate when a fraction p of the training is done, as a multiple of config.lr."""
+        """The learning rate after a fraction p of the training, as a multiple of config.lr."""
         return 1.0  # the text names no decay
 
     def set_lr(self, factor: float) -> None:
@@ -178,7 +156,7 @@ class Trainer:
     def forward_losses(
         self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor
     ) -> dict[str, Tensor]:
-        """The terms of Eq. 10 and 11 for a batch, without those of weight 0. Shapes as for `step`."""
+        """The terms of Eq. 10 and 11, without those of weight 0. Shapes as for `step`."""
         model, wanted, terms = self.model, set(self.terms), {}
         z_s, z_r = model.encode(x)
         if "L_s" in wanted:
@@ -246,49 +224,3 @@ def batch_input(config: Config, images: Tensor, number: int) -> Tensor:
     if config.augmentation == "leaves":
         return augment(images, config.seed * 2**32 + number)
     return to_input(images)
-
-
-def fit(
-    trainer,
-    folder: Path | None = None,
-    callbacks: Iterable[Callback] = (),
-    title: str = "training",
-    measure: Callable[..., dict[str, float]] = lambda trainer: {},
-) -> None:
-    """Let a Trainer train to the end, from the newest good checkpoint in `folder` if there is one.
-
-    After every epoch, what `measure` finds of the trainer is put beside the losses, a checkpoint is
-    written (the newest two are kept), and the callbacks are called. A notebook or a terminal shows a
-    progress bar, other outputs a line an epoch. Raises ConfigError where the checkpoint belongs to
-    another training.
-    """
-    config = trainer.config
-    whose = {"config": asdict(config), "images": len(trainer.images)}
-    if folder and (state := load_newest(folder, {*whose, *trainer.state_dict()})):
-        if {
-            "config": {**asdict(type(config)()), **state["config"]},
-            "images": state["images"],
-        } != whose:
-            raise ConfigError(
-                f"the checkpoint in {folder} belongs to another configuration: remove it, or choose "
-                "another folder"
-            )
-        trainer.load_state_dict(state)
-    epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()
-    length = {"total": epochs * trainer.steps, "initial": first * trainer.steps}
-    with tqdm(**length, desc=title, unit=" batch", disable=None) as bar:
-        for number in range(first + 1, epochs + 1):
-            means = trainer.epoch(bar.update)
-            shown = {name: f"{means[name]:.3f}" for name in means if name.startswith("L_")}
-            means.update(measure(trainer))
-            if folder:
-                save_state({**whose, **trainer.state_dict()}, folder, number)
-            bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
-            if bar.disable:
-                left = (time.perf_counter() - start) / (number - first) * (epochs - number) / 60
-                values = "  ".join(f"{name} {value}" for name, value in shown.items())
-                print(
-                    f"{title}: epoch {number}/{epochs}  {values}  {left:.1f} min left", flush=True
-                )
-            for callback in callbacks:
-                callback(Epoch(number, epochs, means, trainer.model))

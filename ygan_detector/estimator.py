@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ygan_core import train
+from ygan_core.fit import fit
 from ygan_core.scores import classify, encode, s
 from ygan_detector import file, training
 from ygan_detector.heat import BEST, MEANS, heat_maps
@@ -185,7 +185,7 @@ class YGANDetector(BaseEstimator):
         with (
             contextlib.nullcontext() if self.verbose else contextlib.redirect_stdout(io.StringIO())
         ):
-            train.fit(trainer, place.checkpoints, title="training")
+            fit(trainer, place.checkpoints, title="training")
         self.config_, self.model_, self.history_ = (
             config,
             trainer.averaged.module.eval(),

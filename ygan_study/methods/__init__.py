@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ygan_core.train import fit
+from ygan_core.fit import fit
 from ygan_study import engine
 from ygan_study.methods.ablations import ABLATIONS
 from ygan_study.methods.arnet import ARNet
@@ -142,7 +142,7 @@ def train(
     precision="float32",
     **options,
 ) -> engine.Trainer:
-    """Make the Trainer of `settings` and let it train; options as for `ygan_core.train.fit`."""
+    """Make the Trainer of `settings` and let it train; options as for `ygan_core.fit.fit`."""
     trainer = trainer_of(settings)(settings, images, labels, device, precision)
     fit(trainer, folder, **options)
     return trainer

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ygan_core import train
 from ygan_core.config import Config, ConfigError
+from ygan_core.fit import fit
 from ygan_core.scores import to_input
 
 BATCH = 32  # images at a time outside training; more leave the cache of a CPU, and are slower
@@ -92,7 +93,7 @@ class Baseline(nn.Module):
             random = torch.Generator().manual_seed(c.seed)
             if self.trains:
                 training = _Training(self, images.to(self.device), random)
-                train.fit(training, folder, title=title or self.title)
+                fit(training, folder, title=title or self.title)
             self.eval()
             start = time.perf_counter()
             with torch.no_grad():
@@ -114,7 +115,7 @@ class Baseline(nn.Module):
 
 
 class _Training:
-    """The training of a baseline, as `train.fit` needs it.
+    """The training of a baseline, as `fit` needs it.
 
     images: uint8 (n, C, S, S), on the baseline's device.
     """

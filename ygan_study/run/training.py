@@ -17,7 +17,7 @@ from torch import Tensor
 from ygan_core.checkpoints import checkpoints, write_atomically
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, Dataset, Split, sub_classes
-from ygan_core.train import Callback
+from ygan_core.fit import Callback
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
 from ygan_study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline

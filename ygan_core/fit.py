@@ -1,0 +1,73 @@
+"""The loop over the epochs of a training, which can be stopped at any moment and resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import nn
+from tqdm.auto import tqdm
+
+from ygan_core.checkpoints import load_newest, save_state
+from ygan_core.config import ConfigError
+
+
+@dataclass
+class Epoch:
+    """What a callback receives after an epoch. losses: what `Trainer.epoch` returned."""
+
+    number: int  # from 1
+    of: int
+    losses: dict[str, float]
+    model: nn.Module
+
+
+Callback = Callable[[Epoch], None]
+
+
+def fit(
+    trainer,
+    folder: Path | None = None,
+    callbacks: Iterable[Callback] = (),
+    title: str = "training",
+    measure: Callable[..., dict[str, float]] = lambda trainer: {},
+) -> None:
+    """Let a Trainer train to the end, from the newest good checkpoint in `folder` if there is one.
+
+    After every epoch, what `measure` finds of the trainer is put beside the losses, a checkpoint is
+    written (the newest two are kept), and the callbacks are called. A notebook or a terminal shows
+    a progress bar, other outputs a line an epoch. Raises ConfigError where the checkpoint belongs
+    to another training.
+    """
+    config = trainer.config
+    whose = {"config": asdict(config), "images": len(trainer.images)}
+    if folder and (state := load_newest(folder, {*whose, *trainer.state_dict()})):
+        if {
+            "config": {**asdict(type(config)()), **state["config"]},
+            "images": state["images"],
+        } != whose:
+            raise ConfigError(
+                f"the checkpoint in {folder} belongs to another configuration: remove it, or choose "
+                "another folder"
+            )
+        trainer.load_state_dict(state)
+    epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()
+    length = {"total": epochs * trainer.steps, "initial": first * trainer.steps}
+    with tqdm(**length, desc=title, unit=" batch", disable=None) as bar:
+        for number in range(first + 1, epochs + 1):
+            means = trainer.epoch(bar.update)
+            shown = {name: f"{means[name]:.3f}" for name in means if name.startswith("L_")}
+            means.update(measure(trainer))
+            if folder:
+                save_state({**whose, **trainer.state_dict()}, folder, number)
+            bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
+            if bar.disable:
+                left = (time.perf_counter() - start) / (number - first) * (epochs - number) / 60
+                values = "  ".join(f"{name} {value}" for name, value in shown.items())
+                print(
+                    f"{title}: epoch {number}/{epochs}  {values}  {left:.1f} min left", flush=True
+                )
+            for callback in callbacks:
+                callback(Epoch(number, epochs, means, trainer.model))
