@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ygan_core import scores
-from ygan_study.engine import Trainer, train
+from ygan_study.engine import Trainer
 from ygan_study.measure.batch_statistics import (
     APART,
     SHUFFLED,
@@ -14,6 +14,7 @@ from ygan_study.measure.batch_statistics import (
     batches,
     doubt,
 )
+from ygan_study.methods import train
 
 LABELS, ANOMALOUS = torch.arange(60) % 5, torch.arange(60) % 5 == 2
 

@@ -3,27 +3,20 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy import stats
 
 from ygan_core import losses, scores
 from ygan_core.config import ConfigError
 from ygan_core.data.augment import alternating, shifted
 from ygan_core.model import Encoder
-from ygan_study.engine import Trainer, batch_input, train
 from ygan_study.measure.flops import training_operations
 from ygan_study.measure.ood_scores import relative_mahalanobis
-from ygan_study.methods import METHODS, GANomaly
-from ygan_study.methods.speed_run import WhitenedEncoder
-from ygan_study.methods.tuned import CONSISTENCY
+from ygan_study.methods import METHODS, train
+from ygan_study.methods.speed_run import SpeedRun, Strong, WhitenedEncoder
+from ygan_study.methods.tuned import CONSISTENCY, contrastive, divergence
 from ygan_study.plan.settings import Settings
-from ygan_study.report.printed import paper_auc
-from ygan_study.report.spread import ONE_DRAW, UNTOLD
-from ygan_study.report.tables import beyond
-from ygan_study.run.folder import RUNS_COLUMNS
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def test_a_block_begins_near_the_identity_and_keeps_its_scale(config, smooth):
     trainer = train(config, smooth, torch.arange(200) % 4)
     model = trainer.model
     assert not model.E_s.features[0].weight.requires_grad
-    fresh = Trainer(config, smooth, torch.arange(200) % 4).model
+    fresh = Strong(config, smooth, torch.arange(200) % 4).model
     assert model.E_s.features[0].weight.equal(fresh.E_s.features[0].weight)  # not trained
     assert not model.E_s.features[2].weight.equal(fresh.E_s.features[2].weight)
     second = fresh.E_s.features[6]  # as many filters out as in
@@ -104,32 +97,33 @@ def test_shifts_are_crops_of_the_mirrored_surroundings(images):
 
 
 def test_what_a_batch_looks_like(config, images):
-    x, flipped = images[0][:8], torch.arange(8) % 2 == 0
-    seen = batch_input(replace(config, seed=1), x, 7, flipped)
-    expected = torch.where(flipped[:, None, None, None], x.flip(3), x)
-    assert seen.equal(scores.to_input(shifted(expected, 2**32 + 7)))
-    assert batch_input(replace(config, augmentation="none"), x, 7, flipped).equal(
-        scores.to_input(x)
-    )
+    trainer = Strong(replace(config, seed=1), *images)
+    rows = torch.arange(8)
+    number = trainer.steps + 2  # in the second epoch
+    flipped = alternating(len(images[0]), 1, 1)[rows][:, None, None, None]
+    x = images[0][rows]
+    expected = torch.where(flipped, x.flip(3), x)
+    seen = trainer.batch_input(x, rows, number)
+    assert seen.equal(scores.to_input(shifted(expected, 2**32 + number)))
 
 
 def test_the_triangular_schedule(config, images):
-    factor = Trainer(config, *images).lr_factor
+    factor = Strong(config, *images).lr_factor
     assert [factor(0), factor(0.115), factor(0.23), factor(0.615), factor(1)] == pytest.approx(
         [0.2, 0.6, 1, 0.535, 0.07]
     )
 
 
 def test_nesterov_moves_each_group_at_its_own_rate(config, images):
-    trainer = Trainer(config, *images)
+    trainer = Strong(config, *images)
     (optimiser,) = trainer.optimisers
-    trainer.set_lr(0.5)
+    trainer.set_lr(0.5 / config.lr)
     rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
     features, C = trainer.model.E_s.features, trainer.model.C
     assert rates[id(features[2].weight)] == 0.5 and rates[id(features[4].bias)] == 32
     assert rates[id(C[0].weight)] == rates[id(trainer.model.E_s.to_latent.weight)] == 0.5 / 64
     assert id(features[4].weight) not in rates and id(features[0].weight) not in rates
-    trainer.set_lr(config.lr)
+    trainer.set_lr(1)
     before = {p: p.detach().clone() for p in trainer.model.generator_parameters()}
     for p in before:
         p.grad = torch.zeros_like(p)
@@ -155,7 +149,7 @@ def whole(config):
 
 
 def test_nesterov_trains_the_semantic_branch_and_adam_the_rest(whole, images):
-    trainer = Trainer(whole, *images)
+    trainer = SpeedRun(whole, *images)
     nesterov, rest, adversary = trainer.optimisers
     model, parts = (
         trainer.model,
@@ -171,7 +165,7 @@ def test_nesterov_trains_the_semantic_branch_and_adam_the_rest(whole, images):
         rest.defaults["betas"],
         adversary.defaults["betas"],
     } == {(0.5, 0.999)}
-    trainer.set_lr(whole.lr / 2)
+    trainer.set_lr(0.5)
     assert [o.param_groups[0]["lr"] for o in trainer.optimisers] == pytest.approx(
         [whole.lr / 2, *[whole.lr_adam / 2] * 2]
     )
@@ -195,23 +189,21 @@ def test_every_consistency_loss_trains_and_resumes(whole, images, kind, tmp_path
     assert (ours == papers) == (kind == "latents")
 
 
-def test_consistency_losses_by_hand():
+def test_consistency_losses_by_hand(whole, images):
     random = torch.Generator().manual_seed(0)
     z, hybrid = (torch.randn(4, 3, generator=random, requires_grad=True) for _ in range(2))
-    losses.L_con_detached(z, hybrid).backward()
+    detached = SpeedRun(replace(whole, consistency="detached"), *images)
+    detached.agreement(z, hybrid, None).backward()
     assert z.grad is None and hybrid.grad.abs().sum() > 0
     z, hybrid = z.detach(), hybrid.detach()
-    cosines = (
-        torch.tensor([[F.cosine_similarity(h, own, dim=0) for own in z] for h in hybrid]) / 0.1
-    )
-    by_hand = -torch.stack([cosines[i, i] - cosines[i].exp().sum().log() for i in range(4)]).mean()
-    torch.testing.assert_close(losses.L_con_contrastive(z, hybrid), by_hand)
-    alike = torch.ones(4, 3)  # what Eq. 9 is content with
-    assert losses.L_con(alike, alike) == pytest.approx(-1) and losses.L_con_contrastive(
-        alike, alike
-    ) == pytest.approx(np.log(4))
+    cosines = torch.tensor([[F.cosine_similarity(h, own, dim=0) for own in z] for h in hybrid])
+    by_hand = torch.stack([row.logsumexp(0) - row[i] for i, row in enumerate(cosines / 0.1)]).mean()
+    torch.testing.assert_close(contrastive(z, hybrid), by_hand)
+    alike = torch.ones(4, 3)  # satisfies Eq. 9
+    assert losses.L_con(alike, alike) == pytest.approx(-1)
+    assert contrastive(alike, alike) == pytest.approx(np.log(4))
     p, q = z.softmax(1), hybrid.softmax(1)
-    torch.testing.assert_close(losses.L_con_logits(z, hybrid), (p * (p / q).log()).sum(1).mean())
+    torch.testing.assert_close(divergence(z, hybrid), (p * (p / q).log()).sum(1).mean())
 
 
 def test_a_stopped_training_ends_in_the_same_weights(config, images, tmp_path):
@@ -233,33 +225,26 @@ def _stop(epoch):
         raise KeyboardInterrupt
 
 
-def test_label_smoothing():
+def test_label_smoothing(config, images):
     logits, y = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.1, 0.2]]), torch.tensor([0, 2])
     log_p = logits.log_softmax(dim=1)
     by_hand = -(0.8 * log_p[[0, 1], y] + 0.2 * log_p.mean(dim=1)).mean()
-    for loss in (losses.L_s, losses.L_r):
-        torch.testing.assert_close(loss(logits, y, 0.2), by_hand)
-        torch.testing.assert_close(loss(logits, y), F.cross_entropy(logits, y))
+    found = Strong(config, *images).classification(losses.L_s, logits, y)
+    torch.testing.assert_close(found, by_hand)
 
 
 @pytest.mark.parametrize(
-    "wrong, said",
+    "wrong, message",
     [
-        (dict(deviation="mirrored"), "set encoder to dcgan"),
-        (
-            dict(consistency="cosine"),
-            "consistency is latents, detached, contrastive, logits or labels",
-        ),
-        (dict(optimiser="sgd"), "optimiser is adam or nesterov"),
+        (dict(deviation="mirrored"), "needs encoder dcgan"),
+        (dict(optimiser="sgd"), "optimiser is 'sgd': choose adam, nesterov"),
         (dict(beta_1=0.0), "nesterov needs a momentum"),
-        (dict(label_smoothing=1.0), "label_smoothing"),
-        (dict(encoder="resnet"), "encoder is dcgan or whitened"),
-        (dict(augmentation="flip"), "none, leaves, shifts or flips"),
-        (dict(lr_decay="linear"), "none, cosine or triangular"),
+        (dict(label_smoothing=1.0), "label_smoothing is 1.0: choose 0 to"),
+        (dict(lambda_1=1.0), "a classifier has L_s alone: set lambda_1 to 0"),
     ],
 )
-def test_wrong_settings_are_refused(config, wrong, said):
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_settings_are_refused(config, wrong, message):
+    with pytest.raises(ConfigError, match=message):
         replace(config, **wrong)
 
 
@@ -307,165 +292,6 @@ def test_operations_follow_the_length_and_not_the_seed(config):
 
 
 def test_in_bfloat16_latents_and_losses_stay_in_full_precision(config, images):
-    trainer = Trainer(config, *images, precision="bfloat16")
+    trainer = Strong(config, *images, precision="bfloat16")
     assert trainer.epoch()["L_s"] > 0
     assert trainer.model.encode_s(scores.to_input(images[0])).dtype == torch.float32
-
-
-def test_a_baseline_is_shown_mirrored_images_too(config, images):
-    seen = []
-
-    class Seen(GANomaly):
-        def step(self, x, p):
-            seen.append(x)
-            return super().step(x, p)
-
-    for augmentation in ("flips", "shifts"):  # the same order and the same shifts
-        Seen(replace(config, method="ganomaly", epochs=1, augmentation=augmentation)).fit(
-            images[0][:16]
-        )
-    same = (seen[0] == seen[1]).flatten(1).all(dim=1)
-    assert 0 < same.sum() < 16
-
-
-def beside(configuration, epochs, operations, aucs, **others):
-    """Rows of runs.csv of such trainings. aucs: by class held out, and seed; others: metrics of all."""
-    settings = dict.fromkeys(RUNS_COLUMNS, 0) | {
-        "class": "",
-        "precision": "float32",
-        "dataset": "cifar10",
-    }
-    settings |= {
-        "method": "ygan" if configuration == "whitened" else configuration,
-        "headline": True,
-    }
-    settings |= {
-        "configuration": configuration,
-        "epochs": epochs,
-        "weights": "averaged",
-        "epoch_rule": "last",
-    }
-    settings |= {
-        "labels": "true",
-        "pixels": "all",
-        "variant": "full",
-        "deviation": "none",
-        "split_seed": 0,
-    }
-    for (held_out, seed), auc in aucs.items():
-        own = settings | {
-            "held_out": held_out,
-            "seed": seed,
-            "job": f"{configuration}-{epochs}-{held_out}-{seed}",
-        }
-        for metric, value in {
-            "auc_s": auc,
-            "auc": auc,
-            "training_operations": operations,
-            **others,
-        }.items():
-            yield own | {"metric": metric, "value": value}
-
-
-def test_what_the_y_adds_is_paired_by_class_and_seed_and_by_length():
-    whitened = beside("whitened", 4, 3.0, {(0, 0): 0.80, (1, 0): 0.70, (1, 1): 0.74, (2, 0): 0.9})
-    as_long = beside("strong", 4, 1.0, {(0, 0): 0.75, (1, 0): 0.71, (1, 1): 0.72})
-    longer = beside("strong", 10, 2.5, {(0, 0): 0.85, (3, 0): 0.9})
-    rows = [*whitened, *as_long, *longer]
-    table = beyond.added(pd.DataFrame(rows))
-    first, second = (table.xs("s (Eq. 12)", level="score").iloc[i] for i in (0, 1))
-    assert (
-        first["Airplane"] == pytest.approx(0.05)
-        and first["Car"] == pytest.approx(0.005)
-        and np.isnan(first["Bird"])
-    )
-    assert first["mean"] == pytest.approx(0.0275) and first["n"] == 2 and first["pairs"] == 3
-    assert first["df"] == 1 and (first["lower in"], second["lower in"]) == (0, 1)
-    half = stats.t.ppf(0.975, 1) * np.std([-0.01, 0.02], ddof=1) * np.sqrt(1 + 1 / 2) / 2
-    assert (first["low"], first["high"]) == pytest.approx((0.0275 - half, 0.0275 + half)) and first[
-        "Y-GAN is"
-    ] == UNTOLD
-    assert (
-        second["Airplane"] == pytest.approx(-0.05)
-        and second["n"] == 1
-        and second["Y-GAN is"] == ONE_DRAW
-    )
-    assert [name.split("classifier in ")[1] for name in table.index.unique("beside")] == [
-        "4 epochs, 0.33 of the operations",
-        "10 epochs, 0.83 of the operations",
-    ]
-    assert beyond.added(pd.DataFrame(beside("strong", 4, 1.0, {(0, 0): 0.7}))).empty
-
-
-def test_the_sentences_of_notebook_11_are_those_of_the_numbers():
-    whitened = beside("whitened", 4, 3.0, {(0, 0): 0.80, (1, 0): 0.70, (1, 1): 0.74})
-    alone = pd.DataFrame(beside("strong", 4, 1.0, {(0, 0): 0.75, (1, 0): 0.71, (1, 1): 0.72}))
-    rows = pd.concat([alone, pd.DataFrame(whitened)])
-    (line,) = beyond.verdict_added(rows).splitlines()
-    assert (
-        "Y-GAN in 4 epochs, less the classifier in 4 epochs" in line
-        and "+0.028" in line
-        and f"({UNTOLD})" in line
-    )
-    assert (
-        "over 2 of ten classes, 3 pairs" in line
-        and "below in 0 of 2 (sign test over the classes: p = 0.5)." in line
-    )
-    assert "Degrees of freedom of the interval: 1." in line
-    costly = alone.assign(
-        value=alone["value"].where(alone["metric"] != "training_operations", 0.2e15)
-    )
-    (line,) = beyond.verdict(costly).splitlines()
-    assert (
-        "A training costs 0.200 PFLOP, one of each of these classes 0.400 in all; one training of the paper's Y-GAN 3.4."
-        in line
-    )
-    above = sum(auc > paper_auc("cifar10", [held_out]) for held_out, auc in ((0, 0.75), (1, 0.715)))
-    assert (
-        f"above its number in {above} of 2" in line
-        and "0.732" in line
-        and f"{paper_auc('cifar10', [0, 1]):.3f}" in line
-    )
-    assert f"classes is 0.018, that of the paper's numbers {abs(0.729 - 0.767) / 2:.3f}" in line
-    assert beyond.verdict_added(alone) == "Not trained yet."
-
-
-def test_two_widths_of_the_strong_classifier_are_told_apart():
-    narrow, wide = (
-        pd.DataFrame(beside("strong", 10, 1.0, {(0, 0): auc}, normal_accuracy=0.9))
-        for auc in (0.7, 0.8)
-    )
-    both = pd.concat([narrow.assign(width=32), wide.assign(width=64, job="wide")])
-    means = beyond.strong(both)["mean"].xs("s (Eq. 12)", level="score")
-    assert (means["CIFAR10", "32"], means["CIFAR10", "64"]) == (0.7, 0.8)
-    first, second = beyond.verdict(both).splitlines()
-    chosen = [
-        beside("strong", 10, 1.0, {(held_out, 0): 0.7}, normal_accuracy=0.9) for held_out in (7, 0)
-    ]
-    chosen = pd.concat(
-        [
-            pd.DataFrame(rows).assign(width=width)
-            for rows, width in zip(chosen, (32, 64), strict=True)
-        ]
-    )
-    marks = beyond.strong(chosen).attrs["marks"]
-    assert {row[1] for row, _ in marks} == {
-        "32"
-    }  # the Horse had a part in the choice, and was not trained in width 64
-    assert (
-        "width 32: $s$ (Eq. 12) has 0.700" in first and "width 64: $s$ (Eq. 12) has 0.800" in second
-    )
-
-
-def test_cells_that_a_choice_was_made_on_are_marked():
-    alone, whitened = (
-        pd.DataFrame(beside(name, 4, 1.0, {(1, 0): 0.7, (7, 0): 0.8}, normal_accuracy=0.9))
-        for name in ("strong", "whitened")
-    )
-    both = pd.concat([alone, whitened])
-    for table, marked in (
-        (beyond.strong(alone), {"Horse", "mean"}),
-        (beyond.added(both), {"Car", "Horse", "mean"}),
-    ):
-        assert {column for _, column in table.attrs["marks"]} == marked
-    assert not beyond.strong(alone[alone["held_out"] == 1]).attrs.get("marks")
