@@ -24,8 +24,8 @@ from torch import Tensor
 from ygan_core import metrics, scores
 from ygan_core.config import TERMS
 from ygan_core.data import COLOURS, color_mnist, load, sub_classes
-from ygan_core.model import YGAN
 from ygan_core.fit import Epoch
+from ygan_core.model import YGAN
 from ygan_study.engine import Trainer
 from ygan_study.engine.threads import one_thread
 from ygan_study.methods import train
