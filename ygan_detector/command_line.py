@@ -14,7 +14,9 @@ LISTED = 10  # images that `score` prints
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit status: 0, or 2 with one line that says what is wrong."""
     options = parser().parse_args(arguments)
-    from ygan_core.config import ConfigError, # from here on PyTorch, which takes seconds to import: --help does without
+    from ygan_core.config import (
+        ConfigError,  # from here on PyTorch, which takes seconds to import: --help does without
+    )
     from ygan_core.data import DataError
     from ygan_core.train import NonFiniteLoss
     from ygan_detector.pixels import DetectorError
