@@ -48,10 +48,17 @@ def as_mathml(writer, node: nodes.Element) -> None:
 
 
 def as_text(app, what, name, obj, options, lines: list[str]) -> None:
-    """Docstrings here are plain text: nothing but `code` is markup, and indents mean nothing."""
-    text = re.sub(r"([\\*|_])", r"\\\1", "\n".join(line.strip() for line in lines))
-    text = re.sub(r"`([^`]*)`", lambda code: f"``{code[1]}``".replace("\\", ""), text)
-    lines[:] = text.split("\n")
+    """Docstrings here are plain text: `code` and drawings of lines alone are kept as they are."""
+    shown = []
+    for paragraph in "\n".join(lines).split("\n\n"):
+        rows = paragraph.split("\n")
+        if "─" in paragraph:
+            shown += ["::", "", *(f"    {row}" for row in rows), ""]
+        else:
+            text = re.sub(r"([\\*|_])", r"\\\1", "\n".join(row.strip() for row in rows))
+            text = re.sub(r"`([^`]*)`", lambda code: f"``{code[1]}``".replace("\\", ""), text)
+            shown += [*text.split("\n"), ""]
+    lines[:] = shown
 
 
 def setup(app) -> None:
