@@ -99,10 +99,10 @@ def test_permutations_average_over_different_partners(batch):
 
 def test_the_deviations_of_the_consistency_loss(batch):
     opposite = torch.eye(16), -torch.eye(16)
-    assert batch()[0].agreement(*opposite).item() == pytest.approx(1)
-    assert batch("absolute_cosine")[0].agreement(*opposite).item() == pytest.approx(0)
+    assert batch()[0].agreement(*opposite, None).item() == pytest.approx(1)
+    assert batch("absolute_cosine")[0].agreement(*opposite, None).item() == pytest.approx(0)
     assert batch("absolute_cosine")[0].agreement(
-        torch.eye(16), torch.eye(16).roll(1, 0)
+        torch.eye(16), torch.eye(16).roll(1, 0), None
     ).item() == pytest.approx(1)
 
     z_s, z_r = torch.randn(16, 100, requires_grad=True), torch.randn(16, 100, requires_grad=True)

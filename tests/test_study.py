@@ -129,53 +129,6 @@ def test_a_setting_trains_anew_what_reads_it_and_nothing_else(quickest):
     assert changed.folder == study.root / "changed" / "lambda_5=0"
 
 
-@pytest.mark.parametrize(
-    "key, value, typed",
-    [("epochs", "3", 3), ("lr", "1e-3", 1e-3), ("ramp_con", "true", True), ("lambda_5", 0, 0.0)],
-)
-def test_overrides_are_typed(key, value, typed):
-    got = getattr(with_overrides(Settings(), {key: value}), key)
-    assert got == typed and type(got) is type(typed)
-
-
-@pytest.mark.parametrize(
-    "settings, said",
-    [
-        ({"epoch": "3"}, "no setting 'epoch'"),
-        ({"epochs": "3.5"}, "epochs takes a whole number, not '3.5'"),
-        ({"lr": "fast"}, "lr takes a number"),
-        ({"lr": "nan"}, "lr takes a number"),
-        ({"ramp_con": "yes"}, "ramp_con takes true or false"),
-        ({"batch_size": "1"}, "batch_size is at least 2"),
-        ({"image_size": "48"}, "power of two"),
-        ({"image_size": "16"}, "32 at least"),
-        (
-            {"latents": "semantic", "score": "s_x"}
-            | dict.fromkeys([f"lambda_{i}" for i in (1, 2, 4, 5, 6)], "0"),
-            "image score",
-        ),
-        ({"epochs": "0"}, "epochs is at least 1"),
-        ({"held_out": "12"}, "held_out"),
-        ({"name": "mine"}, "no setting 'name'"),
-        ({"lambda_1": "-1"}, "a lambda is 0 or more"),
-        ({"width": "5000"}, "between 1 and 1024"),
-        ({"split_seed": "99999999999"}, "seeds lie between"),
-        ({"images_per_class": "3"}, "at least 20"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, said):
-    with pytest.raises(ConfigError, match=said):
-        with_overrides(Settings(), settings)
-
-
-def test_a_changed_setting_shows_in_the_label():
-    assert (
-        with_overrides(Settings(), {"lambda_5": 0, "width": 8, "seed": 0}).label
-        == "paper, lambda_5=0.0"
-    )
-    assert profile_settings("quick", "mnist", "balanced").label == "balanced"
-
-
 def test_a_run_leaves_all_its_files_and_no_checkpoint(smoke):
     _, runs = smoke
     for run in runs.values():
