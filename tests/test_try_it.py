@@ -179,7 +179,7 @@ TRIES = {
     "10_your_images": [
         Try("`rate = 0.5`", "rate = 0.05", "rate = 0.5", OWN + ("rate =",)),
         Try(
-            '`kind = "cut_paste"`',
+            '`defect = "cut_paste"`',
             '"scratch"',
             '"cut_paste"',
             OWN + ("DEFECTS, damage", "kind ="),

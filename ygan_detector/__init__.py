@@ -1,12 +1,11 @@
-"""Y-GAN on your own images: `YGANDetector().fit("leaves/train")`; `python -m ygan_detector` for the command line."""
+"""Y-GAN on your own images: `YGANDetector().fit("leaves/train")`, or `python -m ygan_detector`."""
 
 __all__ = ["DetectorError", "YGANDetector"]
 
 
 def __getattr__(name: str):
-    if (
-        name == "YGANDetector"
-    ):  # looked up when it is asked for: Ctrl-C gives one line also while PyTorch is being imported
+    # Imported when asked for, so that Ctrl-C prints one line also while PyTorch is being imported.
+    if name == "YGANDetector":
         from ygan_detector.estimator import YGANDetector
 
         return YGANDetector

@@ -1,122 +1,122 @@
-"""YGANDetector: Y-GAN on your own images, with the names and the signs of PyOD."""
+"""YGANDetector: anomaly detection in your own images, with PyOD's names and signs."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
 import math
 import os
-import warnings
-from functools import partial
+from collections.abc import Callable
+from dataclasses import KW_ONLY, asdict, dataclass
+from numbers import Integral, Real
 from pathlib import Path
+from typing import ClassVar
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from scipy.stats import beta
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ygan_core.fit import fit
-from ygan_core.scores import classify, encode, s
+from ygan_core.scores import to_input
 from ygan_detector import file, training
-from ygan_detector.heat import BEST, MEANS, heat_maps
-from ygan_detector.pixels import DetectorError
-from ygan_detector.settings import check, device_of
-from ygan_detector.sources import Source, source
+from ygan_detector.images import Images, find_images, say, warn
+from ygan_detector.network import HEAT_MAPS, Network, train_network
+from ygan_detector.pixels import DetectorError, jpeg, resize
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
 from ygan_study.plan.settings import Settings
 
-REFERENCES = (
-    1000  # training images that are kept, small, to show which are nearest to a suspicious one
-)
-WARMED = 200  # normal images left untrained, by which heat maps are scaled
-HAIR = 1e-5  # of the threshold
-HALF = 0.5  # of the way from chance to all that were trained on: a C that is right on fewer has learnt little
+REFERENCES = 1000  # training images that are kept, small, to show the most similar ones
+HEAT_IMAGES, HEAT_QUANTILE = 200, 0.999  # heat maps are scaled by this quantile of normal ones
+TIE = 1e-5  # relative; scores that differ by less are equal but for rounding
 NEARLY_BLACK = 32  # of 255
-TOP = 0.999  # of the places of normal images: the warm end of a heat map begins where the rest of them lies
-OF_THE_TRAINING = (
-    "recipe",
-    "minutes",
-    "epochs",
-    "image_size",
-    "width",
-    "augmentation",
-    "seed",
-)  # settings that a stopped one goes on with
+THUMBNAIL = 64  # px
+BATCH = 128
+PLANNED_BY = ("recipe", "minutes", "epochs", "image_size", "width", "augmentation", "seed")
+SAVED = ("channels_", "clustered_", "heat_scales_", "references_")
+SAVED_TENSORS = ("calibration_scores_", "decision_scores_", "reference_latents_")
 
 
+@dataclass(eq=False, repr=False)
 class YGANDetector(BaseEstimator):
-    """Finds images that do not belong, having seen normal images only.
+    """Finds anomalous images after a training on normal images alone.
 
-    Higher scores are more anomalous, and `predict` says 1 for an anomaly and 0 for a normal image, as in PyOD; scikit-learn's
-    own detectors have the opposite sign and say -1 and 1.
+    Higher scores are more anomalous, and `predict` returns 1 for an anomaly and 0 for a normal
+    image, as in PyOD; scikit-learn's own detectors have the opposite sign, and return -1 and 1.
 
     recipe
-        `balanced`: Y-GAN with this project's loss weights. `classifier`: E_s and C alone, trained in about a third of the time;
-        it has no decoder, so its heat maps are those of `doubt`.
-        In the reference edition (README) the two cannot be told apart by s (Eq. 12) on MNIST, FMNIST and CIFAR10; `balanced` is
-        higher by 0.07 AUC on PlantVillage. One training of `balanced` over 100 epochs, on CIFAR10, fell apart: `fit` warns
-        where C no longer knows the classes. Hybrids and reconstructions need `balanced`.
+        `balanced`: Y-GAN with the loss weights of this project. `classifier`: E_s and C alone, in
+        a third of the time, without reconstructions. By s (Eq. 12), the reference edition finds no
+        clear difference between the two on MNIST, FMNIST and CIFAR10; on PlantVillage `balanced`
+        is higher by 0.07 AUC.
     minutes
-        How long the training may take; reading and clustering the images come on top. A few steps are timed, and the number
-        of epochs is fixed, 1 to 200. So two machines make two detectors: give `epochs` where a training is to be repeated.
+        Time for the training; reading and clustering the images come on top. A few steps are
+        timed to fix the number of epochs, from 1 to 200. Two machines therefore train two
+        detectors; set `epochs` to repeat a training.
     epochs
-        Their number, in place of minutes.
+        The number of epochs, in place of minutes.
     false_alarms
-        The share of normal images that may be called anomalies. It sets `threshold_`, and may be changed after `fit`.
+        The share of normal images that may be called anomalies. It determines `threshold_` and can
+        be changed after `fit`.
     image_size
-        32, 64, 128 or 256; None takes the nearest to the middle image, or, where `minutes` allow a training at that size to see
-        fewer than 20,000 images, the next smaller one, down to 64. Images are squeezed to squares.
+        32, 64, 128 or 256; None takes the one nearest to the average image, or a smaller one (not
+        below 64) if the training would see fewer than 20,000 images in the time given. Images are
+        squeezed to squares.
     width
-        Filters of the first convolution; None takes 16, and 8 from 128 px.
+        Filters of the first convolution; None takes 16, or 8 from 128 px on.
     augmentation
-        `leaves` mirrors, turns by up to 12 degrees, shifts and changes light and contrast a little (section 4.2); `none`;
-        `auto` takes `leaves` for colour images of 64 px and more. Take `none` where a mirrored or a darker image is an anomaly.
+        `leaves` mirrors, turns (up to 12 degrees) and shifts images and varies light and contrast
+        (section 4.2); `none`; `auto` takes `leaves` for colour images of at least 64 px. Choose
+        `none` if a mirrored or darker image is an anomaly.
     heat_map
-        `doubt`, `reconstruction`, `hybrid` (heat.py), or `auto`: what found synthetic defects best (localisation.py).
+        `uncertainty`, `reconstruction` or `hybrid` (network.py), or `auto`, the one that finds
+        synthetic defects best (localisation.py).
     seed
-        Of the initial weights, the order of batches, the images that are left untrained, and the clustering.
+        Of the initial weights, the order of batches, the images left out, and the clustering.
     device
-        `auto` (a CUDA device where there is one), or what PyTorch takes.
+        `auto` (a CUDA device if there is one), or a device of PyTorch.
     verbose
-        Whether it prints what it chose and how far it is.
+        Whether to print what was chosen, and the progress.
 
-    After `fit`: `classes_` (N,), names of the normal classes; `weak_`, whether they are clusters; `threshold_`; `names_`,
-    `decision_scores_`, `labels_` (n,), of the images that it was fitted on; `calibration_scores_`, of those left untrained;
-    `model_`, the averaged weights; `config_`; `history_`, an entry an epoch.
+    Attributes after `fit`: `classes_` (N,), names of the normal classes; `clustered_`, whether
+    clustering made them; `threshold_`; `names_`, `decision_scores_` and `labels_` (n,) of the
+    images fitted on; `calibration_scores_`, of those left out of the training; `model_`, a
+    Network; `settings_`; `history_`, the losses of each epoch.
     """
 
-    def __init__(
-        self,
-        recipe: str = "balanced",
-        *,
-        minutes: float = 10,
-        epochs: int | None = None,
-        false_alarms: float = 0.05,
-        image_size: int | None = None,
-        width: int | None = None,
-        augmentation: str = "auto",
-        heat_map: str = "auto",
-        seed: int = 0,
-        device: str = "auto",
-        verbose: bool = True,
-    ):
-        self.recipe = recipe
-        self.minutes = minutes
-        self.epochs = epochs
-        self.false_alarms = false_alarms
-        self.image_size = image_size
-        self.width = width
-        self.augmentation = augmentation
-        self.heat_map = heat_map
-        self.seed = seed
-        self.device = device
-        self.verbose = verbose
+    recipe: str = "balanced"
+    _: KW_ONLY
+    minutes: float = 10
+    epochs: int | None = None
+    false_alarms: float = 0.05
+    image_size: int | None = None
+    width: int | None = None
+    augmentation: str = "auto"
+    heat_map: str = "auto"
+    seed: int = 0
+    device: str = "auto"
+    verbose: bool = True
 
+    _parameter_constraints: ClassVar = {
+        "recipe": [StrOptions({"balanced", "classifier"})],
+        "minutes": [Interval(Real, 0, 10_000, closed="right")],
+        "epochs": [Interval(Integral, 1, 99_999, closed="both"), None],
+        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
+        "image_size": [Options(Integral, set(training.SIZES)), None],
+        "width": [Interval(Integral, 1, 128, closed="both"), None],
+        "augmentation": [StrOptions({"auto", "none", "leaves"})],
+        "heat_map": [StrOptions({"auto", *HEAT_MAPS})],
+        "seed": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+        "device": [str, torch.device],
+        "verbose": ["boolean"],
+    }
+
+    @one_thread()
     def fit(
         self,
         X,
@@ -126,262 +126,211 @@ class YGANDetector(BaseEstimator):
     ) -> YGANDetector:
         """Train on normal images.
 
-        X: a folder with a subfolder for each normal class; a folder in the layout of the authors' public code; a folder without
-        subfolders, whose classes are then made by clustering; a list of files; an array or a tensor, (n, H, W), (n, H, W, C) or
-        (n, C, H, W). y: (n,) labels, for lists and arrays; without, they are clustered.
-        checkpoint: a folder to go on from if the training is stopped; it is removed at the end. save: where the detector is
-        saved before that.
+        X: a folder with a subfolder for each normal class, or without subfolders; a folder in the
+        layout of the authors' public code or of MVTec AD; files; an array or a tensor (n, H, W),
+        (n, H, W, C) or (n, C, H, W). y: class labels (n,) for files and arrays. Without classes,
+        or with a single one, weak labels are made by clustering (section 6.3).
+        checkpoint: a folder from which a stopped training resumes; it is removed at the end. save:
+        a file to which the detector is saved before that.
 
-        Raises DetectorError, ConfigError, DataError or NonFiniteLoss with one line that says what to do.
+        Raises ValueError with one line that says what to change, and NonFiniteLoss.
         """
-        check(self.get_params())
-        images = source(X, y, training=True, say=self._say)
-        if len(images) < training.FEW:
-            raise DetectorError(
-                f"n_samples={len(images)} images; a detector needs {training.FEW} at least: add normal images"
-            )
-        training.remarks(images)
-        settings = {name: getattr(self, name) for name in OF_THE_TRAINING}
-        identity = hashlib.sha256(repr((settings, images.identity)).encode()).hexdigest()
-        with training.workplace(
-            Path(checkpoint).expanduser() if checkpoint else None, identity
-        ) as place:
-            self._fit(images, place)
+        self._check_params()
+        images = find_images(X, y, training=True, say=self._say)
+        if len(images) < training.FEWEST:
+            advice = f"a detector needs at least {training.FEWEST} normal images"
+            raise DetectorError(f"n_samples={len(images)}: {advice}")
+        training.warn_about(images)
+        planned_by = [getattr(self, name) for name in PLANNED_BY]
+        folder = Path(checkpoint).expanduser() if checkpoint else None
+        identity = joblib.hash((planned_by, images.identity))
+        with training.training_folder(folder, identity) as own_folder:
+            self._fit(images, own_folder)
             if save:
                 self.save(save)
         return self
 
-    def _fit(self, images: Source, place: training.Workplace) -> None:
-        # Those left untrained are read last: a part of a mapped file can be trained on only if it lies in one piece.
-        labels = np.zeros(len(images), dtype=np.int64) if images.labels is None else images.labels
-        learnt, left_out = training.hold_out(labels, self.seed)
-        config = Settings(**place.kept("config", lambda: self._plan(images, len(learnt)).as_json()))
-        self.channels_ = self._channels(images)
-        title = "reading" if self.verbose else ""
-        order = np.concatenate([learnt, left_out])
-        pixels, kept = place.pixels(images, order, config.image_size, self.channels_, title)
-        n = int(np.isin(kept, learnt).sum())  # images to train on
-        if n < training.FEW // 2 or n < config.batch_size or n == len(kept):
-            raise DetectorError(
-                f"only {len(kept)} of {len(images)} images can be read: repair them, or add others"
-            )
-        if int(pixels[:: max(1, len(pixels) // 200)].max()) < NEARLY_BLACK:
-            warnings.warn(
-                "the images are nearly black: 16-bit files that use 12 bits look so, stretch them",
-                stacklevel=3,
-            )
-        classes, labels, self.weak_ = place.kept(
-            "labels", lambda: self._labels(images, pixels[:n], kept[:n])
+    def _fit(self, images: Images, folder: Path | None) -> None:
+        device, self.channels_ = device_of(self.device), images.channels
+        known = np.zeros(len(images), dtype=int) if images.labels is None else images.labels
+        learnt, left_out = training.hold_out(known, self.seed)
+        self.settings_ = training.planned_once(
+            folder,
+            lambda: training.plan(self.get_params(), images, len(learnt), device, self._say),
         )
-        labels, self.classes_, names = (
-            torch.tensor(labels),
-            np.array(classes),
-            np.array(images.names)[kept],
+        # Those left out are read last, so that the others are one piece of a mapped file.
+        order, title = np.concatenate([learnt, left_out]), "reading" if self.verbose else ""
+        pixels, kept = training.read_pixels(
+            images, order, self.size_, self.channels_, title, folder
         )
-        self._say(
-            f"{len(classes)} {'clusters' if self.weak_ else 'classes'}; {n} images to train on, {len(kept) - n} left untrained"
+        n = int(np.isin(kept, learnt).sum())
+        if n < max(training.FEWEST // 2, self.settings_.batch_size) or n == len(kept):
+            raise DetectorError(f"only {len(kept)} of {len(images)} images can be read")
+        if pixels[:: max(1, len(pixels) // 200)].max() < NEARLY_BLACK:
+            warn("the images are nearly black; stretch 16-bit files that use 12 bits")
+        labels = self._set_classes(images, known[kept[:n]], pixels[:n])
+        kind = "clusters" if self.clustered_ else "classes"
+        self._say(f"{len(self.classes_)} {kind}; {n} images to train on, {len(kept) - n} left out")
+        self.model_, self.history_ = train_network(
+            self.settings_, pixels[:n], torch.from_numpy(labels), device, folder, self.verbose
         )
-        trainer = train.Trainer(config, pixels[:n], labels, device_of(self.device))
-        with (
-            contextlib.nullcontext() if self.verbose else contextlib.redirect_stdout(io.StringIO())
-        ):
-            fit(trainer, place.checkpoints, title="training")
-        self.config_, self.model_, self.history_ = (
-            config,
-            trainer.averaged.module.eval(),
-            trainer.history,
-        )
-        with one_thread(), convolutions_in("float32"):
-            self._look_back(pixels, labels, names)
-        order = np.argsort(kept)
-        self.decision_scores_, self.names_ = self.decision_scores_[order], names[order]
-        self._tell_threshold()
+        scores, chosen = self._score(pixels)
+        self.calibration_scores_ = scores[n:].copy()
+        in_order, names = np.argsort(kept), images.names[kept]
+        self.names_, self.decision_scores_ = names[in_order], scores[in_order]
+        few = np.sort(np.random.RandomState(self.seed).permutation(n)[:REFERENCES])
+        self.references_ = [{"name": names[i], "picture": thumbnail(pixels[i])} for i in few]
+        self.reference_latents_ = self._latents(pixels[few])
+        self._set_heat_scales(pixels[n:][:HEAT_IMAGES])
+        self._report_accuracy(labels, chosen[:n])
+        self._report_threshold()
 
-    @staticmethod
-    def _channels(images: Source) -> int:
-        return 1 if images.grey.all() else 3
+    def _set_classes(self, images: Images, known: np.ndarray, pixels: Tensor) -> np.ndarray:
+        """Labels int64 (n,) of the images to train on: their classes, or clusters of them."""
+        classes, labels = np.unique(known, return_inverse=True)
+        self.clustered_ = len(classes) == 1
+        if not self.clustered_:
+            self.classes_ = np.array(images.classes)[classes]
+            return labels
+        self._say("there is only one class: weak labels are made by clustering")
+        labels = training.clusters(pixels, self.seed, device_of(self.device)).numpy()
+        self.classes_ = np.array([f"cluster {c + 1}" for c in range(labels.max() + 1)])
+        return labels
 
-    def _plan(self, images: Source, n: int) -> Settings:
-        """The configuration of a training on n of these images: their size, and how many epochs there is time for."""
-        nearest, channels, sides = (
-            training.nearest_size(images.sides),
-            self._channels(images),
-            images.sides.max(axis=1),
-        )
-        sizes = [
-            size
-            for size in training.SIZES[::-1]
-            if min(training.SMALLEST, nearest) <= size <= nearest
-        ]
-        config, estimate = (
-            training.configuration(self.get_params(), self.image_size or nearest, channels, n),
-            "",
-        )
-        if self.epochs is None:
-            sizes = sizes if self.image_size is None else [self.image_size]
-            plan = partial(training.configuration, self.get_params(), channels=channels, images=n)
-            config, seconds = training.within(
-                self.minutes, sizes, plan, n, channels, device_of(self.device)
-            )
-            estimate = f", about {seconds / 60:.1f} minutes here"
-        size = config.image_size
-        why = ""
-        if self.image_size is None and size < nearest:
-            why = f"; {nearest} px is nearer, but sees too few images in {self.minutes:g} minutes: set image_size or minutes"
-        kind = "grey" if channels == 1 else "colour"
-        self._say(
-            f"{len(images)} {kind} images of {sides.min()} to {sides.max()} px, resized to {size} x {size} px{why}"
-        )
-        self._say(
-            f"width {config.width}, augmentation {config.augmentation}, {config.epochs} epochs{estimate}"
-        )
-        return config
+    def _set_heat_scales(self, normal: Tensor) -> None:
+        maps = {kind: self._heat_maps(kind, normal) for kind in self.model_.heat_maps}
+        self.heat_scales_ = {
+            kind: max(float(np.quantile(heat, HEAT_QUANTILE)), 1e-12) for kind, heat in maps.items()
+        }
 
-    def _labels(
-        self, images: Source, pixels: Tensor, kept: np.ndarray
-    ) -> tuple[list[str], list[int], bool]:
-        """(classes, labels, whether they are clusters) of pixels, which are the images at the places `kept`."""
-        if images.labels is not None:
-            classes, labels = np.unique(images.labels[kept], return_inverse=True)
-            if len(classes) > 1:
-                return [images.classes[label] for label in classes], labels.tolist(), False
-            self._say(
-                "one class alone leaves nothing to tell apart: weak labels are made by clustering"
-            )
-        labels = training.clusters(pixels, self.seed, device_of(self.device))
-        return (
-            [f"cluster {number + 1}" for number in range(int(labels.max()) + 1)],
-            labels.tolist(),
-            True,
+    def _report_accuracy(self, labels: np.ndarray, chosen: np.ndarray) -> None:
+        """Say how many training images get their own class; warn if few of some class do."""
+        recall = np.array([(chosen[labels == c] == c).mean() for c in range(len(self.classes_))])
+        worst, chance = int(recall.argmin()), 1 / len(recall)
+        overall = (
+            f"C recognises the class of {(chosen == labels).mean():.0%} of its training images"
         )
+        line = f"{overall}, and of {recall[worst]:.0%} of those of class {self.classes_[worst]}"
+        if recall[worst] < (1 + chance) / 2:  # not even half-way from chance to certainty
+            warn(f"{line}: the scores are unreliable, train longer or try recipe='classifier'")
+        else:
+            self._say(line)
 
-    def _tell_threshold(self) -> None:
+    def _report_threshold(self) -> None:
         n, (expected, low, high) = len(self.calibration_scores_), self.false_alarm_interval()
         line = (
-            f"threshold {self.threshold_:.4g}: {100 * expected:.1f} % of new normal images are expected above it; 95 % "
-            f"interval {100 * low:.1f} to {100 * high:.1f} %, from {n} normal images left untrained"
+            f"threshold {self.threshold_:.4g}: {expected:.1%} of new normal images are expected "
+            f"above it (95 % interval {low:.1%} to {high:.1%}, from {n} normal images left out)"
         )
-        if n < training.AT_LEAST:
-            warnings.warn(
-                f"{line}: {training.AT_LEAST} would narrow it, add normal images", stacklevel=4
-            )
-        elif expected > self.false_alarms:
-            warnings.warn(
-                f"{line}: {n} cannot promise {100 * self.false_alarms:g} %, add normal images",
-                stacklevel=4,
-            )
+        if n < training.LEFT_OUT_AT_LEAST or expected > self.false_alarms:
+            warn(f"{line}; more normal images would narrow the interval")
         else:
             self._say(line)
 
-    def _look_back(self, pixels: Tensor, labels: Tensor, names: np.ndarray) -> None:
-        """What is kept of the images: scores, small ones to show, the mean residual of each class, how warm a place is."""
-        found, n = encode(self.model_, pixels, batch_size=training.BATCH), len(labels)
-        self.decision_scores_ = s(found.logits).numpy()
-        self.calibration_scores_ = self.decision_scores_[n:].copy()
-        right = float((found.logits[:n].argmax(dim=1) == labels).double().mean())
-        line = f"C names the class of {100 * right:.0f} % of the images that it was trained on"
-        chance = 1 / len(self.classes_)
-        if right < chance + HALF * (1 - chance):
-            warnings.warn(
-                f"{line}: the scores say little, try other epochs or recipe='classifier'",
-                stacklevel=4,
-            )
-        else:
-            self._say(line)
-        self.mean_z_r_ = torch.stack(
-            [found.z_r[:n][labels == label].mean(dim=0) for label in range(len(self.classes_))]
-        )
-        few = np.sort(np.random.RandomState(self.seed).permutation(n)[:REFERENCES])
-        self.references_, self.reference_z_s_ = names[few].tolist(), found.z_s[few]
-        self.thumbnails_ = file.thumbnails(pixels, few)
-        normal = pixels[n:][:WARMED]
-        possible = [name for name in MEANS if name == "doubt" or hasattr(self.model_, "D")]
-        maps = {
-            name: heat_maps(name, self.model_, normal, self.mean_z_r_).numpy() for name in possible
-        }
-        self.heat_scales_ = {
-            name: max(float(np.quantile(values, TOP)), 1e-12) for name, values in maps.items()
-        }
+    def fit_predict(self, X, y=None) -> np.ndarray:
+        """`labels_` after `fit(X, y)`."""
+        return self.fit(X, y).labels_
 
     def decision_function(self, X) -> np.ndarray:
-        """Scores float64 (n,), Eq. 12: higher is more anomalous. X as for `fit`, but of a folder all images, at any depth.
+        """Anomaly scores float64 (n,). X: as for `fit`, but all images of a folder at any depth.
 
-        Damaged files are named in a warning and left out; `examine` says which score is whose.
+        Files that cannot be read are left out with a warning; `examine` names the others.
         """
         return self.examine(X)["score"].to_numpy()
 
     def predict(self, X) -> np.ndarray:
-        """1 for an anomaly, whose score is above `threshold_`, and 0 for a normal image: int64 (n,). X as there."""
+        """1 for an anomaly, whose score is above `threshold_`, else 0: int64 (n,)."""
         return self.examine(X)["anomaly"].to_numpy()
 
-    def examine(self, X: Source | object) -> pd.DataFrame:
-        """A row for each image that can be read, in the order of X: file, score, anomaly, class (which C prefers), place in X.
-
-        Of the layout of the authors' public code also truth: 1 for an anomaly. X as for `decision_function`, or from `open`.
+    def predict_proba(self, X) -> np.ndarray:
+        """Float64 (n, 2): in column 1 score / (score + threshold_), which is above 0.5 for an
+        anomaly, and in column 0 its complement. It orders images; it is no calibrated probability.
         """
-        images, found = X if isinstance(X, Source) else self.open(X), []
-        with one_thread(), convolutions_in("float32"):
-            title = "scoring" if self.verbose else ""
-            for places, batch in images.batches(
-                np.arange(len(images)), self.size_, self.channels_, title
-            ):
-                logits = classify(self.model_, torch.from_numpy(batch))
-                found.append((places, s(logits).numpy(), logits.argmax(dim=1).numpy()))
-        if not found:
-            raise DetectorError(
-                "none of these images can be read: give JPEG, PNG, TIFF or WebP files that are whole"
-            )
-        places, scores, classes = map(np.concatenate, zip(*found, strict=True))
+        score = self.decision_function(X)
+        p = score / (score + self.threshold_)
+        return np.stack([1 - p, p], axis=1)
+
+    @one_thread()
+    def examine(self, X) -> pd.DataFrame:
+        """A row for each image that can be read: file, score, anomaly, class (the most similar).
+
+        X: as for `decision_function`, or Images; `place` is the index in it. `truth` is 1 for an
+        anomaly, if the layout of the folder tells.
+        """
+        check_is_fitted(self)
+        self._check_params()
+        images = X if isinstance(X, Images) else find_images(X, say=self._say)
+        title, parts = "scoring" if self.verbose else "", []
+        everything = np.arange(len(images))
+        for places, pixels in images.batches(everything, self.size_, self.channels_, title):
+            parts.append((places, *self._score(torch.from_numpy(pixels))))
+        if not parts:
+            raise DetectorError("none of these images can be read")
+        places, scores, classes = map(np.concatenate, zip(*parts, strict=True))
         anomaly = (scores > self.threshold_).astype(np.int64)
-        table = pd.DataFrame(
-            {"file": np.array(images.names)[places], "score": scores, "anomaly": anomaly}
-        )
+        table = pd.DataFrame({"file": images.names[places], "score": scores, "anomaly": anomaly})
         if images.anomalous is not None:
             table["truth"] = images.anomalous[places].astype(np.int64)
         return table.assign(**{"class": self.classes_[classes], "place": places})
 
-    def open(self, X) -> Source:
-        """The images of X, found but not read yet. Raises DetectorError."""
-        check_is_fitted(self)
-        return source(X, say=self._say)
+    def heat_maps(self, pixels: Tensor, kind: str | None = None) -> Tensor:
+        """Where images differ from normal ones: uint8 (n, C, S, S) -> float32 (n, S, S).
 
-    def heat_map_of(self, pixels: Tensor) -> Tensor:
-        """Where images, uint8 (n, C, S, S) of the detector's own size, are unlike normal ones: float32 (n, S, S).
-
-        1 is what one place in a thousand of the normal images left untrained reaches.
+        pixels: in the size of the detector. kind: by default `heat_map_`. The value 1 is exceeded
+        in one of a thousand places of the normal images left out of the training.
         """
-        return (
-            heat_maps(self.means_, self.model_, pixels, self.mean_z_r_)
-            / self.heat_scales_[self.means_]
-        )
+        kind = kind or self.heat_map_
+        return self._heat_maps(kind, pixels) / self.heat_scales_[kind]
+
+    def most_similar(self, pixels: Tensor, k: int = 3) -> list[dict[str, str]]:
+        """The training images most similar to one image, uint8 (C, S, S): name and JPEG, base64."""
+        cosine = F.cosine_similarity(self._latents(pixels[None]), self.reference_latents_)
+        return [self.references_[i] for i in cosine.topk(min(k, len(cosine))).indices.tolist()]
+
+    def _latents(self, pixels: Tensor) -> Tensor:
+        return self._batches(self.model_.latents, pixels)
+
+    def _score(self, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        both = self._batches(lambda x: torch.stack(self.model_(x), dim=1), pixels).numpy()
+        return both[:, 0], both[:, 1].astype(np.int64)
+
+    def _heat_maps(self, kind: str, pixels: Tensor) -> Tensor:
+        return self._batches(getattr(self.model_, kind), pixels)
+
+    @one_thread()
+    @torch.no_grad()
+    def _batches(self, function: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
+        device = device_of(self.device)
+        with convolutions_in("float32"):
+            found = [function(to_input(x.to(device))).cpu() for x in pixels.split(BATCH)]
+        return torch.cat(found)
 
     @property
-    def means_(self) -> str:
-        """What heat maps are made by: `heat_map`, or the best that the recipe has."""
-        if self.heat_map != "auto":
-            return self.heat_map
-        return BEST if BEST in self.heat_scales_ else "doubt"
+    def heat_map_(self) -> str:
+        """The kind of the heat maps: `heat_map`, or for `auto` the best that the recipe has."""
+        return self.model_.heat_maps[0] if self.heat_map == "auto" else self.heat_map
 
     @property
     def size_(self) -> int:
-        """The side of the images as the networks see them."""
-        return self.config_.image_size
+        """The side of the images as the networks see them, in pixels."""
+        return self.settings_.image_size
 
     @property
     def threshold_(self) -> float:
-        """The score above which an image is called an anomaly. Of new normal images a share false_alarms is expected above.
+        """The score above which an image is an anomaly; new normal images are with probability
+        `false_alarms` at most.
 
-        It is the k-th lowest of the n scores of normal images left untrained, k = ceil((1 - false_alarms)(n + 1)), or the
-        highest, where n is too small for the rate; and a hair more, so that an image which ties with it is normal in whatever
-        batch, and in the ONNX file: their last bits differ.
+        The k-th lowest of the n scores of normal images left out of the training, with
+        k = ceil((1 - false_alarms)(n + 1)), or the highest if n is too small for that rate. A
+        hair is added, so that ties count as normal in any batch and in ONNX.
         """
         check_is_fitted(self)
-        return float(np.sort(self.calibration_scores_)[self._rank() - 1]) * (1 + HAIR)
+        return float(np.sort(self.calibration_scores_)[self._rank() - 1]) * (1 + TIE)
 
     def false_alarm_interval(self, level: float = 0.95) -> tuple[float, float, float]:
-        """The share of new normal images above `threshold_`: the expected one, and the ends of an interval of this level.
+        """The share of new normal images above `threshold_`: the mean, and an interval's ends.
 
-        The share above the k-th lowest of n draws from the same distribution is itself distributed as Beta(n + 1 - k, k).
+        The share above the k-th lowest of n scores of one distribution follows Beta(n + 1 - k, k).
         """
         share = beta(len(self.calibration_scores_) + 1 - self._rank(), self._rank())
         return float(share.mean()), *map(float, share.interval(level))
@@ -392,93 +341,81 @@ class YGANDetector(BaseEstimator):
 
     @property
     def labels_(self) -> np.ndarray:
-        """1 where an image that the detector was fitted on is above `threshold_`, else 0: int64 (n,)."""
+        """`predict` for the images fitted on: int64 (n,)."""
         return (self.decision_scores_ > self.threshold_).astype(np.int64)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write all that `load` needs into one file: JSON, safetensors and a sheet of small training images. No pickle."""
+        """Write the detector into one file: safetensors and JSON, without pickle."""
         check_is_fitted(self)
-        about = {
-            name.removesuffix("_"): getattr(self, name)
-            for name in ("channels_", "weak_", "heat_scales_", "references_")
-        }
-        about |= {
-            "classes": self.classes_.tolist(),
-            "names": self.names_.tolist(),
-            "config": self.config_.as_json(),
-        }
+        about = {name: getattr(self, name) for name in SAVED}
+        about |= {"params": self.get_params(), "settings": asdict(self.settings_)}
+        about |= {"classes": self.classes_.tolist(), "names": self.names_.tolist()}
         tensors = {f"model.{name}": value for name, value in self.model_.state_dict().items()}
-        tensors |= {name: torch.as_tensor(getattr(self, f"{name}_")) for name in file.ARRAYS}
-        file.write(
-            Path(path).expanduser(),
-            {"params": self.get_params(), **about},
-            tensors,
-            self.thumbnails_,
-        )
+        tensors |= {name: torch.as_tensor(getattr(self, name)) for name in SAVED_TENSORS}
+        file.write(Path(path).expanduser(), about, tensors)
 
     @classmethod
     def load(cls, path: str | os.PathLike, device: str = "auto") -> YGANDetector:
-        """The detector that `save` wrote. Raises DetectorError where the file is none, is damaged or of a later version."""
-        about, tensors, small = file.read(Path(path).expanduser())
+        """The detector that `save` wrote. Raises DetectorError for any other file."""
+        about, tensors = file.read(Path(path).expanduser())
         try:
             detector = cls(**{**about["params"], "device": device, "verbose": False})
-            check(detector.get_params())
-            detector.config_, detector.history_ = Settings(**about["config"]), []
-            for name in ("channels", "weak", "heat_scales", "references"):
-                setattr(detector, f"{name}_", about[name])
-            detector.classes_, detector.names_ = (
-                np.array(about["classes"]),
-                np.array(about["names"]),
-            )
-            for name in file.ARRAYS:
+            detector._check_params()
+            for name in SAVED:
+                setattr(detector, name, about[name])
+            detector.settings_, detector.history_ = Settings(**about["settings"]), []
+            detector.classes_, detector.names_ = map(np.array, (about["classes"], about["names"]))
+            for name in SAVED_TENSORS:
                 value = tensors.pop(name)
-                setattr(detector, f"{name}_", value.numpy() if name.endswith("scores") else value)
-            detector.model_ = train.build(
-                detector.config_, detector.channels_, len(detector.classes_)
-            )
-            detector.model_.load_state_dict(
-                {name.removeprefix("model."): value for name, value in tensors.items()}
-            )
-            detector.thumbnails_ = small[: len(detector.references_)]
-            fits = (
-                len(detector.references_)
-                == len(detector.reference_z_s_)
-                == len(detector.thumbnails_)
-                and len(detector.names_)
-                == len(detector.decision_scores_)
-                >= len(detector.calibration_scores_)
-                > 0
-                and len(detector.mean_z_r_) == len(detector.classes_) > 1
-                and all(value.isfinite().all() for value in detector.model_.state_dict().values())
-            )
-            if not fits:
-                raise ValueError("its parts do not fit together")
+                setattr(detector, name, value.numpy() if name.endswith("scores_") else value)
+            classes = len(detector.classes_)
+            detector.model_ = Network(detector.settings_, detector.channels_, classes)
+            state = {name.removeprefix("model."): value for name, value in tensors.items()}
+            detector.model_.load_state_dict(state)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             reason = str(error).splitlines()[0][:120]
-            raise DetectorError(f"{path} is no whole detector ({reason}): save it again") from None
+            raise DetectorError(f"{path} is not a whole detector ({reason})") from None
         detector.model_.to(device_of(device), memory_format=torch.channels_last).eval()
         return detector
 
+    @one_thread()
     def export_onnx(self, path: str | os.PathLike) -> None:
-        """Write an ONNX file that takes images uint8 (n, H, W, C) of any size and gives score, anomaly and logits.
+        """Write an ONNX file: images uint8 (n, H, W, C) of any size -> score, anomaly, class.
 
-        Resizing is inside. Its scores are this detector's. Raises DetectorError where onnx and onnxscript are not installed.
+        Raises DetectorError if onnx and onnxscript are not installed.
         """
         from ygan_detector.export import export
 
         check_is_fitted(self)
-        export(
-            self.model_,
-            Path(path).expanduser(),
-            self.size_,
-            self.channels_,
-            self.threshold_,
-            self.classes_.tolist(),
-        )
+        export(self, Path(path).expanduser())
+
+    def _check_params(self) -> None:
+        self._validate_params()
+        device_of(self.device)
+        if self.recipe != "balanced" and self.heat_map in ("reconstruction", "hybrid"):
+            has = f"recipe {self.recipe} has no decoder"
+            raise DetectorError(f"{has} for heat_map {self.heat_map}: choose uncertainty")
 
     def _say(self, line: str) -> None:
         if self.verbose:
-            print(line, flush=True)
+            say(line)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "calibration_scores_")
+
+
+def thumbnail(pixels: Tensor) -> str:
+    """A small colour version of an image uint8 (C, S, S), as a JPEG in base64."""
+    small = resize(pixels.permute(1, 2, 0).numpy(), THUMBNAIL, 3)
+    return jpeg(Image.fromarray(small.transpose(1, 2, 0)))
+
+
+def device_of(device: str | torch.device) -> str:
+    """The device's name; `auto` is CUDA if there is any. Raises DetectorError if unusable."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise DetectorError(f"PyTorch cannot use a device {str(device)[:60]!r} here") from None
+    return str(device)

@@ -1,0 +1,112 @@
+"""Y-GAN, or its classifier alone, as the model of a detector: scores and heat maps.
+
+Heat maps are not in the paper, which leaves them for later work. `localisation.py` measures which
+kind finds a defect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
+
+from ygan_core.scores import encode, s
+from ygan_study.methods import train, trainer_of
+from ygan_study.plan.settings import Settings
+
+HEAT_MAPS = ("reconstruction", "hybrid", "uncertainty")  # the best on synthetic defects first
+SIGMA = 1 / 32  # of the image's side, by which differences of single pixels are smoothed
+
+
+class Network(nn.Module):
+    """The networks of a recipe, and the mean residual latent of each normal class.
+
+    networks: E_s and C, and for `balanced` also E_r, D and Ds; mean_z_r: (N, d), or (N, 0). All
+    methods take x (B, C, S, S) in [-1, 1]; heat maps are (B, S, S), higher where an image is less
+    like the normal ones.
+    """
+
+    def __init__(self, settings: Settings, channels: int, classes: int):
+        super().__init__()
+        self.networks = trainer_of(settings).build(settings, channels, classes)
+        d = settings.d if hasattr(self.networks, "E_r") else 0
+        self.register_buffer("mean_z_r", torch.zeros(classes, d))
+
+    @property
+    def heat_maps(self) -> tuple[str, ...]:
+        """The kinds of heat map that the networks can make, the default first."""
+        return HEAT_MAPS if hasattr(self.networks, "D") else ("uncertainty",)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The score s of Eq. 12, float64 (B,), and the class that C chooses, int64 (B,)."""
+        logits = self.networks.C(self.latents(x))
+        return s(logits), logits.argmax(dim=1)
+
+    def latents(self, x: Tensor) -> Tensor:
+        """z_s (B, d), by which images are compared."""
+        return self.networks.encode_s(x)
+
+    def reconstruction(self, x: Tensor) -> Tensor:
+        """What D does not reproduce: (x - D(z_s, z_r))^2, smoothed."""
+        return smooth((x - self.networks.D(*self.networks.encode(x))).square().mean(dim=1))
+
+    def hybrid(self, x: Tensor) -> Tensor:
+        """What remains without the image's own residual: (x - D(z_s, z_r))^2, smoothed.
+
+        z_r is the mean over the training images of the class that C chooses.
+        """
+        z_s = self.latents(x)
+        z_r = self.mean_z_r[self.networks.C(z_s).argmax(dim=1)]
+        return smooth((x - self.networks.D(z_s, z_r)).square().mean(dim=1))
+
+    def uncertainty(self, x: Tensor) -> Tensor:
+        """Grad-CAM of the uncertainty s: what E_s saw that speaks against the class C chose.
+
+        Selvaraju et al. (2017) take the gradient of a class's logit. Here it is that of
+        log(s / (1 - s)), s of Eq. 12, with respect to the feature maps of E_s of 16 x 16 places,
+        or of 8 x 8 for images of 32 px.
+        """
+        E_s, C = self.networks.E_s, self.networks.C
+        halvings = 2 if x.shape[-1] > 32 else 1  # of three layers, before the last map of 4 x 4
+        split = len(E_s.features) - 3 * halvings
+        with torch.enable_grad():
+            maps = E_s.features[:split](x).detach().requires_grad_()
+            z_s = E_s.to_latent(E_s.features[split:](maps)).flatten(1)
+            logits = C(z_s).sort(dim=1).values
+            log_odds = logits[:, :-1].logsumexp(dim=1) - logits[:, -1]
+            (gradient,) = torch.autograd.grad(log_odds.sum(), maps)
+        heat = (gradient.mean(dim=(2, 3), keepdim=True) * maps.detach()).sum(dim=1, keepdim=True)
+        return F.interpolate(heat.relu(), x.shape[-2:], mode="bilinear")[:, 0]
+
+
+def smooth(heat: Tensor) -> Tensor:
+    """Average each place of heat maps (B, S, S) with its surroundings."""
+    sigma = SIGMA * heat.shape[-1]
+    return gaussian_blur(heat[:, None], 2 * round(3 * sigma) + 1, sigma)[:, 0]
+
+
+def train_network(
+    settings: Settings,
+    pixels: Tensor,
+    labels: Tensor,
+    device: str,
+    folder: Path | None = None,
+    verbose: bool = True,
+) -> tuple[Network, list[dict[str, float]]]:
+    """A Network with the averaged weights, and the losses of each epoch.
+
+    pixels: uint8 (n, C, S, S); labels: int64 (n,) in [0, N); folder: of checkpoints.
+    """
+    quiet = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
+    with quiet:
+        trainer = train(settings, pixels, labels, folder, device)
+    model = Network(settings, pixels.shape[1], int(labels.max()) + 1)
+    model.networks = trainer.averaged.module.eval()
+    z_r = encode(model.networks, pixels).z_r
+    model.mean_z_r = torch.stack([z_r[labels == c].mean(dim=0) for c in labels.unique()])
+    return model.to(device).eval(), trainer.history
