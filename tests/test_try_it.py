@@ -182,7 +182,7 @@ TRIES = {
             '`defect = "cut_paste"`',
             '"scratch"',
             '"cut_paste"',
-            OWN + ("DEFECTS, damage", "kind ="),
+            OWN + ("DEFECTS, damage", "defect ="),
             "masks.tolist()",
         ),
     ],
