@@ -18,8 +18,8 @@ needed = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def chromium(width=1300, height=1000, **emulated):
-    """The browser, in a profile of its own. emulated: deviceMetrics of a phone."""
+def chromium(width=1300, height=1000, phone=False):
+    """The browser, in a profile of its own. phone: with a touch screen, and a page of this size."""
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -34,8 +34,9 @@ def chromium(width=1300, height=1000, **emulated):
             "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
         ):
             options.add_argument(f"--{argument}")
-        if emulated:
-            options.add_experimental_option("mobileEmulation", {"deviceMetrics": emulated})
+        if phone:
+            screen = {"width": width, "height": height, "pixelRatio": 2, "touch": True}
+            options.add_experimental_option("mobileEmulation", {"deviceMetrics": screen})
         browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
         try:
             browser.set_script_timeout(200)
