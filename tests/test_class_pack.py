@@ -177,6 +177,7 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setattr(archive, "BUILDING", ())
+    monkeypatch.setattr(archive, "build_page", lambda path: path.write_text("page"))
     return root
 
 
@@ -187,7 +188,7 @@ def test_the_archive_installs_without_a_network(small, tmp_path, monkeypatch):
     inside = {path.relative_to(here).as_posix() for path in here.rglob("*") if path.is_file()}
     wheels = {f"wheels/{name}-1.0-py3-none-any.whl" for name in ("tiny", "tinier")}
     kept = {"ygan_core/backend.py", "notebooks/ex1.ipynb", "results/weights/a.npz"}
-    kept |= {"install.py", "pyproject.toml", "constraints.txt", "wheels/made_for.json"}
+    kept |= {"install.py", "play.html", "pyproject.toml", "constraints.txt", "wheels/made_for.json"}
     assert inside == wheels | kept
     monkeypatch.delenv("PIP_FIND_LINKS")
     install = [sys.executable, "install.py"]

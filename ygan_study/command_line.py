@@ -1,4 +1,4 @@
-"""The command line: python -m ygan_study all | list | run | draw | book | search | records | benchmark.
+"""The command line: python -m ygan_study VERB, of which --help lists the verbs.
 
 run_all.sh is a thin door to `all`.
 """
@@ -23,7 +23,8 @@ def run(arguments: list[str] | None = None) -> int:
     from ygan_study.run.executors import ClusterGone
 
     try:
-        return _benchmark(options) if options.verb == "benchmark" else _study_verb(options)
+        apart = {"benchmark": _benchmark, "play": _play}
+        return apart.get(options.verb, _study_verb)(options)
     except (ConfigError, DataError, OSError) as error:
         say(str(error))
         return WRONG_USE
@@ -64,6 +65,16 @@ def _benchmark(options: argparse.Namespace) -> int:
     _make_writable(folder)
     authors = Path(options.authors) if options.authors else None
     benchmark(folder, options.device, authors, options.quick, options.only or TABLES)
+    return OK
+
+
+def _play(options: argparse.Namespace) -> int:
+    from ygan_core.data.datasets import REPOSITORY
+    from ygan_study.teach.play import build
+
+    folder = Path(options.results or REPOSITORY / "results").expanduser().resolve()
+    _make_writable(folder)
+    print(build(folder / "play.html"))
     return OK
 
 
@@ -266,6 +277,8 @@ def parser() -> argparse.ArgumentParser:
         help="only these tables: training, inference, ...",
     )
     b.add_argument("--quick", action="store_true", help="a few seconds, for a look")
+    p = verb("play", "make play.html, a page in which the shipped networks run, for a class")
+    p.add_argument("--results", metavar="DIR", help="where it goes; default results/")
     top.set_defaults(set=[])
     verbs.choices["search"].set_defaults(profile="search")
     return top

@@ -20,36 +20,31 @@ from ygan_study.plan.settings import Settings
 
 def processes(extent: Extent, device: str) -> pd.DataFrame:
     """Training images per second of all processes together, and the peak memory of the largest, in
-    MB: of the process, or on a GPU what PyTorch allocated there. MB_before: before its training.
-
-    A training runs on one thread, or alone on all cores.
-    """
-    cores, table = cpu_count(), []
-    several = [(n, 1) for n in (1, 2, 4, 8) if device == "cuda" or n <= cores]
-    several += [(1, cores)] if device == "cpu" and cores > 1 else []
+    MB: of the process, or on a GPU what PyTorch allocated there. MB_before: before its training."""
+    several = [n for n in (1, 2, 4, 8) if device == "cuda" or n <= cpu_count()]
+    table = []
     for precision in extent.precisions[:1] if extent.quick else extent.precisions:
-        for n, threads in several[:1] if extent.quick else several:
-            rates, before, peak = train_together(n, threads, extent, device, precision)
+        for n in several[:1] if extent.quick else several:
+            rates, before, peak = train_together(n, extent, device, precision)
             row = {"precision": precision, "width": extent.widths[-1], "processes": n}
-            row |= {"threads_each": threads, "images_per_s": rates.sum()}
-            table.append(row | {"MB_peak": peak.max(), "MB_before": before.max()})
+            row |= {"images_per_s": rates.sum(), "MB_peak": peak.max(), "MB_before": before.max()}
+            table.append(row)
     return pd.DataFrame(table)
 
 
-def train_together(n: int, threads: int, extent: Extent, device: str, precision: str) -> np.ndarray:
-    """Images per second, MB before the training, and MB at the peak: (3, n).
+def train_together(n: int, extent: Extent, device: str, precision: str) -> np.ndarray:
+    """Images per second, MB before the training, and MB at the peak of each process: (3, n).
 
     Raises ProcessRaisedException with the traceback of a training that failed; the others end.
     """
     context = multiprocessing.get_context("spawn")
     found, everyone = context.SimpleQueue(), context.Barrier(n)
-    multiprocessing.spawn(_train, (threads, everyone, found, extent, device, precision), n)
+    multiprocessing.spawn(_train, (everyone, found, extent, device, precision), n)
     return np.transpose([found.get() for _ in range(n)])
 
 
-def _train(number, threads, everyone, found, extent: Extent, device: str, precision: str) -> None:
+def _train(number, everyone, found, extent: Extent, device: str, precision: str) -> None:
     """Train in this process, measured from when every process has trained an epoch to warm up."""
-    torch.set_num_threads(threads)
     before, epochs = _peak_memory(device), 0
     trainer = loop(Trainer, Settings(width=extent.widths[-1]), extent.steps, device, precision)
     trainer.epoch()

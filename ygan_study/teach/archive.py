@@ -1,4 +1,4 @@
-"""One archive for a class: wheels, notebooks, starter pack and small trained networks.
+"""One archive for a class: wheels, notebooks, starter pack, small trained networks, play.html.
 
 The wheels are those of this machine's system and Python, because pip resolves for no other: make it
 on a machine like those of the class. On a laptop install_offline.py, in the archive, does the rest.
@@ -19,6 +19,7 @@ from pathlib import Path
 from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
 from ygan_core.data.datasets import REPOSITORY
+from ygan_study.teach.play import build as build_page
 
 PARTS = """
     ygan_core ygan_study ygan_detector notebooks data/starter data/paper_tables data/README.md
@@ -41,13 +42,15 @@ def make_class_archive(folder: Path, root: Path = REPOSITORY) -> Path:
     python, system = f"{sys.version_info[0]}.{sys.version_info[1]}", sysconfig.get_platform()
     name = f"ygan-class-{python}-{system}"
     with tempfile.TemporaryDirectory() as place:
-        copy_files(root, Path(place, "packed", name))
-        wheels = Path(place, "packed", name, "wheels")
+        packed = Path(place, "packed", name)
+        copy_files(root, packed)
+        build_page(packed / "play.html")
+        wheels = packed / "wheels"
         wheels.mkdir()
         collect_wheels(wheels, root)
         made_for = json.dumps({"python": python, "system": system})
         (wheels / "made_for.json").write_text(made_for, encoding="utf-8")
-        made = shutil.make_archive(Path(place, name), "zip", Path(place, "packed"), name)
+        made = shutil.make_archive(Path(place, name), "zip", packed.parent, name)
         write_atomically(folder / f"{name}.zip", partial(shutil.copy, made))
     return folder / f"{name}.zip"
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-import torch
 from torch import nn
 
 from ygan_core import metrics
