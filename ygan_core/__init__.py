@@ -1,3 +1,3 @@
-"""Y-GAN (Ivanovska & Struc): the paper in code. Read model, losses, scores and train with the paper beside them."""
+"""Y-GAN (Ivanovska & Struc) in code: config, model, losses, scores, train, read in this order."""
 
 __version__ = "0.1.0"

@@ -48,10 +48,8 @@ def fit(
             "config": {**asdict(type(config)()), **state["config"]},
             "images": state["images"],
         } != whose:
-            raise ConfigError(
-                f"the checkpoint in {folder} belongs to another configuration: remove it, or choose "
-                "another folder"
-            )
+            other = f"the checkpoint in {folder} belongs to another configuration"
+            raise ConfigError(f"{other}: remove it, or choose another folder")
         trainer.load_state_dict(state)
     epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()
     length = {"total": epochs * trainer.steps, "initial": first * trainer.steps}

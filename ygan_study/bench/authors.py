@@ -27,7 +27,7 @@ from ygan_core.config import ConfigError
 from ygan_core.scores import to_input
 from ygan_study.bench.loops import random_images
 from ygan_study.engine import Trainer
-from ygan_study.measure.batch_statistics import SORTED, batches, doubt
+from ygan_study.measure.batch_statistics import SORTED, batches, uncertainty
 from ygan_study.methods.public_code import PublicCode
 from ygan_study.plan.settings import Settings
 
@@ -174,7 +174,7 @@ def _scores(ours: Trainer, theirs, images: Tensor, labels: Tensor) -> list[Row]:
     with on_any_device():
         auc_theirs = theirs.test()["AUC"]
     s_theirs = theirs.an_scores
-    s = doubt(ours.model, images, batches(SORTED, labels, anomalous, batch_size))
+    s = uncertainty(ours.model, images, batches(SORTED, labels, anomalous, batch_size))
     s = (s - s.min()) / (s.max() - s.min())  # the code scales its scores so
     auc = metrics.auc(s, anomalous)
     return [

@@ -1,4 +1,4 @@
-"""The images of an epoch, batch by batch: index lookups on the device, or read ahead where they do not fit on it."""
+"""The images of an epoch, batch by batch: on the device, or read ahead where they do not fit."""
 
 from __future__ import annotations
 

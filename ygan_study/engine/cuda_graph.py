@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 class CapturedStep:
-    """A training step as one CUDA graph: a launch in place of a thousand, which a batch of 64 is too small to hide.
+    """A training step as one CUDA graph: one launch instead of a thousand.
 
-    step: trains once on its tensors and returns a tensor; parameters: all that it trains. The first calls are ordinary steps,
-    on a stream of their own, as capturing wants it. Then the step is recorded (which executes nothing) and replayed. So every
-    call trains once, and the weights are those of as many calls of `step`. Make it anew where the optimisers' state is
-    replaced.
+    step: trains once on its tensors and returns a tensor; parameters: all that it trains. The first
+    calls are ordinary steps on a stream of their own, as capturing requires. Then the step is
+    recorded, which executes nothing, and replayed, so that every call trains once. It has to be
+    made anew where the state of an optimiser is replaced.
     """
 
     WARM_UP = 3

@@ -1,4 +1,4 @@
-"""In which precision convolutions are computed. Weights, latents and losses are float32 in each."""
+"""In which precision convolutions are computed. Weights, latents and losses are always float32."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from collections.abc import Iterator
 
 import torch
 
-PRECISIONS = (
-    "float32",
-    "tf32",
-    "bfloat16",
-)  # tf32: of a CUDA device since 2020; its products have 10 bits after the point
+PRECISIONS = ("float32", "tf32", "bfloat16")  # tf32: on CUDA devices, with a mantissa of 10 bits
 
 
 @contextlib.contextmanager
 def convolutions_in(precision: str) -> Iterator[None]:
-    """Inside, a CUDA device convolves in tf32 where `precision` says so, and else not: PyTorch by itself calls tf32 float32."""
+    """Inside, a CUDA device convolves in tf32 only if `precision` is tf32."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     try:

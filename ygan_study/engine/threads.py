@@ -1,4 +1,4 @@
-"""One thread for whatever is to give the same numbers everywhere."""
+"""One thread for computations that have to give the same numbers everywhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 def one_thread() -> Iterator[None]:
     """Inside, PyTorch, NumPy and scikit-learn compute on one thread.
 
-    Two threads add up in another order, and their sums differ in the last bits. On a busy machine one is faster, too.
+    Two threads add in another order, so their sums differ in the last bits. On a busy machine, one
+    thread is also faster.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

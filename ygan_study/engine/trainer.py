@@ -1,4 +1,4 @@
-"""The paper's Trainer with averaged weights, lower precision, and what a GPU needs to be kept busy."""
+"""The paper's Trainer with averaged weights, lower precision, and captured steps on a GPU."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ygan_study.engine.threads import one_thread
 class Trainer(train.Trainer):
     """`ygan_core.train.Trainer`, whose arguments it takes, and whose updates it makes.
 
-    precision: of the convolutions, an entry of `precision.PRECISIONS` (weights, latents and losses stay
-    float32). captured: whether a CUDA device replays the step as one graph. Images that do not fit on a
-    CUDA device stay in memory, or memory-mapped. `averaged` holds the averaged weights, from the first
-    step on; they span a fraction `config.average` of the training.
+    precision: of the convolutions, an entry of `precision.PRECISIONS` (weights, latents and losses
+    stay float32). captured: whether a CUDA device replays the step as one graph. Images that do not
+    fit on a CUDA device stay in memory, or memory-mapped. `averaged` holds the averaged weights,
+    from the first step on; they span a fraction `config.average` of the training.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Trainer(train.Trainer):
         return torch.optim.Adam([group], betas=betas, fused=True, capturable=capturable)
 
     def lr_value(self, lr: float) -> float | Tensor:
-        """A learning rate as an optimiser takes it: on CUDA a tensor, which a captured step reads."""
+        """A learning rate as an optimiser takes it: on CUDA a tensor, for captured steps."""
         return torch.tensor(lr, device=self.device) if self.device.type == "cuda" else lr
 
     def set_lr(self, factor: float) -> None:

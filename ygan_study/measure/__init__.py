@@ -1,1 +1,1 @@
-"""What is measured on a trained network, and what follows from it. Nothing here knows of jobs or folders."""
+"""What is measured on a trained network, and what follows from it."""

@@ -1,7 +1,8 @@
-"""Batch statistics at test time: E_s's batch norms normalise by the batch that an image is scored in.
+"""Batch statistics at test time: an image is normalised by the batch that it is scored in.
 
-The authors' public code keeps no running statistics in its encoders. There every image is normalised by its batch, at test time
-too, and the batches come in the order of the folders, sorted by class. So a score depends on the neighbours of an image.
+The encoders of the authors' public code have no running statistics, so every image is normalised by
+its batch, at test time too, and the batches come in the order of the folders, sorted by class. The
+score of an image then depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, running_statistics_untouched
 
-# running: each image by itself; sorted: by class, as the public code's loader has them; apart: anomalies in their own batches
+# running: each image by itself; sorted: by class, as in the public code; apart: anomalies together
 RUNNING, SHUFFLED, SORTED, APART = STATISTICS = ("running", "shuffled", "sorted", "apart")
 SIZES = (8, 64, 256)
 SETTINGS = [
@@ -28,7 +29,7 @@ AUTHORS = (SORTED, 64)  # how the public code scores
 def batches(
     statistics: str, labels: Tensor, anomalous: Tensor, size: int, seed: int = 0
 ) -> list[Tensor]:
-    """The rows of each batch, every image in one. labels (n,) int64, anomalous (n,) bool; no last batch is dropped.
+    """The rows of each batch. labels (n,) int64, anomalous (n,) bool; every image is in one batch.
 
     Raises ValueError for statistics that have no batches.
     """
@@ -46,7 +47,7 @@ def batches(
 
 @contextmanager
 def batch_statistics(network: nn.Module) -> Iterator[None]:
-    """Inside, batch norms normalise by the batch, in eval mode too; their running statistics stay as they are."""
+    """Inside, batch norms use the batch, in eval mode too, and keep their running statistics."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     with running_statistics_untouched(network):
         for norm in norms:
@@ -59,10 +60,10 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def doubt(model: YGAN, images: Tensor, together: list[Tensor] | None = None) -> Tensor:
-    """Eq. 12 of images uint8 (n, C, S, S) -> float64 (n,). together: the rows of each batch; None: running statistics.
+def uncertainty(model: YGAN, images: Tensor, together: list[Tensor] | None = None) -> Tensor:
+    """Eq. 12 of images, uint8 (n, C, S, S) -> float64 (n,).
 
-    Leaves the model in eval mode.
+    together: the rows of each batch; None: running statistics. Leaves the model in eval mode.
     """
     if together is None:
         return scores.s(scores.classify(model, images))
@@ -78,13 +79,13 @@ def doubt(model: YGAN, images: Tensor, together: list[Tensor] | None = None) -> 
 def auc(
     model: YGAN, images: Tensor, labels: Tensor, anomalous: Tensor, statistics: str, size: int
 ) -> float:
-    """The AUC (Eq. 12) of a test set in batches of `size`. Shapes as for `batches` and `doubt`."""
+    """The AUC (Eq. 12) of a test set in batches of `size`. Shapes as above."""
     together = None if statistics == RUNNING else batches(statistics, labels, anomalous, size)
-    return metrics.auc(doubt(model, images, together), anomalous)
+    return metrics.auc(uncertainty(model, images, together), anomalous)
 
 
 def aucs(
     model: YGAN, images: Tensor, labels: Tensor, anomalous: Tensor
 ) -> dict[tuple[str, int], float]:
-    """The AUC of a test set in each of SETTINGS. Shapes as for `batches` and `doubt`."""
+    """The AUC of a test set in each of SETTINGS. Shapes as for `batches` and `uncertainty`."""
     return {setting: auc(model, images, labels, anomalous, *setting) for setting in SETTINGS}

@@ -13,13 +13,14 @@ from ygan_study.plan.settings import Settings
 
 
 def disentanglement(model: YGAN, config: Settings) -> dict[str, float]:
-    """What each latent gives away of the digit and the colour, and what hybrids show, on held-back normal images.
+    """What can be read off each latent, and what hybrids show, on held-back normal images.
 
-    probe_<what>_<latent>: the accuracy of a linear classifier that is fitted on standardised latents of the training images;
-    unit_<what>_<latent>: the same on latents of unit length. swap_digit, swap_colour: the share of hybrids D(z_s, z_r') that
-    show the digit of z_s's image, and the ground of z_r's. The digit is read off the ink by the 5 nearest training images, so
-    the network does not judge itself. read_digit: the share of the real images that this reader reads right; swap_digit can
-    hardly be above it by much. Raises DataError.
+    probe_<what>_<latent>: the accuracy of a linear classifier, fitted on standardised latents of
+    the training images; unit_<what>_<latent>: the same on latents of unit length. swap_digit,
+    swap_colour: the fraction of hybrids D(z_s, z_r') that show the digit of the image of z_s, and
+    the background of that of z_r'. The digit is read off the ink by the 5 nearest training images,
+    so that the network does not judge itself. read_digit: the fraction of real images that this
+    reader reads correctly, an upper bound for swap_digit. Raises DataError.
     """
     data, parts = prepare(config)
     seen, there = data.take(parts.train), data.take(parts.held_back)

@@ -65,10 +65,11 @@ def evaluate(
 ) -> tuple[Facts, float]:
     """The facts of a trained network, and the microseconds that E_s and C take for an image.
 
-    y: the labels that were trained on; clusters: the weak labels of the training images (Eq. 17), or
-    None. Of each held-back and each anomalous image: index, label (int64), anomalous, in_test (bool),
-    z_s, z_r (float32), right: whether C names its sub-class, and every score (float64), each (n,) or
-    (n, d). calibration (m,): the headline's score of the normal images that were left untrained.
+    y: the labels that were trained on; clusters: the weak labels of the training images (Eq. 17),
+    or None. Of each held-back and each anomalous image: index, label (int64), anomalous, in_test
+    (bool), z_s, z_r (float32), right: whether C names its sub-class, and every score (float64),
+    each (n,) or (n, d). calibration (m,): the headline's score of the normal images that were left
+    untrained.
     """
     unseen = torch.cat([parts.held_back, parts.test_anomalous])
     there = data.take(unseen)

@@ -1,4 +1,4 @@
-"""What follows from the facts of a trained network: AUC, rates (section 4.2), accuracy, purity (6.3)."""
+"""What follows from the facts of a trained network: AUC, rates, accuracy, purity."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ygan_study.methods.weak_labels import FORMS, purity
 SEVEN = ("s", "s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c")  # of the paper, Eq. 12 to 18
 POST_HOC = ("max-logit", "energy", "Mahalanobis", "kNN", "ViM")
 SCORES = (*SEVEN, *POST_HOC)  # of a network with a C
-SINCE = (
-    "RMDS",
-)  # of notebook 11; the first trainings of the reference edition lack it, so no mean over cells has it
+SINCE = ("RMDS",)  # of notebook 11; the first trainings lack it, so no mean over classes has it
 
 
 def numbers(facts: Facts, headline: str, classes: tuple[str, ...]) -> dict[str, float]:
-    """Every number that a table prints of a network. facts: as `evaluate` returns them; headline: the score of `auc`.
+    """Every number that a table prints of a network.
 
-    auc, auc_<score>; `rates`; normal_accuracy, of C on all held-back normal images; neighbours_<latent>, the share of the test
-    set's normal images whose nearest one has their class; of weak labels clusters, purity and the
-    same as the section is written (clusters_as_written, purity_as_written), and classes, the number of true ones.
+    facts: as `evaluate` returns them; headline: the score of `auc`. The numbers: auc, auc_<score>;
+    `rates`; normal_accuracy, of C on all held-back normal images; neighbours_<latent>, the fraction
+    of normal test images whose nearest neighbour has their class; of weak labels clusters, purity,
+    the same as the section is written (clusters_as_written, purity_as_written), and classes, the
+    number of true ones.
     """
     found = {f"auc_{name}": _auc(facts, name) for name in (*SCORES, *SINCE) if name in facts}
     found["auc"] = _auc(facts, headline)
@@ -47,12 +47,13 @@ def numbers(facts: Facts, headline: str, classes: tuple[str, ...]) -> dict[str, 
 
 
 def rates(facts: Facts, score: str, classes: tuple[str, ...], q: float = 0.95) -> dict[str, float]:
-    """TPR and TNR (section 4.2, Table 4), at two thresholds, over the test set and by PlantVillage's species.
+    """TPR and TNR (section 4.2, Table 4) at two thresholds, over the test set and by species.
 
-    The paper's threshold is "at the EER of the ROC for all training samples", of which none is anomalous. So: tpr, tnr at the
-    quantile q of the scores of the training normals that were left untrained; tpr_eer, tnr_eer at the test set's own EER,
-    which no detector in use could know. eer: that error rate. auc:<species>: where a species has both kinds. calibration: how
-    many images the threshold stands on.
+    The paper's threshold is "at the EER of the ROC for all training samples", none of which is
+    anomalous. So tpr and tnr are taken at the quantile q of the scores of normal training images
+    that were left untrained, and tpr_eer and tnr_eer at the EER of the test set itself, which no
+    detector in use could know. eer: that rate; auc:<species>: where a species has both kinds;
+    calibration: the number of images that the threshold is computed from.
     """
     test = facts["in_test"]
     value, truth, label = facts[score][test], facts["anomalous"][test], facts["label"][test]
@@ -72,9 +73,8 @@ def rates(facts: Facts, score: str, classes: tuple[str, ...], q: float = 0.95) -
     for group, rows in groups.items():
         if group and truth[rows].any() and not truth[rows].all():
             found[f"auc{group}"] = metrics.auc(value[rows], truth[rows])
-    return {
-        name: rate for name, rate in found.items() if rate == rate
-    }  # a species may lack one of the two kinds
+    # A species may lack one of the two kinds.
+    return {name: rate for name, rate in found.items() if rate == rate}
 
 
 def _auc(facts: Facts, score: str) -> float:

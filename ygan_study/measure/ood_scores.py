@@ -1,7 +1,8 @@
-"""Post-hoc scores of out-of-distribution detection, taken of Y-GAN's z_s and C: all but two by pytorch-ood.
+"""Post-hoc scores of out-of-distribution detection, of z_s and C, mostly by pytorch-ood.
 
-Each is as its authors define it: higher is more anomalous, and none is ever flipped. max-logit (Hendrycks et al., 2022), energy
-(Liu et al., 2020), Mahalanobis (Lee et al., 2018), kNN (Sun et al., 2022), ViM (Wang et al., 2022), RMDS (Ren et al., 2021).
+Each is as its authors define it, a higher score is more anomalous, and none is ever flipped:
+max-logit (Hendrycks et al., 2022), energy (Liu et al., 2020), Mahalanobis (Lee et al., 2018), kNN
+(Sun et al., 2022), ViM (Wang et al., 2022), RMDS (Ren et al., 2021).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ NEIGHBOURHOOD = 10_000  # training latents that kNN looks among
 def ood_scores(
     C: LatentClassifier, z_train, y_train, z_test, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """max-logit, energy, Mahalanobis, kNN, ViM and RMDS of n images, each float64 (n,), higher is more anomalous.
+    """max-logit, energy, Mahalanobis, kNN, ViM and RMDS of n images, each float64 (n,).
 
-    C on the CPU; z_train (m, d), y_train (m,), z_test (n, d): z_s of training images, their labels, z_s of the images to score.
-    ViM: its features are the activations of C's hidden layer, which C's last layer reads; the principal subspace has half their
+    C on the CPU; z_train (m, d), y_train (m,): z_s and labels of the training images; z_test (n,
+    d). ViM reads the activations of C's hidden layer; its principal subspace has half their
     dimensions.
     """
     z, z_test = (torch.as_tensor(t, dtype=torch.float32) for t in (z_train, z_test))
@@ -47,9 +48,10 @@ def ood_scores(
 
 
 def knn(z: Tensor, z_test: Tensor, seed: int = 0) -> Tensor:
-    """The distance on the unit sphere to the 50th nearest (or the last) of at most 10,000 training latents, drawn by seed.
+    """The distance on the unit sphere to the 50th nearest training latent (Sun et al., 2022).
 
-    z (m, d), z_test (n, d) -> float64 (n,) (Sun et al., 2022).
+    z (m, d), z_test (n, d) -> float64 (n,). At most 10,000 training latents are used, drawn by
+    seed.
     """
     few = np.random.RandomState(seed).permutation(len(z))[:NEIGHBOURHOOD]
     neighbours = KNN(None, k=min(NEIGHBOURS, len(few)))
@@ -59,10 +61,11 @@ def knn(z: Tensor, z_test: Tensor, seed: int = 0) -> Tensor:
 
 
 def mahalanobis(z: np.ndarray, y: np.ndarray, z_test: np.ndarray) -> np.ndarray:
-    """The squared Mahalanobis distance to the nearest class mean under one covariance within classes (Lee et al., 2018).
+    """The squared Mahalanobis distance to the nearest class mean (Lee et al., 2018).
 
-    z (m, d), y (m,), z_test (n, d) -> float64 (n,). By hand, in float64: pytorch-ood inverts the covariance in float32, which
-    costs digits where latents spread far less in one direction than in another, and in the end all of them.
+    z (m, d), y (m,), z_test (n, d) -> float64 (n,), under one covariance within the classes.
+    Written out in float64: pytorch-ood inverts the covariance in float32, which loses digits where
+    latents spread far less in one direction than in another.
     """
     z, (classes, y) = z.astype(np.float64), np.unique(y, return_inverse=True)
     means = np.stack([z[y == label].mean(axis=0) for label in range(len(classes))])
@@ -71,5 +74,5 @@ def mahalanobis(z: np.ndarray, y: np.ndarray, z_test: np.ndarray) -> np.ndarray:
 
 
 def relative_mahalanobis(z: np.ndarray, y: np.ndarray, z_test: np.ndarray) -> np.ndarray:
-    """`mahalanobis`, less the squared distance to the mean of all under the covariance of all (Ren et al., 2021)."""
+    """`mahalanobis` minus the squared distance to the mean of all latents (Ren et al., 2021)."""
     return mahalanobis(z, y, z_test) - mahalanobis(z, np.zeros(len(z), dtype=int), z_test)

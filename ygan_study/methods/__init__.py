@@ -1,7 +1,7 @@
 """Every method that stands in a table: Y-GAN's configurations, the classifiers, the baselines.
 
-A method is one entry of METHODS. A new baseline is one file and its entry; a new ablation is one line of
-`ablations.ABLATIONS`.
+A method is one entry of METHODS. A new baseline is one file and its entry; a new ablation is one
+line of `ablations.ABLATIONS`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from ygan_study.methods.tuned import BALANCED, Tuned
 class Method:
     """What the study has to know of a method.
 
-    title: as tables print it; trainer: a subclass of engine.Trainer, or a Baseline; kind: RB, PT or PC
-    as in the paper, "" for Y-GAN, control or floor for what the paper lacks; knows: what it sees beside
-    normal images without labels; headline: whose weights the tables print, last or averaged; settings:
-    what it changes in the paper's; chosen_on: the (dataset, held-out class) pairs that had a part in the
-    choice of its settings, which tables mark.
+    title: as tables print it; trainer: a subclass of engine.Trainer, or a Baseline; kind: RB, PT or
+    PC as in the paper, "" for Y-GAN, control or floor for what the paper lacks; knows: what it sees
+    beside normal images without labels; headline: whose weights the tables print, last or averaged;
+    settings: what it changes in the paper's; chosen_on: the (dataset, held-out class) pairs that
+    had a part in the choice of its settings, which tables mark.
     """
 
     title: str
@@ -62,8 +62,8 @@ def _baseline(trainer: type[Baseline]) -> Method:
     return Method(trainer.title, trainer, trainer.kind, trainer.knows)
 
 
-# Class 1 stood in for the anomaly in both choices, and without it the choices would have been others.
-# The search began near a setting that was picked by the AUC of Color-MNIST 0 and MNIST 9.
+# Class 1 stood in for the anomaly in both choices, and without it the choices would have been
+# others. The search began near a setting that was picked by the AUC of Color-MNIST 0 and MNIST 9.
 _ONES = (("mnist", 1), ("fmnist", 1), ("cifar10", 1))
 METHODS: dict[str, Method] = {
     "paper": Method("Y-GAN", Tuned),

@@ -1,7 +1,7 @@
 """What the baselines of Tables 1 to 4 share: `fit` on normal images without labels, and `score`.
 
-Also the training loop with its checkpoints, one update of an optimiser, and the networks of DCGAN as the
-authors of GANomaly have them.
+Also the training loop with its checkpoints, one update of an optimiser, and the networks of DCGAN
+as the authors of GANomaly have them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ BATCH = 32  # images at a time outside training; more leave the cache of a CPU, 
 class Schedule:
     """How long the authors of a baseline train it: how many images its networks see.
 
-    images: epochs times the images of one epoch, nan where it is not known; source: where it says so.
+    images: epochs times the images of one epoch, nan where it is not known; source: where it says
+    so.
     """
 
     images: float
@@ -38,14 +39,15 @@ class Schedule:
 class Baseline(nn.Module):
     """One baseline of Tables 1 to 4. A subclass defines it in up to four methods:
 
-    prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like these;
-    step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], where p is the fraction of the
-    training that is done; returns its loss terms as scalars, by name;
-    finish(images): computes once, after the last epoch, what all training images (uint8) are needed for;
-    score_batch(x): the scores (B,) of a batch, higher is more anomalous, in eval mode.
+    prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like
+    these; step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], where p is the
+    fraction of the training that is done; returns its loss terms as scalars, by name;
+    finish(images): computes once, after the last epoch, what all training images (uint8) are needed
+    for; score_batch(x): the scores (B,) of a batch, higher is more anomalous, in eval mode.
 
-    config gives epochs, batch_size, width, image_size, augmentation and seed; learning rates and loss
-    weights are those of the authors. The batches of `step` are augmented, as in Y-GAN's training.
+    config gives epochs, batch_size, width, image_size, augmentation and seed; learning rates and
+    loss weights are those of the authors. The batches of `step` are augmented, as in Y-GAN's
+    training.
     """
 
     title: str  # as tables print it
@@ -108,7 +110,7 @@ class Baseline(nn.Module):
 
     @torch.inference_mode()
     def score(self, images: Tensor, batch_size: int = BATCH) -> Tensor:
-        """Anomaly scores of images, uint8 (n, C, S, S) -> float64 (n,), higher is more anomalous."""
+        """Anomaly scores: uint8 (n, C, S, S) -> float64 (n,), higher is more anomalous."""
         self.eval()
         batches = self.inputs(images, batch_size)
         return torch.cat([self.score_batch(x).cpu().double() for x in batches])

@@ -1,7 +1,7 @@
 """The plain classifier: E_s and C trained by cross-entropy alone.
 
-The paper has no such comparison. It uses the same labels and the same score (Eq. 12) as Y-GAN, without
-any of Y-GAN's own ideas, so it shows what the dual representation adds.
+The paper has no such comparison. It uses the same labels and the same score (Eq. 12) as Y-GAN,
+without any of Y-GAN's own ideas, so it shows what the dual representation adds.
 """
 
 from __future__ import annotations

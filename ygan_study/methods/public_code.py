@@ -1,8 +1,8 @@
 """How the authors' public code departs from the paper in training, one class for each difference.
 
-The code is github MIvanovska/Y-GAN at 154cda5. Each class overrides the one small method of Trainer that
-the difference concerns, so two of them combine by inheritance; `PublicCode` has them all. Where the code
-differs only in how it scores, see `measure/batch_statistics.py`.
+The code is github MIvanovska/Y-GAN at 154cda5. Each class overrides the one small method of Trainer
+that the difference concerns, so two of them combine by inheritance; `PublicCode` has them all.
+Where the code differs only in how it scores, see `measure/batch_statistics.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DetachedFeatures(Trainer):
 
 
 class NormFirst(Trainer):
-    """Batch norm before the activation, as in DCGAN; none after the first convolution of an encoder.
+    """Batch norm before the activation, as in DCGAN; none after an encoder's first convolution.
 
     The same holds for Ds. The initial weights are those of the paper's order.
     """
@@ -69,8 +69,8 @@ def _norm_first(layers: list[nn.Module]) -> list[nn.Module]:
 class Permutations(Trainer):
     """L_con is a mean over several permutations of the batch, which estimates it with less noise.
 
-    The code's default is 64; 4 are used here, for time (`step_seconds` measures it). They are shifts of
-    one permutation, so that every image meets as many different partners.
+    The code's default is 64; 4 are used here, for time (`step_seconds` measures it). They are
+    shifts of one permutation, so that every image meets as many different partners.
     """
 
     what, kind = "L_con averaged over several permutations a step (here 4; 64 in the code)", OPEN
@@ -128,8 +128,8 @@ class Mirrored(Trainer):
 class LearningRateSteps(Trainer):
     """The learning rate falls to 3/4 after 8 epochs and to 1/2 after 25: 2e-4, 1.5e-4, 1e-4.
 
-    The code's default of 15 epochs never reaches the last step; there the optimiser of C keeps 1.5e-4,
-    which it does not here.
+    The code's default of 15 epochs never reaches the last step; there the optimiser of C keeps
+    1.5e-4, which it does not here.
     """
 
     what, kind = "learning rate lowered to 3/4 after 8 epochs and to 1/2 after 25", CHOICE
@@ -141,10 +141,10 @@ class LearningRateSteps(Trainer):
 
 
 class OutOfRange(Trainer):
-    """MNIST is normalised by its mean and deviation, so its inputs reach 2.8, out of reach for tanh.
+    """MNIST is normalised by its mean and deviation, so inputs reach 2.8, beyond tanh's range.
 
-    Other datasets are unaffected. The networks normalise by themselves in eval mode; only the scores of
-    E_s and C are then those of the code.
+    Other datasets are unaffected. The networks normalise by themselves in eval mode; only the
+    scores of E_s and C are then those of the code.
     """
 
     what, kind = "MNIST normalised by its mean and deviation: up to 2.8, beyond tanh's range", BUG
@@ -183,8 +183,8 @@ class PublicCode(
 ):
     """All of them, and PyTorch's default slope of 0.01 in C's LeakyReLU.
 
-    Compared with the code itself by `ygan_study.bench.authors`. Left out: Ds is initialised anew when its
-    loss falls below 1e-5, and grey images are repeated to three channels.
+    Compared with the code itself by `ygan_study.bench.authors`. Left out: Ds is initialised anew
+    when its loss falls below 1e-5, and grey images are repeated to three channels.
     """
 
     what, kind = "all of them", ""
@@ -218,7 +218,7 @@ def applies(name: str, config: Config) -> bool:
 def step_seconds(
     config: Config, permutations: tuple[int, ...] = (1, 4, 16, 64), device: str = "cpu"
 ) -> pd.DataFrame:
-    """What a step takes with L_con over so many permutations, on random images: the faster of two."""
+    """The time of a step with L_con over so many permutations, the faster of two."""
     shape = (config.batch_size, 3, config.image_size, config.image_size)
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)

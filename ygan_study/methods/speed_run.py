@@ -1,9 +1,9 @@
 """A stronger classifier, and Y-GAN on its encoder (notebook 11): the public speed runs on CIFAR10.
 
-After airbench94 (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498): another
-encoder, gradient descent with Nesterov momentum, a triangular schedule, label smoothing, shifted and
-mirrored training images, and an image scored together with its mirror image. Their network ends in ten
-logits; here it ends in the latent z_s that C reads.
+After airbench94 (Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498):
+another encoder, gradient descent with Nesterov momentum, a triangular schedule, label smoothing,
+shifted and mirrored training images, and an image scored together with its mirror image. Their
+network ends in ten logits; here it ends in the latent z_s that C reads.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ygan_study.methods.tuned import Tuned
 SPEED_RUN = dict(encoder="whitened", optimiser="nesterov", beta_1=0.85, lr_decay="triangular")
 SPEED_RUN |= dict(batch_size=128, lr=0.1875, weight_decay=2.5e-4, label_smoothing=0.2)
 STRONG = {**CLASSIFIER, **SPEED_RUN, "method": "strong"}
-# To gradient descent the size of a loss matters, to Adam it does not, so the search for these began at
-# the weights of `balanced` divided by 50.
+# To gradient descent the size of a loss matters, to Adam it does not, so the search for these began
+# at the weights of `balanced` divided by 50.
 WHITENED = dict(**SPEED_RUN, lambda_1=2.0, lambda_2=0.02, lambda_4=0.1, lambda_5=0.2)
 WHITENED |= dict(consistency="labels")
 
@@ -40,8 +40,8 @@ DCGAN_BETA_1 = 0.5  # of the Adam that trains E_r, D and Ds
 class WhitenedEncoder(nn.Module):
     """E_s: x (B, channels, S, S) float32 in [-1, 1], S at least 32 -> z (B, d) float32.
 
-    width: filters of the first block. mirrored: whether in eval mode z is the mean over an image and its
-    mirror image. `whiten` has to be called once before training.
+    width: filters of the first block. mirrored: whether in eval mode z is the mean over an image
+    and its mirror image. `whiten` has to be called once before training.
     """
 
     mirrored = False
@@ -62,10 +62,11 @@ class WhitenedEncoder(nn.Module):
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
-        """Set the first layer from training images, uint8 (n, channels, S, S); the first 2,000 suffice.
+        """Set the first layer from the first 2,000 training images, uint8 (n, channels, S, S).
 
-        Its filters are the principal directions of their patches, each divided by the standard deviation
-        along it, and the same negated, so that a GELU passes both halves of every direction.
+        Its filters are the principal directions of their patches, each divided by the standard
+        deviation along it, and the same negated, so that a GELU passes both halves of every
+        direction.
         """
         first = self.features[0]
         x = images[:SAMPLE].float() / 127.5  # the scale of the input; the mean is subtracted below
@@ -76,7 +77,7 @@ class WhitenedEncoder(nn.Module):
         first.weight.copy_(torch.cat([filters, -filters]))
 
     def apply(self, function):
-        """As nn.Module's, but DCGAN's initialisation leaves this encoder its own initial weights."""
+        """As nn.Module's; but `dcgan_init` leaves this encoder its own initial weights."""
         return self if function is dcgan_init else super().apply(function)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ def _unscaled(channels: int) -> nn.BatchNorm2d:
 
 
 class _Whitened:
-    """A network whose E_s is a WhitenedEncoder; its whitening layer and its scales are not trained."""
+    """A network whose E_s is a WhitenedEncoder, whose first layer and scales are not trained."""
 
     encoder = WhitenedEncoder
 
@@ -168,7 +169,7 @@ class SpeedRun(Tuned):
         return self.model.discriminator_parameters()
 
     def nesterov(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Gradient descent with Nesterov momentum; weight decay in proportion to the learning rate."""
+        """Gradient descent with Nesterov momentum and weight decay."""
         c, factors = self.config, dict.fromkeys(parameters, 1.0)
         norms = (m for m in self.model.E_s.modules() if isinstance(m, nn.BatchNorm2d))
         factors |= {norm.bias: NORM_BIASES for norm in norms}

@@ -1,4 +1,4 @@
-"""Y-GAN with settings that the paper does not have: those that `balanced` and the search for it use."""
+"""Y-GAN with settings that the paper does not have, of `balanced` and of the search for it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ BALANCED = dict(lambda_1=10.0, lambda_3=50.0, lambda_4=5.0, lambda_5=10.0, ramp_
 CONSISTENCY = ("latents", "detached", "contrastive", "logits", "labels")
 LR_DECAY = ("none", "cosine", "triangular")
 
-# The triangular schedule: the learning rate begins at START of its height, reaches it when a fraction
-# PEAK of the training is done, and falls to END of it (arXiv 2404.00498).
+# The triangular schedule: the learning rate begins at START of its height, reaches it when a
+# fraction PEAK of the training is done, and falls to END of it (arXiv 2404.00498).
 START, PEAK, END = 0.2, 0.23, 0.07
 
 
 class Tuned(engine.Trainer):
     """The paper's training, unless one of these settings says otherwise.
 
-    ramp_con: lambda_5 follows the schedule of lambda_R; lr_decay: an entry of LR_DECAY; label_smoothing:
-    of L_s and L_r; consistency: what L_con compares, an entry of CONSISTENCY: `latents` is Eq. 9,
-    `detached` the same with z_s as a fixed target, `contrastive` InfoNCE, `logits` the divergence between
-    the predictions of C, `labels` treats a hybrid as one more image of its class.
+    ramp_con: lambda_5 follows the schedule of lambda_R; lr_decay: an entry of LR_DECAY;
+    label_smoothing: of L_s and L_r; consistency: what L_con compares, an entry of CONSISTENCY:
+    `latents` is Eq. 9, `detached` the same with z_s as a fixed target, `contrastive` InfoNCE,
+    `logits` the divergence between the predictions of C, `labels` treats a hybrid as one more image
+    of its class.
     """
 
     def lambdas(self, lambda_R: Tensor) -> dict[str, float | Tensor]:
@@ -65,7 +66,7 @@ class Tuned(engine.Trainer):
 
 
 def contrastive(z_s: Tensor, z_s_hybrid: Tensor, temperature: float = 0.1) -> Tensor:
-    """InfoNCE: which image of the batch is a hybrid made of, by its cosines to all z_s? Both (B, d).
+    """InfoNCE: which image of the batch is a hybrid made of, by its cosines to all z_s? (B, d).
 
     Latents that all point the same way satisfy Eq. 9, but not this.
     """
@@ -75,6 +76,6 @@ def contrastive(z_s: Tensor, z_s_hybrid: Tensor, temperature: float = 0.1) -> Te
 
 
 def divergence(logits: Tensor, logits_hybrid: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of C's prediction for a hybrid from that for its image. (B, N)."""
+    """Kullback-Leibler divergence of C's prediction for hybrids from that for images. (B, N)."""
     log_p, log_q = logits.log_softmax(dim=1), logits_hybrid.log_softmax(dim=1)
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)

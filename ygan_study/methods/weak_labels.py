@@ -1,8 +1,10 @@
-"""Labels made without labels (section 6.3, Table 6): ImageNet features -> PCA -> k-means, k by the average silhouette.
+"""Labels made without labels (section 6.3, Table 6): ImageNet features, PCA, k-means.
 
-Done as the section is written, the silhouette picks two clusters nearly everywhere, whose purity is a fifth. Cosine distances
-bring back the paper's nine to twelve, so that is the form that Y-GAN* is trained with here; both are always reported. The form
-was chosen once, on MNIST and FMNIST and CIFAR10 with 9 held out, by its number of clusters and its purity: not by any AUC.
+The number of clusters k is that of the highest average silhouette. As the section is written, this
+gives two clusters nearly everywhere, of a purity near 0.2. With cosine distances it gives the nine
+to twelve of the paper, so Y-GAN* is trained with these here; both forms are always reported. The
+form was chosen once, on MNIST, FMNIST and CIFAR10 with class 9 held out, by the number of clusters
+and their purity, not by an AUC.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ from ygan_core.config import ConfigError
 from ygan_core.data import DataError
 from ygan_core.scores import to_input
 
-# The paper names no input size. Purity of Lite0's k-means at the true number of classes (starter pack, training images with
-# 9 held out, PlantVillage's healthy ones; mean of five seeds) at 64, 96, 128 px: MNIST 0.53, 0.65, 0.72; FMNIST 0.64, 0.66,
-# 0.67; CIFAR10 0.44, 0.54, 0.59; PlantVillage 0.65, 0.70, 0.71. One core takes about 600, 300, 125 images a second.
+# The paper names no input size. Purity of Lite0's k-means at the true number of classes (starter
+# pack, training images with 9 held out, PlantVillage's healthy ones; mean of five seeds) at 64, 96,
+# 128 px: MNIST 0.53, 0.65, 0.72; FMNIST 0.64, 0.66, 0.67; CIFAR10 0.44, 0.54, 0.59; PlantVillage
+# 0.65, 0.70, 0.71. One core takes about 600, 300, 125 images a second.
 SIDE = 128
 DIMENSIONS = 100  # "reduce the dimensionality of these representations to 100"
 CLUSTERS = range(2, 21)  # the paper names no range; its choices are 9 to 12
@@ -58,15 +61,15 @@ FORMS = {"cosine": True, "as_written": False}  # the first is trained with
 def weak_labels(
     images: Tensor, seed: int = 0, features: Callable[[], Features] | None = None
 ) -> dict[str, WeakLabels]:
-    """Cluster assignments in place of the classes of normal images, uint8 (n, C, S, S), by form; the same seed gives the same.
+    """Clusters in place of the classes of normal images, uint8 (n, C, S, S), by form.
 
-    features: what `imagenet_features` returns of them, where it is known already. Raises ConfigError where fewer than 21 images
-    differ (20 clusters need more) or packages are missing.
+    features: returns what `imagenet_features` returns of them, where it is known already. Raises
+    ConfigError where fewer than 21 images differ (20 clusters need more) or packages are missing.
     """
-    if len(images.flatten(1).unique(dim=0)) <= CLUSTERS[-1]:
-        raise ConfigError(
-            f"weak labels need at least {CLUSTERS[-1] + 1} different images: take more images per class"
-        )
+    most = CLUSTERS[-1]
+    if len(images.flatten(1).unique(dim=0)) <= most:
+        what = f"weak labels need at least {most + 1} different images"
+        raise ConfigError(f"{what}: take more images per class")
     z, network = features() if features else imagenet_features(images)
     found = {form: cluster(z, seed, cosine) for form, cosine in FORMS.items()}
     return {
@@ -78,23 +81,23 @@ def weak_labels(
 def cluster(
     features: Tensor, seed: int = 0, cosine: bool = False
 ) -> tuple[Tensor, dict[int, float]]:
-    """PCA to 100 dimensions, then k-means (6.3): features (n, F) -> labels int64 (n,), the average silhouette of each k tried.
+    """PCA to 100 dimensions, then k-means (section 6.3).
 
-    k, of the highest silhouette, is chosen on a seeded sample of at most 5,000; then k-means runs once on all. cosine, not in
-    the paper: features are standardised before PCA and scaled to unit length after it, so that distances order as cosines do.
+    features (n, F) -> labels int64 (n,), and the average silhouette of each k that was tried. k is
+    chosen on a seeded sample of at most 5,000; then k-means runs once on all. cosine: features are
+    standardised before PCA and scaled to unit length after it, which the paper does not do.
     """
     pca = PCA(min(DIMENSIONS, *features.shape), random_state=seed)
     reduce = make_pipeline(StandardScaler(), pca, Normalizer()) if cosine else pca
     z = reduce.fit_transform(features.numpy())
     few = z[np.random.RandomState(seed).permutation(len(z))[:SAMPLE]]
     silhouette = {k: float(silhouette_score(few, _kmeans(few, k, seed))) for k in CLUSTERS}
-    return torch.from_numpy(
-        _kmeans(z, max(silhouette, key=silhouette.get), seed)
-    ).long(), silhouette
+    best = max(silhouette, key=silhouette.get)
+    return torch.from_numpy(_kmeans(z, best, seed)).long(), silhouette
 
 
 def purity(labels: Tensor, classes: Tensor) -> float:
-    """The fraction of images whose cluster's commonest class is theirs (6.3: 95 % on MNIST). labels, classes int64 (n,)."""
+    """The fraction of images that are of the commonest class of their cluster (6.3). Both (n,)."""
     return sum(int(classes[labels == c].bincount().max()) for c in labels.unique()) / len(labels)
 
 
@@ -102,34 +105,28 @@ def purity(labels: Tensor, classes: Tensor) -> float:
 def imagenet_features(
     images: Tensor, device: str | torch.device = "cpu", batch_size: int = 16
 ) -> Features:
-    """Pooled penultimate features of an ImageNet network: uint8 (n, C, S, S) -> float32 (n, F) on the CPU, the network's name.
+    """Pooled features of an ImageNet network: uint8 (n, C, S, S) -> float32 (n, F), and its name.
 
-    EfficientNet-B4 (the paper's, F = 1792) where torch's hub cache holds torchvision's weights, else EfficientNet-Lite0
-    (F = 1280) of the package efficientnet_lite_pytorch; nothing is fetched. Raises ConfigError where that package is missing,
-    DataError where B4's weights are damaged.
+    The network is EfficientNet-B4 (the paper's, F = 1792) where torch's hub cache holds
+    torchvision's weights, else EfficientNet-Lite0 (F = 1280) of the package
+    efficientnet_lite_pytorch; nothing is downloaded. Raises ConfigError where that package is
+    missing, DataError where B4's weights are damaged.
     """
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # constructors draw initial weights, and would move the caller's random state
+    with torch.random.fork_rng(devices=[]):  # constructors draw initial weights
         features, network = _b4(device) if network_here() == "B4" else _lite0(device)
-    # small batches stay in a CPU's cache: 16 at a time were four times as fast as 256
-    batches = tqdm(
-        images.split(batch_size), desc=f"features of {network}", unit=" batch", disable=None
-    )
-    return torch.cat([features(batch.to(device)).cpu() for batch in batches]), network
+    parts = images.split(batch_size)  # small batches stay in the cache of a CPU
+    bar = tqdm(parts, desc=f"features of {network}", unit=" batch", disable=None)
+    return torch.cat([features(batch.to(device)).cpu() for batch in bar]), network
 
 
 def network_here() -> str:
-    """Which network `imagenet_features` takes: B4, where its weights lie in torch's hub cache, else Lite0."""
+    """Which network `imagenet_features` takes: B4, if its weights are cached, else Lite0."""
     return "B4" if _b4_weights().is_file() else "Lite0"
 
 
 def _b4_weights() -> Path:
-    return (
-        Path(torch.hub.get_dir())
-        / "checkpoints"
-        / Path(EfficientNet_B4_Weights.IMAGENET1K_V1.url).name
-    )
+    name = Path(EfficientNet_B4_Weights.IMAGENET1K_V1.url).name
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
 def _kmeans(z: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -141,14 +138,13 @@ def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
-        raise DataError(
-            f"EfficientNet-B4's weights in {path} are damaged: remove the file"
-        ) from None
+        damaged = f"EfficientNet-B4's weights in {path} are damaged"
+        raise DataError(f"{damaged}: remove the file") from None
     network.classifier = nn.Identity()
     network.eval().to(device)
+    transforms = weights.transforms()
     mean, std = (
-        torch.tensor(v, device=device)[:, None, None]
-        for v in (weights.transforms().mean, weights.transforms().std)
+        torch.tensor(v, device=device)[:, None, None] for v in (transforms.mean, transforms.std)
     )
 
     def features(batch: Tensor) -> Tensor:

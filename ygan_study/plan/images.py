@@ -28,8 +28,8 @@ def background_only(images: Tensor) -> Tensor:
     """A copy with only the outermost pixels, 2 on each side at 64 x 64; the others are black.
 
     uint8 (n, C, S, S), S >= 32. The control for PlantVillage, after Noyan, "Uncovering bias in the
-    PlantVillage dataset" (arXiv 2206.04374), where 8 background pixels alone give 49 % accuracy over 38
-    classes: what a system finds on the background alone, it does not owe to the leaf.
+    PlantVillage dataset" (arXiv 2206.04374), where 8 background pixels alone give 49 % accuracy
+    over 38 classes: what a system finds on the background alone, it does not owe to the leaf.
     """
     width = images.shape[-1] // 32
     images = images.clone()
@@ -52,8 +52,8 @@ def prepare(settings: Settings) -> tuple[Dataset, Split]:
 def validation(parts: Split, stand_in: Tensor, seed: int) -> Split:
     """The split on which settings are chosen: section 4.2 once more, inside the 80 % trained on.
 
-    stand_in: bool (n,), over all images, the images of a second held-out class that stand in for the
-    anomaly. No image that `parts` tests with is in any part. Raises ValueError as `split` does.
+    stand_in: bool (n,), over all images, the images of a second held-out class that stand in for
+    the anomaly. No image that `parts` tests with is in any part. Raises ValueError as `split` does.
     """
     pool = torch.cat([parts.train, parts.calibration]).sort().values
     inner = split(stand_in[pool], seed)

@@ -25,7 +25,8 @@ from ygan_study.plan.profiles import (
 )
 from ygan_study.plan.settings import DATASETS, Cell, Settings
 
-# Raised when the same settings give other numbers, or a folder holds other facts: every id is new then.
+# Raised when the same settings give other numbers, or a folder holds other facts: every id is new
+# then.
 TRAINING_VERSION = 3
 # The settings that decide which images there are. Weak labels are made of the images of their cell.
 DATA = frozenset(f.name for f in fields(Cell)) - {"labels"} | {"image_size"}
@@ -42,8 +43,8 @@ def settings_read(settings: Settings) -> frozenset[str]:
 class Job:
     """One training.
 
-    config: its settings; those that its method does not read are at their defaults. group: the part of
-    the plan that asks for it first.
+    config: its settings; those that its method does not read are at their defaults. group: the part
+    of the plan that asks for it first.
     """
 
     config: Settings
@@ -58,8 +59,8 @@ class Job:
     def id(self) -> str:
         """Dataset, held-out class, method, configuration, seed, and a hash of the settings.
 
-        Only settings that differ from the defaults are hashed, so a setting that is added later, with a
-        default that changes nothing, leaves the ids of earlier trainings as they are.
+        Only settings that differ from the defaults are hashed, so a setting that is added later,
+        with a default that changes nothing, leaves the ids of earlier trainings as they are.
         """
         c, default = self.config, Settings().as_json()
         recorded = {key: value for key, value in c.as_json().items() if value != default[key]}
@@ -81,8 +82,8 @@ def study_jobs(name: str, settings: Mapping | None = None) -> list[Job]:
     """The jobs of a profile, none twice.
 
     The groups stand in the order of their value; each is complete before the next begins. settings:
-    overrides of Settings. The profile `search` holds the trainings by which settings were chosen. Raises
-    ConfigError.
+    overrides of Settings. The profile `search` holds the trainings by which settings were chosen.
+    Raises ConfigError.
     """
     settings = dict(settings or {})
     found = _search(settings) if name == "search" else _groups(name, settings)
@@ -102,7 +103,7 @@ def first_seeds(trainings: list) -> list:
 
 
 def pictured(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs that pictures show: for each dataset, Y-GAN's first configuration with its first seed.
+    """The jobs that pictures show: of each dataset, the first configuration with its first seed.
 
     The held-out class is the one that every profile has, if it is there, else the first.
     """

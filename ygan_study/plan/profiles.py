@@ -64,7 +64,8 @@ def _alike(*epochs: int) -> dict[str, dict[str, int]]:
     return dict.fromkeys(METHODS, _epochs(*epochs))
 
 
-# Notebook 11: on CIFAR10, four epochs of `whitened` cost 1.16 times the operations of ten of `strong`.
+# Notebook 11: on CIFAR10, four epochs of `whitened` cost 1.16 times the operations of ten of
+# `strong`.
 BEYOND = {"strong": _epochs(*[10] * 5), "whitened": _epochs(*[4] * 5)}
 # What the authors of two baselines train; the other baselines are trained for days there.
 OF_AUTHORS = dict.fromkeys(("ganomaly", "skip_ganomaly"), _epochs(*[15] * 5))
@@ -180,7 +181,8 @@ def profile_settings(
 ) -> Settings:
     """The training of a method on a dataset in a profile, with some settings replaced.
 
-    configuration: a key of METHODS. Raises ConfigError for a profile or an override that does not exist.
+    configuration: a key of METHODS. Raises ConfigError for a profile or an override that does not
+    exist.
     """
     p, overrides = profile(name), dict(overrides or {})
     own = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width)

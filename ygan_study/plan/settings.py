@@ -1,7 +1,7 @@
 """The settings of one training: which images (Cell), the paper's settings (Config), and what else.
 
-`Settings` is flat, so that a record is read by `Settings(**json)`, and code reads `settings.epochs` as
-well as `settings.dataset`.
+`Settings` is flat, so that a record is read by `Settings(**json)`, and code reads `settings.epochs`
+as well as `settings.dataset`.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Settings(Cell, Config):
     def configuration(self) -> str:
         """The configuration's name and what was changed in it: `paper, lambda_5=0.0`.
 
-        Left out is what has a name of its own (method, variant, deviation, seeds), and width, epochs and
-        data.
+        Left out is what has a name of its own (method, variant, deviation, seeds), and width,
+        epochs and data.
         """
         own = Settings(**METHODS[self.name].settings)
         named = {*VARIANTS[self.variant], *(CLASSIFIER if self.method == "classifier" else ())}

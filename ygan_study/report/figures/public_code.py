@@ -20,7 +20,7 @@ from ygan_study.measure.batch_statistics import (
     SIZES,
     STATISTICS,
     batches,
-    doubt,
+    uncertainty,
 )
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
@@ -57,7 +57,7 @@ def one_image_in_batches(runs: list[Run]) -> Figure:
     together |= {
         statistics: batches(statistics, labels, anomalous, 64) for statistics in (SHUFFLED, APART)
     }
-    scores = torch.stack([doubt(model, images, rows) for rows in together.values()])
+    scores = torch.stack([uncertainty(model, images, rows) for rows in together.values()])
     moved = scores.amax(0) - scores.amin(0)
     candidates = anomalous.nonzero().flatten()
     chosen = int(candidates[moved[candidates].argsort()[len(candidates) // 2]])
