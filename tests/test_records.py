@@ -15,7 +15,7 @@ from ygan_study.__main__ import main
 from ygan_study.plan.settings import Settings
 from ygan_study.report import commands, tables
 from ygan_study.report import verify as verify_module
-from ygan_study.report.figures import ladder
+from ygan_study.report.figures import curves
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.study import NotTrained
 from ygan_study.report.study import Study as ShownStudy
@@ -351,16 +351,14 @@ def test_the_edition_has_trainings_of_the_papers_size_and_no_core_is_asked_for_t
 def test_curves_of_the_papers_size_end_at_the_recorded_numbers():
     study = ShownStudy("laptop")
     runs = {run.config.name: run for run in study.found(study.select(group="paper_size"))}
-    aucs, accuracies = ladder.paper_size(list(runs.values())).axes
-    for ax, measured in ((aucs, "auc"), (accuracies, "normal_accuracy")):
-        curves = [line for line in ax.lines if len(line.get_xdata()) == 100]
-        assert [line.get_label().split(": ")[1] for line in curves[::2]] == list(runs)
-        for weights, lines in (("last", curves[::2]), ("averaged", curves[1::2])):
-            for line, run in zip(lines, runs.values(), strict=True):
-                assert line.get_ydata()[-1] == pytest.approx(
-                    run.at(weights).metrics[measured], abs=1e-4
-                )
-    printed = [line.get_ydata()[0] for line in aucs.lines if line.get_ls() == ":"]
+    axes = np.reshape(curves.paper_size(list(runs.values())).axes, (2, 2))
+    for row, weights in zip(axes, ("last", "averaged"), strict=True):
+        for ax, measured in zip(row, ("auc", "normal_accuracy"), strict=True):
+            raw = [line for line in ax.lines if len(line.get_xdata()) == 100][::2]
+            for line, run in zip(raw, runs.values(), strict=True):
+                number = run.at(weights).metrics[measured]
+                assert line.get_ydata()[-1] == pytest.approx(number, abs=1e-4)
+    printed = [line.get_ydata()[0] for line in axes[0, 0].lines if line.get_ls() == ":"]
     assert len(runs) == 3 and printed == [pytest.approx(paper_auc("cifar10", [4]))]
 
 

@@ -33,7 +33,6 @@ TABLES = {
     "tried": ("Ours with one thing done in another way", tables.tried),
     "processes": ("Trainings side by side, and their memory", processes),
 }
-STYLE = "ygan_study.report.style"  # style.mplstyle, as Matplotlib names it
 BARS = {  # x, y, and the label of x
     "training": ("images_per_s", "what", "training images/s"),
     "breakdown": ("ms_per_step", "kind", "ms of a step"),
@@ -131,7 +130,7 @@ def _keep(folder: Path, key: str, title: str, table: pd.DataFrame) -> None:
     print(f"\n{title}\n{text}", flush=True)
     write = partial(table.to_csv, index=named, float_format="%.6g")
     write_atomically(folder / f"{key}.csv", write)
-    with plt.style.context([STYLE, {"figure.constrained_layout.use": False}]):
+    with style(), plt.rc_context({"figure.constrained_layout.use": False}):
         if fig := draw(key, table):
             write_atomically(folder / f"{key}.png", fig.savefig)
             plt.close(fig)

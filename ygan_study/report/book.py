@@ -26,11 +26,18 @@ FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # m
 UNTRAINED = "untrained"  # marks what `Study.show` displays where there is nothing to show
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
 SECTIONS = {  # every figure and table, in the order of the paper
-    "The answer": ("findings",),
-    "The method": ("fig1", "fig2", "fig3"),
+    "The answer": ("findings", "main_result", "coverage"),
+    "The method": ("fig1", "architecture", "fig2", "fig3"),
     "The data": ("fig4", "fig5", "plantvillage_augmentation", "color_mnist_samples"),
     "Two latents": (
-        *("fig6a", "fig6b", "color_mnist_probes", "color_mnist_losses", "color_mnist_scores"),
+        *(
+            "fig6a",
+            "swaps",
+            "fig6b",
+            "color_mnist_probes",
+            "color_mnist_losses",
+            "color_mnist_scores",
+        ),
         *("fig7", "fig7_paper_size"),
     ),
     "The latents of the benchmarks": (
@@ -40,14 +47,14 @@ SECTIONS = {  # every figure and table, in the order of the paper
         *("table1", "table2", "table3", "table4", "claims", "score_distributions", "accuracy_plot"),
         *("learning_rate", "ladder", "paper_size"),
     ),
-    "Beyond the paper": ("strong", "auc_by_cost", "added"),
-    "Ablations": ("table5",),
-    "Weak labels": ("silhouette", "weak_labels", "table6"),
-    "Anomaly scores": ("fig8", "scores"),
+    "Beyond the paper": ("strong", "auc_by_cost", "added", "added_gains"),
+    "Ablations": ("table5", "ablation_costs"),
+    "Weak labels": ("silhouette", "weak_labels", "table6", "weak_label_costs"),
+    "Anomaly scores": ("fig8", "scores", "score_differences"),
     "Where it looks, and where it errs": ("fig9", "fig10", "fig11"),
     "The paper and its public code": (
         *("ways_to_0763", "one_image_in_batches", "batch_statistics", "batch_statistics_auc"),
-        *("best_epoch", "best_epochs", "deviations"),
+        *("best_epoch", "best_epochs", "deviations", "deviation_gains"),
     ),
 }
 

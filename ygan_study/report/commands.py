@@ -19,9 +19,10 @@ from ygan_study.report.book import build_book
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.made import is_made
 from ygan_study.report.notebooks import execute, is_done, needs, notebooks, output
-from ygan_study.report.study import NotTrained, Study
+from ygan_study.report.study import Study
 from ygan_study.report.tables import TABLES
 from ygan_study.report.verify import FAR_OFF, VERDICTS, verify
+from ygan_study.report.view import NotTrained
 from ygan_study.run.executors import processes, run_jobs
 
 LONGEST = "10_your_images"  # it fits a detector, so it is begun first

@@ -14,13 +14,9 @@ from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
 from ygan_study.report import figures, render, tables, verdicts
 from ygan_study.report.book import UNTRAINED
-from ygan_study.report.view import View
+from ygan_study.report.view import NotTrained, View
 from ygan_study.run import store, training
 from ygan_study.run.folder import Run
-
-
-class NotTrained(RuntimeError):
-    """A training is not done, and the study does not train; the message says what trains it."""
 
 
 class Study(store.Study):
@@ -75,7 +71,12 @@ class Study(store.Study):
             display(Markdown(f"*{views[name].title}. {note}*"), metadata={UNTRAINED: True})
             return
         if name in figures.FIGURES:
-            display(self.figure(name, runs, suffix))
+            try:
+                display(self.figure(name, runs, suffix))
+            except NotTrained as missing:  # a comparison that lacks one of its sides
+                note = f"*{views[name].title} Not trained yet: {missing}.*"
+                display(Markdown(note), metadata={UNTRAINED: True})
+                return
         else:
             display(Markdown(render.markdown(self.table(name, runs, suffix))))
         display(Markdown(views[name].caption))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ygan_study.measure.numbers import POST_HOC, SCORES, SEVEN
 from ygan_study.plan.profiles import PROFILES
-from ygan_study.report.figures import FIGURES, accuracy
+from ygan_study.report.figures import FIGURES
 from ygan_study.report.printed import (
     NUMBERS,
     PURITY,
@@ -358,7 +358,6 @@ VERDICTS: dict[str, Callable[..., str]] = {
     "table5": table5,
     "table6": table6,
     "fig8": fig8,
-    "accuracy_plot": accuracy.verdict,
     "scores": scores.verdict,
     "ladder": ladder,
     "paper_size": paper_size,

@@ -11,13 +11,17 @@ from ygan_study.plan.jobs import Job
 from ygan_study.run.store import Study
 
 
+class NotTrained(RuntimeError):
+    """What is asked for is not trained; the message says what is missing, or what trains it."""
+
+
 @dataclass(frozen=True)
 class View:
     """make: makes the figure or the table. jobs: those whose runs a study gives it.
 
-    title: its heading in the book. of: what a table is made of: "rows" of runs.csv
-    (`cells.rows_of`), or "runs" where it needs more; a figure is always made of runs. alt: what a
-    figure shows, for those who cannot see it.
+    title: its heading in the book. of: what it is made of: "rows" of runs.csv (`cells.rows_of`),
+    or "runs" where it needs more, as pictures do. alt: what a figure shows, for those who cannot
+    see it.
     """
 
     make: Callable

@@ -37,7 +37,6 @@ from ygan_study.report.figures.base import (
     ANOMALOUS,
     CLASS_COLOURS,
     NORMAL,
-    STYLE,
     centres,
     show_grid,
     title,
@@ -45,6 +44,7 @@ from ygan_study.report.figures.base import (
 from ygan_study.report.figures.explained import LATENT_COLOURS, fig2
 from ygan_study.report.figures.qualitative import edge_cases, grad_cam, heated
 from ygan_study.report.figures.scores import PAPERS
+from ygan_study.report.style import style
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
@@ -54,8 +54,7 @@ def picture(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @functools.wraps(draw)
     def styled(*values, **named) -> Figure:
-        plt.draw_if_interactive()  # as `figures.draw` does
-        with plt.style.context(STYLE):
+        with style():
             fig = draw(*values, **named)
         plt.close(fig)
         return fig
@@ -176,13 +175,13 @@ def walk(run: Run, a: int, b: int, s: float, r: float) -> Figure:
         "s": (decoded(stops, r_), s, "-", f"$z_s$ walks, $z_r$ at {r:.2f}"),
         "r": (decoded(s_, stops), r, "--", f"$z_r$ walks, $z_s$ at {s:.2f}"),
     }
-    for name, (strip, place, style, heading) in ways.items():
+    for name, (strip, place, line, heading) in ways.items():
         show_grid(axes[name], strip[None])
         axes[name].plot(0.5 + place * (len(stops) - 1), 1.15, "^", color="crimson", clip_on=False)
         axes[name].set(xticks=[], yticks=[], title=heading)
         along = scores.s(scores.classify(model, strip)).numpy()
         axes["score"].plot(
-            stops[:, 0].numpy(), along, style, color=NORMAL, marker=".", label=heading
+            stops[:, 0].numpy(), along, line, color=NORMAL, marker=".", label=heading
         )
     now = decoded(s_, r_)
     _tile(axes["now"], now[0], "here", called(run, now)[0])
@@ -291,8 +290,8 @@ def reversal(live: Live, epoch: int) -> Figure:
         "digit": ("digit, as $C$ finds it", CLASS_COLOURS[2], "o-"),
         "lambda_R": ("$\\lambda_R$, the strength of the reversal", "grey", ":"),
     }
-    for column, (name, colour, style) in kinds.items():
-        left.plot(stages.index, stages[column], style, color=colour, ms=4, label=name)
+    for column, (name, colour, line) in kinds.items():
+        left.plot(stages.index, stages[column], line, color=colour, ms=4, label=name)
     left.axvline(epoch, color=ANOMALOUS, lw=1.5)
     left.set(ylim=(0, 1.05), xlabel="epoch", ylabel="read off $z_r$", xticks=stages.index)
     left.set_title(
@@ -305,7 +304,7 @@ def reversal(live: Live, epoch: int) -> Figure:
     grid = scores.swap(model, here.z_s[:5], here.z_r[5:8])
     white = torch.full_like(tops[:1], 255)
     rows = torch.cat([torch.cat([white, tops])[None], torch.cat([lefts[:, None], grid], dim=1)])
-    show_grid(right, rows, gaps=1)
+    show_grid(right, rows)
     right.set(xticks=[], yticks=[], title="hybrids at this epoch")
     right.set(xlabel="columns: $z_s$ of the top image", ylabel="rows: $z_r$ of the left image")
     return fig

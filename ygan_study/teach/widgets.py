@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from ipycanvas import Canvas, hold_canvas
@@ -19,7 +18,7 @@ from torchvision.transforms.functional import resize
 
 from ygan_core.data import COLOURS
 from ygan_core.data.color import colourise
-from ygan_study.report.figures.base import STYLE
+from ygan_study.report.style import style
 from ygan_study.run.folder import Run
 from ygan_study.teach.tour import latents
 
@@ -57,7 +56,7 @@ class Controls(widgets.VBox):
 def png(fig: Figure, dpi: int = 100) -> bytes:
     """A picture of the tour as a PNG file. dpi: pixels an inch."""
     buffer = io.BytesIO()
-    with plt.style.context(STYLE):
+    with style():
         fig.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 

@@ -1,81 +1,105 @@
 """Results in, pictures out: the paper's figures and what stands beside them. They train nothing.
 
-A figure is a function of a list of runs. `draw` calls it, and leaves its files, `made.keep`, under
-results/<profile>/figures/: name.png, name.pdf, name.webp and name.md for the book, and name.json.
+A figure is a function of runs, or of the rows of runs.csv. `draw` calls it, and leaves its files,
+`made.keep`, under results/<profile>/figures/: name.png, name.pdf, name.webp and name.md for the
+book, and name.json.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ygan_study.report.figures import (
-    accuracy,
-    color_mnist,
-    cost,
+    curves,
     datasets,
     explained,
-    ladder,
+    forest,
     latents,
+    overview,
     public_code,
     qualitative,
     scores,
 )
-from ygan_study.report.figures.base import STYLE
 from ygan_study.report.made import keep
+from ygan_study.report.rows import rows_of
+from ygan_study.report.style import style
+from ygan_study.report.view import View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
-logging.getLogger("fontTools").setLevel(
-    logging.ERROR
-)  # it warns of the dates in matplotlib's own fonts
-ROOMS = (
-    explained,
-    datasets,
-    color_mnist,
-    latents,
-    qualitative,
-    scores,
-    accuracy,
-    ladder,
-    cost,
-    public_code,
-)
-FIGURES = {name: view for room in ROOMS for name, view in room.VIEWS.items()}
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of dates in matplotlib's fonts
+PARTS = (overview, forest, explained, datasets, latents, curves, qualitative, scores, public_code)
+ALT = {  # what a figure shows, for those who cannot see it; by the function that draws it
+    "main_result": "The AUC on each dataset of the printed Y-GAN, of Y-GAN trained here with two "
+    "sets of loss weights, and of two classifiers.",
+    "coverage": "Methods by datasets, shaded by how many of the paper's classes were trained.",
+    "auc_by_cost": "The AUC of each method against the operations of one training, by dataset.",
+    "ablation_costs": "By how much the AUC changes without each part of Y-GAN, by dataset.",
+    "weak_label_costs": "By how much the AUC changes with clusters for classes, by dataset.",
+    "score_differences": "By how much Y-GAN differs from a classifier, by score and dataset.",
+    "deviation_gains": "By how much each deviation of the public code changes the AUC.",
+    "added_gains": "By how much the Y changes the AUC of a strong classifier, by score.",
+    "fig1": "A normal and an anomalous digit with their latents, reconstructions and class "
+    "probabilities, which are spread over several digits for the anomaly.",
+    "architecture": "An image enters two encoders; a decoder rebuilds it from both latents, and a "
+    "classifier reads its class off the semantic latent alone.",
+    "fig2": "The five networks of Y-GAN, layer by layer, with the loss terms where they act.",
+    "fig3": "Three pairs of digits, the hybrid of each pair, and the semantic latent that went in "
+    "beside the one that comes back.",
+    "fig4": "Six test images of each class of MNIST, FMNIST and CIFAR10.",
+    "fig5": "Three healthy and three diseased leaves of each species of PlantVillage.",
+    "plantvillage_augmentation": "A leaf after each of seven operations at three strengths, and "
+    "three leaves as training may see them.",
+    "color_mnist_samples": "Handwritten digits in black, each on ten background colours.",
+    "fig6a": "Grids of decoded digits under the images that gave the semantic latents, beside "
+    "those that gave the residual latents.",
+    "swaps": "A grid of decoded digits: each column keeps the digit of the image on top, each row "
+    "takes the colour of the image on the left.",
+    "fig6b": "Maps of both latents of each configuration, coloured by digit and by background.",
+    "fig7": "A grid of decoded photographs under the images that gave the semantic latents, beside "
+    "those that gave the residual latents.",
+    "tsne_latents": "Maps of both latents, with a colour and a mark for each class.",
+    "color_mnist_losses": "The six loss terms of each configuration over the training.",
+    "ladder": "The AUC of Y-GAN and of a classifier against the images seen, by dataset.",
+    "paper_size": "The AUC and the accuracy of the classifier over 100 epochs of three trainings.",
+    "best_epoch": "The AUC on the test set after each epoch, each training's best epoch ringed.",
+    "fig9": "Test images, and heat maps of where the semantic encoder looks.",
+    "edge_cases_sheet": "The worst false alarms and the worst missed anomalies of each dataset.",
+    "fig8": "The AUC of twelve anomaly scores, by dataset.",
+    "score_distributions": "Histograms of the scores of normal images and of anomalies.",
+    "silhouette": "The average silhouette against the number of clusters, by dataset.",
+    "accuracy_plot": "The AUC of each training against its classifier's accuracy, by dataset.",
+    "one_image_in_batches": "An anomaly, its neighbours in two batches, and where its score lies.",
+    "batch_statistics": "The AUC of Y-GAN and of a classifier by kind and size of the batch.",
+}
+FIGURES: dict[str, View] = {
+    name: replace(view, alt=ALT[view.function.__name__])
+    for part in PARTS
+    for name, view in part.VIEWS.items()
+}
 
 
 def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
-    """Draw a figure of `runs`, save it, and return it. Without a run it says that there is none."""
+    """Draw a figure of `runs`, save it, and return it. Raises ValueError where there is no run."""
+    if not runs:
+        raise ValueError(f"{name}: the profile {study.profile} has no training for it")
     view = FIGURES[name]
-    plt.draw_if_interactive()  # loads the backend; loaded inside the context, a notebook would show no plot of its own after it
-    with plt.style.context(STYLE):
-        fig = view.make(runs) if runs else _nothing(study)
+    with style():
+        fig = view.make(rows_of(runs) if view.of == "rows" else runs)
         pictures = {ending: io.BytesIO() for ending in ("png", "pdf", "webp")}
         fig.savefig(pictures["png"], format="png")
-        fig.savefig(
-            pictures["pdf"], format="pdf", metadata={"CreationDate": None}
-        )  # the same results give the same bytes
+        undated = {"CreationDate": None}  # the same results give the same bytes
+        fig.savefig(pictures["pdf"], format="pdf", metadata=undated)
         with Image.open(pictures["png"]) as image:
             image.convert("RGB").save(pictures["webp"], "WEBP", quality=85, method=6)
     plt.close(fig)  # the notebook shows what is returned, once
     files = {ending: picture.getvalue() for ending, picture in pictures.items()}
-    shown = f"![{view.alt or view.title}]({name}{suffix}.webp)"
+    shown = f"![{view.alt}]({name}{suffix}.webp)"
     keep(study, study.folder / "figures" / f"{name}{suffix}", view, runs, files, shown)
-    return fig
-
-
-def _nothing(study: Study) -> Figure:
-    fig, ax = plt.subplots(figsize=(6, 0.6))
-    ax.set_axis_off()
-    ax.text(
-        0.5,
-        0.5,
-        f"The profile {study.profile} has no training for this figure.",
-        ha="center",
-        va="center",
-    )
     return fig

@@ -1,16 +1,23 @@
-"""What every figure shares: the style, colours that mean the same everywhere, t-SNE, grids of images."""
+"""What every figure shares: the style, colours and marks that mean the same everywhere, t-SNE,
+grids of images.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import cycle
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 import torch
+import torch.nn.functional as F
 from joblib import Parallel, cpu_count, delayed
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -21,40 +28,96 @@ from torch import Tensor
 from ygan_core.data import COLOURS
 from ygan_core.scores import decode, swap
 from ygan_study.fresh import cached
+from ygan_study.methods import METHODS
+from ygan_study.plan.jobs import Job, first_seeds
+from ygan_study.plan.jobs import pictured as pictured_jobs
+from ygan_study.plan.settings import DATASETS, TENS
+from ygan_study.report.rows import TITLES
+from ygan_study.report.statistics import Estimate
+from ygan_study.report.view import View
 from ygan_study.run.folder import MissingWeights, Run
+from ygan_study.run.store import Study
 
-STYLE = Path(__file__).parents[1] / "style.mplstyle"
-CLASS_COLOURS = sns.color_palette("colorblind", 10)  # the same colour for a class everywhere
-SPECIES_COLOURS = {  # of PlantVillage's fourteen plants; by name, since a part of the dataset may lack some
-    "Apple": "crimson",
-    "Blueberry": "royalblue",
-    "Cherry": "deeppink",
-    "Corn": "gold",
-    "Grape": "darkviolet",
-    "Orange": "darkorange",
-    "Peach": "lightsalmon",
-    "Pepper": "limegreen",
-    "Potato": "saddlebrown",
-    "Raspberry": "plum",
-    "Soybean": "olive",
-    "Squash": "turquoise",
-    "Strawberry": "darkgrey",
-    "Tomato": "deepskyblue",
-}
-GROUND_COLOURS = np.array(list(COLOURS.values())) / 255
+WIDTH = 7  # inches of a page
+CLASS_COLOURS = sns.color_palette("colorblind", 10)  # a class has the same colour everywhere
+MARKS = "os^DvPX*<>phdH"  # and the same mark: colours alone are not read in grey
+SPECIES = (  # of PlantVillage; a part of the dataset may lack some
+    *("Apple", "Blueberry", "Cherry", "Corn", "Grape", "Orange", "Peach", "Pepper", "Potato"),
+    *("Raspberry", "Soybean", "Squash", "Strawberry", "Tomato"),
+)
+BACKGROUND_COLOURS = np.array(list(COLOURS.values())) / 255
 NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
-METHOD_COLOURS = {"ygan": CLASS_COLOURS[0], "classifier": CLASS_COLOURS[1]}
+LABELS = {  # by its key, what a legend calls a method
+    key: f"{method.title} ({key})" if method.title == "Y-GAN" else method.title
+    for key, method in METHODS.items()
+}
+LOOKS = dict(zip(LABELS, zip(cycle(CLASS_COLOURS), cycle(MARKS), strict=False), strict=False))
+PRINTED = "Y-GAN, as printed"
+Picture = partial(View, of="runs")  # a figure of images and latents; a plot is made of numbers
 
 
-def title(run: Run, *others: Run) -> str:
-    """What was trained, whose weights are shown, and on how much. others: trained as `run`, with other classes held out."""
-    c, seen = run.config, sorted({each.about["images"]["train"] for each in (run, *others)})
-    images = f"{seen[0]:,}" if len(seen) == 1 else f"{seen[0]:,} to {seen[-1]:,}"
-    return f"{c.configuration}, {run.weights} weights: width {c.width}, {images} images, {c.epochs} epochs"
+def keyed(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Trainings of `rows.trainings_of` with a column `key`, their entry in METHODS."""
+    first = trainings["configuration"].str.partition(",")[0]  # settings that were changed follow
+    first = first.mask(trainings["deviation"] == "public_code", "public_code")
+    return trainings.assign(key=first.where(trainings["method"] == "ygan", trainings["method"]))
+
+
+def title(run: Run) -> str:
+    """What was trained, whose weights are shown, on how much; a panel breaks it at the colon."""
+    c, images = run.config, run.about["images"]["train"]
+    return (
+        f"{c.configuration}, {run.weights} weights: "
+        f"width {c.width}, {images:,} images, {c.epochs} epochs"
+    )
+
+
+def heading(*runs: Run) -> str:
+    """The dataset of runs, and what counts as anomalous in them."""
+    first, held_out = runs[0], {run.config.held_out for run in runs}
+    what = f"{first.classes[first.config.held_out]} held out"
+    if first.config.held_out < 0:
+        what = "diseased leaves"
+    elif len(held_out) > 1:
+        what = f"{len(held_out)} classes in turn"
+    return f"{TITLES[first.config.dataset]}, {what}"
+
+
+def grouped(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+    """Runs by dataset and method (a key of METHODS), in the order of DATASETS."""
+    found = {}
+    for run in sorted(runs, key=lambda run: DATASETS.index(run.config.dataset)):
+        found.setdefault((run.config.dataset, run.config.key), []).append(run)
+    return found
+
+
+def ygan_jobs(study: Study) -> list[Job]:
+    """Y-GAN in Tables 1 to 4, in the first of the study's configurations."""
+    jobs = study.select(method="ygan", group=tuple(METHODS))
+    return [job for job in jobs if job.group == jobs[0].group]
+
+
+def both_on_tens(study: Study) -> list[Job]:
+    """`ygan_jobs` and the classifier, on the datasets of Tables 1 to 3."""
+    both = [*ygan_jobs(study), *study.select(group="classifier")]
+    return [job for job in both if job.config.dataset in TENS]
+
+
+def first_of(*datasets: str) -> Callable[[Study], list[Job]]:
+    """The job of each of these datasets, or of all, that pictures show."""
+    return lambda study: [
+        job for job in pictured_jobs(study.jobs) if job.config.dataset in (datasets or DATASETS)
+    ]
+
+
+def color_mnist(study: Study) -> list[Job]:
+    """The first training of each configuration on Color-MNIST."""
+    return first_seeds(study.select(group="color_mnist"))
 
 
 def pictured(runs: list[Run]) -> list[Run]:
-    """Those of `runs` whose networks and latents are there, as pictures need them: a record may lack them.
+    """Those of `runs` whose networks and latents are there, as pictures need them: a record may
+    lack them.
 
     Raises MissingWeights where no run has them.
     """
@@ -70,136 +133,168 @@ def pictured(runs: list[Run]) -> list[Run]:
 
 
 def tsne(z: np.ndarray, random_state: int = 0) -> np.ndarray:
-    """t-SNE (van der Maaten and Hinton, 2008) of latents (n, d) -> (n, 2), from a random start that random_state draws."""
-    with threadpool_limits(
-        1
-    ):  # on a busy machine its own threads wait for each other, ten times as long
+    """t-SNE (van der Maaten and Hinton, 2008) of latents (n, d) -> (n, 2), from a random start."""
+    with threadpool_limits(1):  # on a busy machine its own threads wait for each other
         return TSNE(init="random", random_state=random_state).fit_transform(z)
 
 
 def maps(wanted: list[tuple[Run, str, np.ndarray]]) -> list[np.ndarray]:
-    """t-SNE of latents, (rows, 2) each, for (run, "z_s" or "z_r", rows of run.test). Made once, then kept beside the jobs."""
+    """t-SNE of latents, (rows, 2) each, for (run, "z_s" or "z_r", rows of run.test); kept beside
+    the jobs.
+    """
     latents = [np.ascontiguousarray(run.test[name][rows]) for run, name, rows in wanted]
     key = hashlib.sha256(b"".join(hashlib.sha256(z).digest() for z in latents)).hexdigest()
     return cached(wanted[0][0].cache, key, _maps, latents)
 
 
 def _maps(latents: list[np.ndarray]) -> list[np.ndarray]:
-    with threadpool_limits(1):  # in threads: other processes would not hear of a Ctrl-C in silence
+    with threadpool_limits(1):  # in threads: other processes would not hear of a Ctrl-C
         return Parallel(min(len(latents), cpu_count()), backend="threading")(
             delayed(tsne)(z) for z in latents
         )
 
 
+def panels(count: int, columns: int, height: float, **how) -> tuple[Figure, np.ndarray]:
+    """A figure of the page's width, with `count` axes (count,), `columns` in a row.
+
+    height: of a row, in inches. One panel where there is room for several takes half a page.
+    """
+    rows, columns = -(-count // columns), min(count, columns)
+    size = WIDTH * (columns > 1 or 0.5), rows * height + 0.4
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **how)
+    for ax in axes.flat[count:]:
+        ax.set_axis_off()
+    return fig, axes.flat[:count]
+
+
+def reference(ax: Axes, printed: float | None = None, axis: str = "y") -> None:
+    """A dashed line at chance, an AUC of 0.5; a dotted one where the paper's number lies."""
+    line = ax.axhline if axis == "y" else ax.axvline
+    line(0.5, color="grey", lw=0.8, ls="--", zorder=0)
+    if printed is not None:
+        line(printed, color="black", lw=1, ls=":", zorder=0, label=PRINTED)
+
+
+def legend_below(fig: Figure, columns: int, handles: Sequence[Line2D] = ()) -> None:
+    """One legend below all panels: of `handles`, or of what is labelled in the panels, each label
+    once.
+    """
+    named = {handle.get_label(): handle for handle in handles}
+    for ax in () if handles else fig.axes:
+        named |= {
+            label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
+
+
+def mark(label: str, colour="dimgrey", marker: str = "o", face=None, **how) -> Line2D:
+    """A mark of a legend; face: what fills it, where that is another colour."""
+    looks = dict(color=colour, marker=marker, mfc=colour if face is None else face, ls="")
+    return Line2D([], [], label=label, **{**looks, **how})
+
+
+def bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
+    """A point with its error bar, which looks as its mark in the legend. errors: of `errorbar`."""
+    how = dict(color=look.get_color(), marker=look.get_marker(), ms=look.get_markersize())
+    ax.errorbar(x, y, **{"mfc": look.get_markerfacecolor(), "lw": 1.2, **how, **errors})
+
+
+def interval(ax: Axes, found: Estimate, y: float, look: Line2D, hollow: bool = False) -> None:
+    """An estimate as a mark at the height y, with its interval if it has one."""
+    ends = [[found.mean - found.low], [found.high - found.mean]]
+    error = {} if np.isnan(ends).any() else {"xerr": ends}
+    bar(ax, look, found.mean, y, **error, **({"mfc": "white"} if hollow else {}))
+
+
 def swap_grid(
     ax: Axes, run: Run, tops: np.ndarray, lefts: np.ndarray, reconstructions: bool = False
 ) -> None:
-    """Hybrids D(z_s of the top image, z_r of the left image), for rows of run.test, with the images along the edges.
+    """Hybrids D(z_s of the top image, z_r of the left image), for rows of run.test; the images
+    stand along the edges.
 
-    reconstructions: beside each image its own D(z_s, z_r).
+    reconstructions: inside of each image its own D(z_s, z_r).
     """
     z_s, z_r = torch.from_numpy(run.test["z_s"]), torch.from_numpy(run.test["z_r"])
-    model, images = run.model(), {"top": run.images(tops), "left": run.images(lefts)}
-    grid = swap(model, z_s[tops], z_r[lefts])
-    edges = [(images["top"], images["left"])]
+    model, edges = run.model(), [(run.images(tops), run.images(lefts))]
     if reconstructions:
-        edges.insert(
-            0, (decode(model, z_s[tops], z_r[tops]), decode(model, z_s[lefts], z_r[lefts]))
-        )
-    for top, left in edges:
-        corner = torch.full(
-            (1, grid.shape[0] - len(left) + 1, *grid.shape[2:]), 255, dtype=torch.uint8
-        )
-        side = torch.cat(
-            [
-                torch.full_like(left[:1], 255).expand(grid.shape[0] - len(left), *left.shape[1:]),
-                left,
-            ]
-        )
-        above = torch.cat([corner[0, : grid.shape[1] - len(top)], top])
-        grid = torch.cat(
-            [
-                torch.cat([corner[:, :1], above[None]], dim=1),
-                torch.cat([side[:, None], grid], dim=1),
-            ]
-        )
-    show_grid(ax, grid, gaps=len(edges))
-    ax.set_xlabel("columns: $z_s$ of the top image")
-    ax.set_ylabel("rows: $z_r$ of the left image")
-    ax.set_xticks([])
-    ax.set_yticks([])
+        edges.append(tuple(decode(model, z_s[rows], z_r[rows]) for rows in (tops, lefts)))
+    grid, n = swap(model, z_s[tops], z_r[lefts]), len(edges)
+    tiles = grid.new_full((n + len(lefts), n + len(tops), *grid.shape[2:]), 255)
+    tiles[n:, n:] = grid
+    for place, (top, left) in enumerate(edges):
+        tiles[place, n:], tiles[n:, place] = top, left
+    show_grid(ax, tiles)
+    for line in (ax.axhline, ax.axvline):
+        line(n, color="black", lw=1)
+    ax.set(xlabel="columns: $z_s$ of the top image", ylabel="rows: $z_r$ of the left image")
 
 
 def centres(count: int) -> list[float]:
     """The middles of the tiles of `show_grid`."""
-    return [(place + 0.5) for place in range(count)]
+    return [place + 0.5 for place in range(count)]
 
 
-def show_grid(ax: Axes, tiles: Tensor, gaps: int = 0) -> None:
-    """Tiles uint8 (rows, columns, C, S, S) as one picture, a unit a tile; gaps set the first rows and columns apart."""
+def show_grid(ax: Axes, tiles: Tensor) -> None:
+    """Tiles uint8 (rows, columns, C, S, S) as one picture without ticks; a tile is a unit wide, its
+    rim white.
+    """
     rows, columns = tiles.shape[:2]
-    gap = 0.15
-    for i in range(rows):
-        for j in range(columns):
-            x, y = j + gap * min(j, gaps), i + gap * min(i, gaps)
-            ax.imshow(
-                tiles[i, j].permute(1, 2, 0).numpy(),
-                extent=(x + 0.03, x + 0.97, y + 0.97, y + 0.03),
-                interpolation="nearest",
-            )
-    ax.set(xlim=(0, columns + gap * gaps), ylim=(rows + gap * gaps, 0), aspect="equal")
+    rim = [max(1, tiles.shape[-1] // 32)] * 4
+    sheet = F.pad(tiles.expand(-1, -1, 3, -1, -1), rim, value=255).permute(0, 3, 1, 4, 2)
+    sheet = sheet.flatten(0, 1).flatten(1, 2).numpy()
+    ax.imshow(sheet, extent=(0, columns, rows, 0), interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
     ax.tick_params(length=0)
     sns.despine(ax=ax, left=True, bottom=True)
 
 
-def class_legend(
-    names: list[str], colours: Sequence, held_out: int
-) -> tuple[list[Line2D], list[str]]:
-    """Handles and names of a legend of classes. That which was held out has the outline of the anomalies."""
-    outlines = ["black" if number == held_out else "none" for number in range(len(names))]
-    handles = [
-        Line2D([], [], marker="o", ls="", ms=5, mfc=c, mec=o)
-        for c, o in zip(colours, outlines, strict=True)
-    ]
-    return handles, [
-        f"{name} (anomalous)" if number == held_out else name for number, name in enumerate(names)
-    ]
+def tiled(images: Tensor, rows: int, columns: int) -> Tensor:
+    """Images uint8 (n, C, S, S) as tiles (rows, columns, 3, S, S); places that are left over are
+    white.
+    """
+    tiles = images.new_full((rows * columns, 3, *images.shape[2:]), 255)
+    tiles[: len(images)] = images
+    return tiles.unflatten(0, (rows, columns))
 
 
-def scatter(ax: Axes, points: np.ndarray, colours: np.ndarray, anomalous: np.ndarray) -> None:
-    """Points (n, 2) in their classes' colours (n, 3); anomalies, bool (n,), have the black outline."""
-    ax.scatter(
-        *points[~anomalous].T, s=5, c=colours[~anomalous], linewidths=0.15, edgecolors="grey"
-    )
-    ax.scatter(*points[anomalous].T, s=9, c=colours[anomalous], linewidths=0.6, edgecolors="black")
+def outline(ax: Axes, x: float, y: float, width: float = 1, height: float = 1) -> None:
+    """The frame of an anomaly: black, with a white rim that is seen on dark tiles too."""
+    rim = [withStroke(linewidth=4, foreground="white")]
+    frame = dict(fill=False, ec=ANOMALOUS, lw=1.8, clip_on=False, zorder=3, path_effects=rim)
+    ax.add_patch(Rectangle((x + 0.03, y + 0.03), width - 0.06, height - 0.06, **frame))
+
+
+def scatter(
+    ax: Axes, points: np.ndarray, groups: np.ndarray, colours: Sequence, anomalous: np.ndarray
+) -> None:
+    """Points (n, 2), each with the colour and the mark of its group (n,); anomalies, bool (n,),
+    have a black outline.
+    """
+    for kind, how in ((False, dict(s=4, lw=0)), (True, dict(s=8, lw=0.5, edgecolors="black"))):
+        for group, (colour, marker) in enumerate(zip(colours, MARKS, strict=False)):
+            rows = (groups == group) & (anomalous == kind)
+            ax.scatter(*points[rows].T, color=[colour], marker=marker, **how)
     ax.set(xticks=[], yticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
 
 
+def group_marks(names: Sequence, colours: Sequence, held_out: int = -1) -> list[Line2D]:
+    """The marks of a legend of classes; that of the class held out has a black outline."""
+    marks = []
+    for number, look in enumerate(zip(names, colours, MARKS, strict=False)):
+        marks.append(mark(*look, mec="black" if number == held_out else "none"))
+    if held_out >= 0:
+        marks[held_out].set_label(f"{names[held_out]} (anomalous)")
+    return marks
+
+
 def score_histogram(ax: Axes, scores: np.ndarray, anomalous: np.ndarray) -> None:
-    """The share of each kind of images by score s in [0, 1]. scores (n,); anomalous bool (n,). Logarithmic above 0.001."""
+    """The share of each kind of images by score s in [0, 1]. scores (n,); anomalous bool (n,).
+    Logarithmic above 0.001.
+    """
     how = dict(bins=np.linspace(0, 1, 41), stat="probability", ax=ax)
     sns.histplot(x=scores[~anomalous], color=NORMAL, label="normal", linewidth=0, **how)
-    sns.histplot(
-        x=scores[anomalous], color=ANOMALOUS, label="anomalous", fill=False, element="step", **how
-    )
+    edge = dict(color=ANOMALOUS, fill=False, element="step")
+    sns.histplot(x=scores[anomalous], label="anomalous", **edge, **how)
     ax.set(xlim=(0, 1), ylabel="share")
     ax.set_yscale("symlog", linthresh=0.001)
-
-
-def outline(ax: Axes, x: float, y: float, width: float, height: float) -> None:
-    """A red frame with a white rim, which is seen on a tile of any colour."""
-    rim = [withStroke(linewidth=3.6, foreground="white")]
-    ax.add_patch(
-        Rectangle(
-            (x, y),
-            width,
-            height,
-            fill=False,
-            ec="red",
-            lw=1.6,
-            clip_on=False,
-            zorder=3,
-            path_effects=rim,
-        )
-    )

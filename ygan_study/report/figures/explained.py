@@ -1,13 +1,17 @@
-"""The method in pictures: Fig. 1 to 3, which the paper draws by hand, made of real images and trained networks."""
+"""The method in pictures: Fig. 1 to 3, which the paper draws by hand, made of real images and
+trained networks.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from torch import Tensor, nn
 
 from ygan_core.config import TERMS
@@ -15,160 +19,145 @@ from ygan_core.losses import L_con
 from ygan_core.model import YGAN
 from ygan_core.scores import decode, to_image
 from ygan_study.plan.jobs import Job
-from ygan_study.report.figures.base import (
-    ANOMALOUS,
-    CLASS_COLOURS,
-    pictured,
-    title,
-)
-from ygan_study.report.view import View
+from ygan_study.report.figures import base
+from ygan_study.report.figures.base import Picture, pictured
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
-LATENT_COLOURS = "PuOr"  # of a latent's values, white at 0
+LATENT_COLOURS = "PuOr"  # of a latent's numbers: purple above 0, orange below, white at 0
 EQUATIONS = dict(zip(TERMS, (3, 4, 6, 8, 9, 5), strict=True))
+NETWORK_COLOURS = dict(E_s="#cfe3f3", E_r="#fbe3c6", D="#dcead3", C="#e6dcf0", Ds="#ececec")
+NODE = dict(boxstyle="circle,pad=0.2", fc="white", ec="black", lw=0.8)
 
 
 def fig1(runs: list[Run]) -> Figure:
-    """Fig. 1, the idea, on a normal and on an anomalous digit (black outline). Each image has the median score of its kind
-    among the test images at hand: of a record, those of the starter pack.
-
-    From left to right: the image x; its latents z_s and z_r, a line for each number; the reconstruction D(z_s, z_r); the
-    reconstruction from the same z_s and the mean z_r of the held-back normal images at hand, which takes the residual of the
-    image away; the probabilities that C gives to the normal digits, and the score s of Eq. 12.
-
-    The colour of a line in a latent: purple above 0, orange below, white at 0. Each latent has its own scale: its largest
-    number, of either sign, is darkest.
+    """Fig. 1, the idea: Y-GAN takes an image apart, rebuilds it, and doubts the class of an anomaly
+    (framed). The normal digit has the lower quartile of the normal test images' scores, the anomaly
+    the upper quartile of the anomalies' scores; `z_r` with a bar is the mean of the normal images,
+    which takes the residual away.
     """
     run = pictured(runs)[0]
-    model, test, rows = run.model(), run.test, middle_rows(run)
+    model, test, rows = run.model(), run.test, quartile_rows(run)
     z_s, z_r = torch.from_numpy(test["z_s"][rows]), torch.from_numpy(test["z_r"][rows])
     mean_z_r = torch.from_numpy(test["z_r"][~test["anomalous"]].mean(axis=0))
     images, x_hat = run.images(rows), decode(model, z_s, z_r)
     without = decode(model, z_s, mean_z_r.expand_as(z_r))
     with torch.inference_mode():
         p = model.C(z_s).softmax(dim=1).numpy()
+    normal = [label for label in range(len(run.classes)) if label != run.config.held_out]
 
     ax = _canvas(91, 34)
-    names = [name for label, name in enumerate(run.classes) if label != run.config.held_out]
-    colours = [
-        CLASS_COLOURS[label] for label in range(len(run.classes)) if label != run.config.held_out
-    ]
-    headings = (
-        "$x$",
-        "latents",
-        "$D(z_s, z_r)$",
-        "$D(z_s, \\bar z_r)$:\nresidual removed",
-        "$C(z_s)$: probabilities $p_i$,\n$s = 1 - \\max_i\\,p_i$",
-    )
-    for heading, x in zip(headings, (10.5, 30, 48.5, 62.5, 81), strict=True):
-        ax.text(x, 29.5, heading, ha="center", va="bottom")
+    columns = {
+        9: "$x$",
+        28: "latents",
+        46.5: "$D(z_s, z_r)$",
+        60.5: "$D(z_s, \\bar z_r)$:\nno residual",
+        79.5: "$C(z_s)$: probabilities $p_i$,\nscore $s = 1 - \\max_i\\,p_i$",
+    }
+    for x, text in columns.items():
+        ax.text(x, 29.3, text, ha="center", va="bottom")
     for i, (kind, y) in enumerate((("normal", 18), ("anomalous", 2))):
-        ax.text(
-            3.5,
-            y + 5,
-            f"{kind}:\na {run.classes[test['label'][rows[i]]]}",
-            rotation=90,
-            ha="center",
-            va="center",
-        )
-        _picture(ax, images[i], 5.5, y, 10, outlined=kind == "anomalous")
-        for z, name, height in ((z_s, "z_s", y + 6), (z_r, "z_r", y + 1)):
-            _strip(ax, z[i], 23, height, 15, 3, float(z.abs().max()))
-            ax.text(22.6, height + 1.5, f"${name}$", ha="right", va="center")
-            _arrow(ax, (16, y + 5), (20, height + 1.5))
-            _arrow(ax, (38.5, height + 1.5), (43, y + 5))
-        _picture(ax, x_hat[i], 43.5, y, 10)
-        _picture(ax, without[i], 57.5, y, 10)
-        bars = ax.inset_axes((73, y + 1, 16, 7.5), transform=ax.transData)
-        bars.bar(range(len(names)), p[i], color=colours)
-        bars.set_xticks(range(len(names)), names)
-        bars.set(ylim=(0, 1), yticks=(0, 1), title=f"$s = {test['s'][rows[i]]:.3f}$")
-    ax.set_title(title(run))
+        name = f"{kind}:\na {run.classes[test['label'][rows[i]]]}"
+        ax.text(1.5, y + 5, name, rotation=90, ha="center", va="center")
+        for image, left in ((images[i], 4), (x_hat[i], 41.5), (without[i], 55.5)):
+            _picture(ax, image, left, y, 10)
+        if kind == "anomalous":
+            base.outline(ax, 4, y, 10, 10)
+        for z, latent, low in ((z_s, "$z_s$", y + 6), (z_r, "$z_r$", y + 1)):
+            _strip(ax, z[i], (21.5, low, 15, 3), float(z.abs().max()))
+            ax.text(21, low + 1.5, latent, ha="right", va="center")
+            _arrow(ax, (14.5, y + 5), (18, low + 1.5))
+            _arrow(ax, (37, low + 1.5), (41, y + 5))
+        bars = ax.inset_axes((71, y + 1, 18, 7), transform=ax.transData)
+        bars.bar(range(len(normal)), p[i], color=[base.CLASS_COLOURS[label] for label in normal])
+        bars.set_xticks(range(len(normal)), [run.classes[label] for label in normal])
+        bars.set(ylim=(0, 1), yticks=(0, 1), title=f"$s = {test['s'][rows[i]]:.2f}$")
+    ax.set_title(base.title(run))
     return ax.figure
 
 
-def fig2(runs: list[Run]) -> Figure:
-    """Fig. 2, the five networks. Each block is the output of a layer: channels × height × width. Each yellow box is a loss
-    term with its weight, at the place where it acts. ⊕ joins two latents. R reverses the gradient (Eq. 7).
+def architecture(runs: list[Run]) -> Figure:
+    """Fig. 2 at a glance: `E_s` and `E_r` encode the image, `D` rebuilds it from both latents,
+    and `C` reads the class off `z_s` and must not find it in `z_r` (R reverses the gradient).
+    """
+    return _networks(pictured(runs)[0], base.WIDTH / 2)
 
-    The image and its latents are those of a held-back image; the latents are coloured as in Fig. 1. The hybrid has the z_r of
-    another image.
+
+def fig2(runs: list[Run]) -> Figure:
+    """Fig. 2, the five networks: in each the outputs of its layers, channels × height × width, and
+    below it its number of parameters. The loss terms stand where they act, with their weights; R
+    reverses the gradient (Eq. 7), and ⊕ joins two latents.
     """
     run = pictured(runs)[0]
-    model = run.model()
-    row, partner = example_pairs(run, 1)[0]
+    channels = run.images(np.array([0])).shape[1]
+    return _networks(run, 6, layer_shapes(run.model(), channels, run.config.image_size))
+
+
+def _networks(run: Run, inches: float, layers: dict[str, list] | None = None) -> Figure:
+    """The networks, so many inches wide, with an image and its latents; layers: for the details."""
+    model, (row, _) = run.model(), example_pairs(run, 1)[0]
     z_s, z_r = (torch.from_numpy(run.test[z][[row]]) for z in ("z_s", "z_r"))
-    x, x_hat = run.images(np.array([row]))[0], decode(model, z_s, z_r)[0]
-    hybrid = decode(model, z_s, torch.from_numpy(run.test["z_r"][[partner]]))[0]
-    layers = layer_shapes(model, len(x), run.config.image_size)
+    ax = _canvas(70, 68, inches)
 
-    ax = _canvas(99, 59.5, scale=10.5)
-    encoder = _network(ax, model, "E_s", layers, 13, 17, 43)
-    _network(ax, model, "E_r", layers, 13, 17, 17)
-    c, d = (
-        _network(ax, model, "C", layers, 40.5, 5, 30, gap=4.3),
-        _network(ax, model, "D", layers, 53, 18, 30),
-    )
-    ds = _network(ax, model, "Ds", layers, 82, 16, 30, gap=4.3)
-    _picture(ax, x, 2, 26.5, 7, "$x$")
-    _picture(ax, x_hat, 73, 26.5, 7, "$\\hat x$")
-    _picture(ax, hybrid, 58.5, 51.5, 7)
-    ax.text(
-        66,
-        55,
-        "$\\hat x' = D(z_s \\oplus z_r')$\n$z_r'$ of another image",
-        ha="left",
-        va="center",
-        fontsize=8,
-    )
-    for z, name, y in ((z_s, "z_s", 43), (z_r, "z_r", 17)):
-        _strip(ax, z[0], 31.5, y - 6, 1.8, 12, float(z.abs().max()), upright=True)
-        ax.text(32.4, y - 6.8, f"${name}$", ha="center", va="top")
-    _arrow(ax, (9.3, 30), (11, 30), (11, 43), (12.8, 43))
-    _arrow(ax, (9.3, 30), (11, 30), (11, 17), (12.8, 17))
-    _arrow(ax, (33.5, 43), (50, 43), (50, 31.5))
-    _arrow(ax, (33.5, 17), (50, 17), (50, 28.5))
-    _arrow(ax, (36.5, 43), (36.5, 31), (40.2, 31))
-    _arrow(ax, (36.5, 17), (36.5, 29), (40.2, 29))
-    _arrow(ax, (51.3, 30), (52.8, 30))
-    _arrow(ax, (71.2, 30), (72.8, 30))
-    _arrow(ax, (80.2, 30), (81.8, 30))
-    _arrow(ax, (5.5, 26), (5.5, 1.5), (81, 1.5), (81, 28), (81.8, 28))
-    _arrow(ax, (62, 30 + d / 2), (62, 51.3), dashed=True)
-    _arrow(ax, (58.2, 55), (21.5, 55), (21.5, 43.3 + encoder / 2), dashed=True)
-    for x_node, y_node, text in ((50, 30, "$\\oplus$"), (36.5, 22.5, "R")):
-        node = dict(boxstyle="circle,pad=0.2", fc="white", ec="black", lw=0.8)
-        ax.text(x_node, y_node, text, ha="center", va="center", bbox=node)
+    def network(name, left, right, y, before, after, label):
+        corners = [(left, y - before), (left, y + before), (right, y + after), (right, y - after)]
+        ax.add_patch(Polygon(corners, fc=NETWORK_COLOURS[name], ec="black", lw=0.8))
+        middle = dict(ha="center", va="center")
+        if layers is None:
+            ax.text((left + right) / 2, y, f"${name}$", fontsize=10, **middle)
+            return
+        steps = np.linspace(left, right, 2 * len(layers[name]) + 1)[1::2]
+        for x, shape in zip(steps, layers[name], strict=True):
+            size = "×".join(str(n) for i, n in enumerate(shape) if n > 1 or i == 0)
+            ax.text(x, y, size, rotation=90, fontsize=7, **middle)
+        count = sum(p.numel() for p in getattr(model, name).parameters())
+        va = "bottom" if label[1] > y else "top"
+        ax.text(*label, f"${name}$\n{count:,}", ha="center", va=va)
 
-    step = 16 / len(layers["Ds"])
-    f, logit = 98 - 1.6 * step, 98 - 0.6 * step  # the middles of the last two blocks of Ds
-    places = {  # of a term's box, and the line from there to where it acts
-        "L_rec": (42, 4.5, [(7.5, 26), (7.5, 4.5), (76.5, 4.5), (76.5, 26)]),
-        "L_adv": (f, 33 + ds / 2, [(f, 33 + ds / 2), (f, 34.5)]),
-        "L_s": (43, 33 + c / 2, [(43, 33 + c / 2), (43, 30 + c / 2)]),
-        "L_r": (43, 27 - c / 2, [(43, 27 - c / 2), (43, 30 - c / 2)]),
-        "L_con": (40, 55, []),
-        "L_bce": (min(logit, 94), 27 - ds / 2, [(logit, 27 - ds / 2), (logit, 27.5)]),
+    def terms(*names: str) -> str:
+        weights = {name: run.config.weights[name] for name in names if run.config.weights[name]}
+        if layers is None:
+            return ", ".join(f"$L_{{{name[2:]}}}$" for name in weights)
+        each = weights.items()
+        return "\n".join(f"${w:g}\\,L_{{{t[2:]}}}$, Eq. {EQUATIONS[t]}" for t, w in each)
+
+    for name, z, latent, y in (("E_s", z_s, "$z_s$", 50), ("E_r", z_r, "$z_r$", 18)):
+        network(name, 16, 28, y, 8.5, 4, (22, y - 8.9))
+        _strip(ax, z[0], (31, y - 7, 3, 14), float(z.abs().max()))
+        ax.text(32.5, y - 7.6, latent, ha="center", va="top", fontsize=9)
+        _arrow(ax, (12, 34), (14, 34), (14, y), (15.8, y))
+        _arrow(ax, (34.5, y), (39, y), (39, 36.5 if y > 34 else 31.5))
+        _arrow(ax, (39, y), (46.8, y))
+        network("C", 47, 54, y, 4, 4, (50.5, y + 4.4))
+    network("D", 43, 54, 34, 4, 8, (51, 42.2))
+    network("Ds", 58.5, 69, 17, 4, 4, (66, 21.4))
+    for x_node, y_node, text in ((43, 18, "R"), (39, 34, "$\\oplus$")):
+        ax.text(x_node, y_node, text, ha="center", va="center", bbox=NODE)
+    _arrow(ax, (41, 34), (42.8, 34))
+    _arrow(ax, (54.2, 34), (57.8, 34))
+    _arrow(ax, (61, 28.2), (61, 21.2))
+    _arrow(ax, (6, 28.2), (6, 3), (56.5, 3), (56.5, 17), (58.3, 17))
+    _arrow(ax, (45, 41.2), (45, 63), (22, 63), (22, 58.8), dashed=True)
+    _picture(ax, run.images(np.array([row]))[0], 0.5, 28.5, 11, "$x$")
+    _picture(ax, decode(model, z_s, z_r)[0], 58, 28.5, 11, "$\\hat x$")
+    texts = {
+        (55, 50): (f"the class\n{terms('L_s')}", "left", "center"),
+        (50.5, 12.5): (f"no class\n{terms('L_r')}", "center", "top"),
+        (63.5, 12.5): (f"real?\n{terms('L_adv', 'L_bce')}", "center", "top"),
+        (63.5, 43): (f"like $x$\n{terms('L_rec')}", "center", "bottom"),
+        (33.5, 63.6): (f"a hybrid keeps its $z_s$: {terms('L_con')}", "center", "bottom"),
     }
-    for term, weight in run.config.weights.items():
-        if weight:
-            x_box, y_box, line = places[term]
-            ax.plot(*zip(*line, strict=True), color="grey", ls=":", lw=1) if line else None
-            label = f"${weight:g}\\,L_{{{term[2:]}}}$ Eq. {EQUATIONS[term]}"
-            ax.text(x_box, y_box, label, ha="center", va="center", fontsize=8, bbox=TERM_BOX)
-    ax.set_title(title(run))
+    for (x, y), (text, ha, va) in texts.items():
+        ax.text(x, y, text, ha=ha, va=va, fontsize=7.5)
+    if layers:
+        ax.set_title(base.title(run))
     return ax.figure
 
 
 def fig3(runs: list[Run]) -> Figure:
-    """Fig. 3, consistency (Eq. 9), on three pairs of held-back normal images. z_s of x and z_r of x' make a hybrid. E_s reads
-    the hybrid. Its z_s should be the one that went in: training raises the cosine between the two.
-
-    The second number is the cosine between z_s of x and z_s of x', which is another digit. If it is near 1 too, then all
-    latents point the same way, and a high first cosine says nothing.
-
-    The latents are coloured as in Fig. 1: purple above 0, orange below, white at 0. All z_s have one scale, all z_r another.
+    """Fig. 3, consistency (Eq. 9): `z_s` of x and `z_r` of another image make a hybrid, whose own
+    `z_s` should be the one that went in. The second cosine is that of two different digits: were it
+    near 1 as well, the first would say nothing.
     """
     run = pictured(runs)[0]
     model = run.model()
@@ -180,59 +169,44 @@ def fig3(runs: list[Run]) -> Figure:
         hybrids = model.D(z_s, z_r_)
         z_s_hat = model.encode_s(hybrids)
     hybrid_images = to_image(hybrids)
-    ranges = float(torch.cat([z_s, z_s_hat]).abs().max()), float(z_r_.abs().max())
+    of_s, of_r = float(torch.cat([z_s, z_s_hat]).abs().max()), float(z_r_.abs().max())
 
     ax = _canvas(91, 12.5 * len(pairs) + 1)
     for i in range(len(pairs)):
         y = 12.5 * (len(pairs) - 1 - i) + 1
-        for image, left, name in ((x[i], 1, "$x$"), (x_[i], 10, "$x'$")):
+        named = ((x[i], 0.5, "$x$"), (x_[i], 9.5, "$x'$"), (hybrid_images[i], 45, "$\\hat x'$"))
+        for image, left, name in named:
             _picture(ax, image, left, y + 1, 8, name)
-        for z, bottom, limit, name in (
-            (z_s[i], y + 6, ranges[0], "$z_s$ of $x$"),
-            (z_r_[i], y + 1, ranges[1], "$z_r$ of $x'$"),
-        ):
-            _strip(ax, z, 25, bottom, 17, 2.6, limit)
-            ax.text(33.5, bottom + 2.7, name, ha="center", va="bottom", fontsize=8)
-            _arrow(ax, (18.5, y + 5), (24.6, bottom + 1.3))
-            _arrow(ax, (42.4, bottom + 1.3), (47.6, y + 5))
-        _picture(ax, hybrid_images[i], 48, y + 1, 8, "$\\hat x'$")
-        _arrow(ax, (56.5, y + 5), (60.6, y + 2.3))
-        for z, bottom, name in (
-            (z_s[i], y + 6, "$z_s$"),
-            (z_s_hat[i], y + 1, "$\\hat z_s' = E_s(\\hat x')$"),
-        ):
-            _strip(ax, z, 61, bottom, 17, 2.6, ranges[0])
-            ax.text(69.5, bottom + 2.7, name, ha="center", va="bottom", fontsize=8)
+        strips = (
+            (z_s[i], 23, y + 6, of_s, "$z_s$ of $x$"),
+            (z_r_[i], 23, y + 1, of_r, "$z_r$ of $x'$"),
+            (z_s[i], 57, y + 6, of_s, "$z_s$ of $x$"),
+            (z_s_hat[i], 57, y + 1, of_s, "$\\hat z_s' = E_s(\\hat x')$"),
+        )
+        for z, left, low, limit, name in strips:
+            _strip(ax, z, (left, low, 16, 2.4), limit)
+            ax.text(left + 8, low + 2.5, name, ha="center", va="bottom", fontsize=7.5)
+        for low in (y + 7.2, y + 2.2):
+            _arrow(ax, (18, y + 5), (22.6, low))
+            _arrow(ax, (39.4, low), (44.6, y + 5))
+        _arrow(ax, (53.4, y + 5), (56.6, y + 2.2))
         cosine = -L_con(z_s[i : i + 1], z_s_hat[i : i + 1]).item()
         other = -L_con(z_s[i : i + 1], z_s_other[i : i + 1]).item()
-        ax.text(79.5, y + 5.9, f"cosine {cosine:.3f}", ha="left", va="center", weight="bold")
-        ax.text(
-            79.5,
-            y + 3.2,
-            f"$z_s$ of $x$ and $x'$: {other:.3f}",
-            ha="left",
-            va="center",
-            fontsize=7,
-            color="dimgrey",
-        )
-    ax.set_title(title(run))
+        ax.text(74, y + 6, f"cosine {cosine:.3f}", va="center", weight="bold")
+        ax.text(74, y + 3.2, f"$z_s$ of $x$, $x'$: {other:.3f}", va="center", fontsize=7.5)
+    ax.set_title(base.title(run))
     return ax.figure
 
 
 def layer_shapes(model: YGAN, channels: int, image_size: int) -> dict[str, list[tuple[int, ...]]]:
-    """What each convolution or linear map of each network puts out for one image, in the order of the flow.
-
-    {E_s, E_r, D, C, Ds: [(channels, height, width), or (units,) in C, ...]}, as forward hooks see it on a zero image.
+    """What each convolution or linear map of each network puts out for one image, as forward hooks
+    see it: {E_s, E_r, D, C, Ds: [(channels, height, width), or (units,) in C, ...]}.
     """
-    shapes = {name: [] for name, _ in model.named_children()}
-    hooks = [
-        layer.register_forward_hook(
-            lambda *called, own=shapes[name]: own.append(tuple(called[2].shape[1:]))
-        )
-        for name, network in model.named_children()
-        for layer in network.modules()
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
-    ]
+    shapes, hooks = {name: [] for name, _ in model.named_children()}, []
+    for name, network in model.named_children():
+        for layer in network.modules():
+            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                hooks.append(layer.register_forward_hook(partial(_keep, shapes[name])))
     with torch.inference_mode():
         model.Ds(model(torch.zeros(1, channels, image_size, image_size))[2])
     for hook in hooks:
@@ -240,153 +214,66 @@ def layer_shapes(model: YGAN, channels: int, image_size: int) -> dict[str, list[
     return shapes
 
 
-def middle_rows(run: Run) -> np.ndarray:
-    """The rows of `run.test` of a normal and of an anomalous image, (2,): each has the median score s (Eq. 12) of its kind."""
-    kinds = [
-        np.flatnonzero(run.test["in_test"] & (run.test["anomalous"] == kind))
-        for kind in (False, True)
-    ]
-    return np.array(
-        [rows[run.test["s"][rows].argsort(kind="stable")[len(rows) // 2]] for rows in kinds]
-    )
+def _keep(shapes: list, layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+    shapes.append(tuple(output.shape[1:]))
+
+
+def quartile_rows(run: Run) -> np.ndarray:
+    """The rows of `run.test` of Fig. 1, (2,): a normal image with the lower quartile of the normal
+    test images' scores s (Eq. 12), an anomaly with the upper quartile of the anomalies'.
+    """
+    found = []
+    for anomalous, quartile in ((False, 0.25), (True, 0.75)):
+        rows = np.flatnonzero(run.test["in_test"] & (run.test["anomalous"] == anomalous))
+        order = run.test["s"][rows].argsort(kind="stable")
+        found.append(rows[order[round(quartile * (len(rows) - 1))]])
+    return np.array(found)
 
 
 def example_pairs(run: Run, count: int) -> list[tuple[int, int]]:
-    """Pairs of held-back normal images, as rows of `run.test`. The first images are of different classes. The second is of
-    another class than the first, and on Color-MNIST on another ground. They are the first that fit, not the best.
+    """Pairs of held-back normal images, as rows of `run.test`. The first images are of different
+    classes. The second is of another class than the first, and on Color-MNIST on another
+    background. They are the first that fit, not the best.
     """
     label = run.test["label"]
-    ground = run.test.get("colour", np.arange(len(label)))
+    background = run.test.get("colour", np.arange(len(label)))
     normal = np.flatnonzero(~run.test["anomalous"])
     _, first = np.unique(label[normal], return_index=True)
-    firsts = normal[np.sort(first)[:count]]
-    partners = [
-        normal[(label[normal] != label[row]) & (ground[normal] != ground[row])] for row in firsts
-    ]
-    return [
-        (int(row), int(fits[i])) for i, (row, fits) in enumerate(zip(firsts, partners, strict=True))
-    ]
+    pairs = []
+    for i, row in enumerate(normal[np.sort(first)[:count]]):
+        others = (label[normal] != label[row]) & (background[normal] != background[row])
+        pairs.append((int(row), int(normal[others][i])))
+    return pairs
 
 
-TERM_BOX = dict(boxstyle="round,pad=0.25", fc="lightyellow", ec="grey", lw=0.6)
-
-
-def _canvas(width: float, height: float, scale: float = 10) -> Axes:
-    """An empty drawing of width x height units, `scale` of them an inch."""
-    _, ax = plt.subplots(figsize=(width / scale, height / scale))
+def _canvas(width: float, height: float, inches: float = base.WIDTH) -> Axes:
+    """An empty drawing of width x height units, so many inches wide."""
+    _, ax = plt.subplots(figsize=(inches, inches * height / width))
     ax.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     ax.set_axis_off()
     return ax
 
 
-def _picture(
-    ax: Axes, image: Tensor, x: float, y: float, size: float, name: str = "", outlined: bool = False
-) -> None:
-    ax.imshow(
-        image.expand(3, -1, -1).permute(1, 2, 0),
-        extent=(x, x + size, y, y + size),
-        interpolation="nearest",
-    )
-    if outlined:
-        ax.add_patch(
-            Rectangle(
-                (x - 0.2, y - 0.2), size + 0.4, size + 0.4, fill=False, ec=ANOMALOUS, lw=2, zorder=3
-            )
-        )
+def _picture(ax: Axes, image: Tensor, x: float, y: float, size: float, name: str = "") -> None:
+    pixels = image.expand(3, -1, -1).permute(1, 2, 0)
+    ax.imshow(pixels, extent=(x, x + size, y, y + size), interpolation="nearest")
     ax.text(x + size / 2, y + size + 0.4, name, ha="center", va="bottom")
 
 
-def _strip(
-    ax: Axes,
-    z: Tensor,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    limit: float,
-    upright: bool = False,
-) -> None:
-    pixels = z[:, None] if upright else z[None]
-    ax.imshow(
-        pixels,
-        extent=(x, x + width, y, y + height),
-        cmap=LATENT_COLOURS,
-        vmin=-limit,
-        vmax=limit,
-        interpolation="nearest",
-    )
-    ax.add_patch(Rectangle((x, y), width, height, fill=False, ec="grey", lw=0.5))
+def _strip(ax: Axes, z: Tensor, box: tuple[float, float, float, float], limit: float) -> None:
+    """A latent, a line for each number, in a box (left, low, width, height)."""
+    left, low, width, height = box
+    how = dict(extent=(left, left + width, low, low + height), vmin=-limit, vmax=limit)
+    pixels = z[None] if width > height else z[:, None]
+    ax.imshow(pixels, cmap=LATENT_COLOURS, interpolation="nearest", **how)
+    ax.add_patch(Rectangle((left, low), width, height, fill=False, ec="grey", lw=0.5))
 
 
 def _arrow(ax: Axes, *points: tuple[float, float], dashed: bool = False) -> None:
     line = dict(color="black", lw=0.8, ls="--" if dashed else "-")
     ax.plot(*zip(*points[:-1], strict=True), **line)
-    ax.annotate(
-        "",
-        points[-1],
-        points[-2],
-        arrowprops=dict(arrowstyle="-|>", shrinkA=0, shrinkB=0, mutation_scale=7, **line),
-    )
-
-
-def _network(
-    ax: Axes,
-    model: YGAN,
-    name: str,
-    layers: dict[str, list],
-    left: float,
-    width: float,
-    y: float,
-    gap: float = 0.6,
-) -> float:
-    """Draw a block for each layer; its height follows the size of its maps. `gap` below them: the network's name and size.
-
-    Returns the height of the tallest block.
-    """
-    step, heights = width / len(layers[name]), []
-    for i, shape in enumerate(layers[name]):
-        heights.append(6.5 + 1.3 * np.log2(shape[-1]) if len(shape) == 3 else 5)
-        x = left + i * step
-        ax.add_patch(
-            Rectangle(
-                (x, y - heights[i] / 2),
-                0.8 * step,
-                heights[i],
-                fc=NETWORK_COLOURS[name],
-                ec="black",
-                lw=0.6,
-            )
-        )
-        sizes = [n for i, n in enumerate(shape) if n > 1 or i == 0]
-        ax.text(
-            x + 0.4 * step,
-            y,
-            "×".join(map(str, sizes)),
-            rotation=90,
-            ha="center",
-            va="center",
-            fontsize=7,
-        )
-    count = sum(p.numel() for p in getattr(model, name).parameters())
-    below = y - max(heights) / 2 - gap
-    ax.text(
-        left + width / 2,
-        below,
-        f"${name}$\n{count:,} parameters",
-        ha="center",
-        va="top",
-        fontsize=8,
-    )
-    return max(heights)
-
-
-NETWORK_COLOURS = {
-    "E_s": "#cfe3f3",
-    "E_r": "#fbe3c6",
-    "D": "#dcead3",
-    "C": "#e6dcf0",
-    "Ds": "#ececec",
-}
+    head = dict(arrowstyle="-|>", shrinkA=0, shrinkB=0, mutation_scale=7, **line)
+    ax.annotate("", points[-1], points[-2], arrowprops=head)
 
 
 def _color_mnist(study: Study) -> list[Job]:
@@ -394,7 +281,8 @@ def _color_mnist(study: Study) -> list[Job]:
 
 
 VIEWS = {
-    "fig1": View(fig1, _color_mnist, "Fig. 1: the idea"),
-    "fig2": View(fig2, _color_mnist, "Fig. 2: the networks"),
-    "fig3": View(fig3, _color_mnist, "Fig. 3: consistency"),
+    "fig1": Picture(fig1, _color_mnist, "Fig. 1: the idea"),
+    "architecture": Picture(architecture, _color_mnist, "Fig. 2 at a glance"),
+    "fig2": Picture(fig2, _color_mnist, "Fig. 2: the networks"),
+    "fig3": Picture(fig3, _color_mnist, "Fig. 3: consistency"),
 }

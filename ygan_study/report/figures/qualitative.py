@@ -10,10 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
@@ -23,69 +21,63 @@ from ygan_core.metrics import eer_threshold
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
 from ygan_study.plan.jobs import Job, first_seeds
-from ygan_study.report.figures.base import ANOMALOUS, centres, pictured, show_grid, title
-from ygan_study.report.figures.scores import first_of_each, heading, ygan_jobs
-from ygan_study.report.view import View
+from ygan_study.plan.settings import TENS
+from ygan_study.report.figures import base
+from ygan_study.report.figures.base import Picture, pictured
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
 HEAT = "inferno"
+COLUMNS = 8  # images of a row of edge cases
 
 
 def fig9(runs: list[Run]) -> Figure:
-    """Fig. 9, Grad-CAM (Selvaraju et al., 2017): where E_s looks for the class that C chose, which stands after the arrow. The
-    maps are E_s's last one, of 4 × 4 places, and a finer one. Each map is scaled by itself, so the heat of two maps cannot be
-    compared. Anomalies have a black outline.
-
-    The images are the first ones of the test set that the score s (Eq. 12) tells right at the EER threshold, each of another
-    class as far as there are classes.
+    """Fig. 9, Grad-CAM (Selvaraju et al., 2017): where `E_s` looks for the class that `C` chose,
+    which stands after the arrow; each map is scaled by itself, and anomalies are framed. The images
+    are the first of the test set, of different classes, that `s` tells right at the EER threshold.
     """
     runs = pictured(runs)
-    fig = plt.figure(figsize=(9.2, 3.2 * ((len(runs) + 1) // 2) + 0.4))
-    panels = fig.subplots((len(runs) + 1) // 2, 2, squeeze=False)
-    for ax in panels.flat[len(runs) :]:
-        ax.set_axis_off()
-    for ax, run in zip(panels.flat, runs, strict=False):
-        rows = np.concatenate([first_right(run, anomalous, 3) for anomalous in (False, True)])
+    fig, axes = base.panels(len(runs), 2, 2.9)
+    for ax, run in zip(axes, runs, strict=True):
+        rows = np.concatenate([first_right(run, anomalous, 2) for anomalous in (False, True)])
         images, model = run.images(rows), run.model()
-        steps = min(
-            2, run.config.image_size.bit_length() - 4
-        )  # at 32 pixels and more the finer map has 16 x 16 places
-        maps = [grad_cam(model, images, step) for step in (0, steps)]
-        tiles = torch.stack([images.expand(-1, 3, -1, -1), *(heated(images, m) for m in maps)])
-        _sheet(ax, tiles, run.test["anomalous"][rows], _captions(run, rows, 10))
-        ax.set_yticks(centres(3), ["image", "4 × 4", f"{4 << steps} × {4 << steps}"])
-        ax.set_title(f"{heading([run])}\n{title(run)}")
-    bar = fig.colorbar(
-        plt.cm.ScalarMappable(cmap=HEAT),
-        ax=panels,
-        location="bottom",
-        shrink=0.35,
-        aspect=40,
-        pad=0.02,
-    )
-    bar.set_label("Grad-CAM, each map from its lowest to its highest value")
-    bar.set_ticks([0, 1])
+        finer = min(2, run.config.image_size.bit_length() - 4)  # of 32 pixels and more 16 x 16
+        maps = [heated(images, grad_cam(model, images, steps)) for steps in (0, finer)]
+        tiles = torch.stack([images.expand(-1, 3, -1, -1), *maps])
+        _sheet(ax, tiles, run.test["anomalous"][rows], _captions(run, rows))
+        ax.set_yticks(base.centres(3), ["image", "4 × 4", f"{4 << finer} × {4 << finer}"])
+        ax.set_title(f"{base.heading(run)}\n{base.title(run)}".replace(": ", ":\n"))
+    scale = dict(location="bottom", shrink=0.4, aspect=40, pad=0.02)
+    bar = fig.colorbar(plt.cm.ScalarMappable(cmap=HEAT), ax=list(axes), **scale)
+    bar.set_ticks([0, 1], labels=["lowest value of a map", "highest"])
     return fig
 
 
-def fig10(runs: list[Run]) -> Figure:
-    """Fig. 10, edge cases of each test set. False alarms are the normal images with the highest scores s (Eq. 12). Missed are
-    the anomalies with the lowest scores (black outline). The worst stand first. After the arrow stands the class that C takes
-    an image for.
-
-    The title says how many test images are at hand: a record brings those that the starter pack has too. Where networks of
-    several held-out classes are there, the worst of each are shown in turn.
+def edge_cases_sheet(runs: list[Run]) -> Figure:
+    """The worst mistakes, worst first: normal images with the highest score `s` (Eq. 12), and
+    anomalies with the lowest, which are framed. After the arrow stands the class that `C` takes an
+    image for.
     """
-    return _edge_figure(runs, columns=10, lines=1, width=12)
-
-
-def fig11(runs: list[Run]) -> Figure:
-    """Fig. 11, edge cases of PlantVillage. False alarms are the healthy leaves with the highest scores s (Eq. 12). Missed are
-    the diseased leaves with the lowest scores (black outline). The worst stand first. After the arrow stands the species that
-    C takes a leaf for. The title says how many test images are at hand: a record brings those that the starter pack has too.
-    """
-    return _edge_figure(runs, columns=8, lines=2, width=15)
+    runs = pictured(runs)
+    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
+    lines = 1 if len(datasets) > 1 else 2
+    fig = plt.figure(figsize=(base.WIDTH, 2.75 * lines * len(datasets)))
+    blocks = np.atleast_1d(fig.subfigures(len(datasets), 1, hspace=0.04))
+    for block, dataset in zip(blocks, datasets, strict=True):
+        own = [run for run in runs if run.config.dataset == dataset]
+        axes = block.subplots(2 * lines, 1)
+        for anomalous, kind in ((False, "false alarms"), (True, "missed")):
+            images, captions = _worst(own, anomalous, COLUMNS * lines)
+            for line, ax in enumerate(axes[anomalous * lines :][:lines]):
+                here = slice(line * COLUMNS, (line + 1) * COLUMNS)
+                named = captions[here]
+                tiles = base.tiled(images[here], 1, COLUMNS)
+                _sheet(ax, tiles, np.full(len(named), anomalous), named)
+                ax.set_ylabel(kind)
+        shown, all_of_it = int(own[0].test["in_test"].sum()), own[0].about["images"]["test"]
+        few = f"\nthe worst of {shown:,} of {all_of_it:,} test images" * (shown < all_of_it)
+        block.suptitle(f"{base.heading(*own)}; {base.title(own[0])}{few}")
+    return fig
 
 
 class Decision(nn.Module):
@@ -102,17 +94,15 @@ class Decision(nn.Module):
 def grad_cam(
     model: YGAN, images: Tensor, steps: int = 0, target: Callable[[Tensor], Tensor] = torch.max
 ) -> Tensor:
-    """Grad-CAM of the winning class's logit: images uint8 (n, C, S, S) -> (n, S, S) in [0, 1], each scaled by itself.
+    """Grad-CAM of the winning class's logit: images uint8 (n, C, S, S) -> (n, S, S) in [0, 1], each
+    scaled by itself.
 
-    steps: how many halvings before E_s's last 4 x 4 map it looks; 1 is the 8 x 8 map, 2 the 16 x 16 map. target: the number
-    that is explained, of the logits (classes,) of an image.
+    steps: how many halvings before E_s's last 4 x 4 map it looks; 1 is the 8 x 8 map, 2 the 16 x 16
+    map. target: the number that is explained, of the logits (classes,) of an image.
     """
-    layer = model.E_s.features[
-        -1 - 3 * steps
-    ]  # a step is a convolution, its activation and its batch norm
-    return torch.from_numpy(
-        GradCAM(Decision(model), [layer])(to_input(images), targets=[target] * len(images))
-    )
+    layer = model.E_s.features[-1 - 3 * steps]  # a step: a convolution, activation, batch norm
+    found = GradCAM(Decision(model), [layer])(to_input(images), targets=[target] * len(images))
+    return torch.from_numpy(found)
 
 
 def heated(images: Tensor, maps: Tensor) -> Tensor:
@@ -122,24 +112,25 @@ def heated(images: Tensor, maps: Tensor) -> Tensor:
 
 
 def first_right(run: Run, anomalous: bool, count: int) -> np.ndarray:
-    """Rows of `run.test`, at most `count`: the first images of a kind in the test set that s tells right at the EER threshold.
+    """Rows of `run.test`, at most `count`: the first test images of a kind that s tells right at
+    the EER threshold.
 
-    The first of each class in the order of the test set, then the second of each, and so on; of PlantVillage, of each species.
+    The first of each class in the order of the test set, then the second of each, and so on; of
+    PlantVillage, of each species.
     """
     tested = run.test["in_test"]
     threshold, _ = eer_threshold(run.scores[tested], run.test["anomalous"][tested])
     right = (run.scores > threshold) == run.test["anomalous"]
     rows = np.flatnonzero(tested & right & (run.test["anomalous"] == anomalous))
-    names = np.array(species(run.classes) if run.config.dataset == "plantvillage" else run.classes)[
-        run.test["label"][rows]
-    ]
+    classes = species(run.classes) if run.config.dataset == "plantvillage" else run.classes
+    names = np.array(classes)[run.test["label"][rows]]
     turn = pd.Series(names).groupby(names).cumcount()
     return rows[np.argsort(turn.to_numpy(), kind="stable")][:count]
 
 
 def edge_cases(run: Run, anomalous: bool) -> np.ndarray:
-    """Rows of `run.test`, worst first: the test set's anomalies from the lowest score up, or its normal images from the highest
-    down. Ties go by the image's index.
+    """Rows of `run.test`, worst first: the test set's anomalies from the lowest score up, or its
+    normal images from the highest down. Ties go by the image's index.
     """
     rows = np.flatnonzero(run.test["in_test"] & (run.test["anomalous"] == anomalous))
     score = run.scores[rows] if anomalous else -run.scores[rows]
@@ -159,58 +150,34 @@ def taken_for(run: Run, rows: np.ndarray) -> list[str]:
     return [normal[i] for i in winners]
 
 
-def _edge_figure(runs: list[Run], columns: int, lines: int, width: int) -> Figure:
-    """For each dataset `lines` rows of `columns` false alarms, then as many of misses. Names are broken at `width` letters."""
-    runs = pictured(runs)
-    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
-    fig = plt.figure(figsize=(9.2, 3.2 * lines * len(datasets)))
-    for block, dataset in zip(
-        np.atleast_1d(fig.subfigures(len(datasets), 1, hspace=0.04)), datasets, strict=True
-    ):
-        own = [run for run in runs if run.config.dataset == dataset]
-        axes = block.subplots(2 * lines, 1)
-        for anomalous, kind in ((False, "false alarms"), (True, "missed")):
-            each = -(-columns * lines // len(own))
-            found = []
-            for run in own:
-                rows = edge_cases(run, anomalous)[:each]
-                captions = _captions(run, rows, width, held_out=len(own) > 1 and not anomalous)
-                found.append(
-                    list(zip(run.images(rows).expand(-1, 3, -1, -1), captions, strict=True))
-                )
-            cells = [cells[i] for i in range(each) for cells in found if i < len(cells)]
-            for line, ax in enumerate(axes[anomalous * lines : (anomalous + 1) * lines]):
-                here = cells[line * columns : (line + 1) * columns]
-                tiles = torch.full((1, columns, *cells[0][0].shape), 255, dtype=torch.uint8)
-                for place, (image, _) in enumerate(here):
-                    tiles[0, place] = image
-                _sheet(ax, tiles, np.full(len(here), anomalous), [caption for _, caption in here])
-                ax.set_ylabel(kind)
-                ax.set_yticks([])
-        there, all_of_it = int(own[0].test["in_test"].sum()), own[0].about["images"]["test"]
-        few = f"; the worst of {there:,} of {all_of_it:,} test images" if there < all_of_it else ""
-        block.suptitle(f"{heading(own)}; {title(own[0])}{few}", fontsize=9)
-    return fig
+def _worst(runs: list[Run], anomalous: bool, count: int) -> tuple[Tensor, list[str]]:
+    """The images (count, 3, S, S) and captions of edge cases; of several runs, those of each in
+    turn.
+    """
+    each = -(-count // len(runs))
+    several, found = len(runs) > 1 and not anomalous, []
+    for run in runs:
+        rows = edge_cases(run, anomalous)[:each]
+        images = run.images(rows).expand(-1, 3, -1, -1)
+        found.append(list(zip(images, _captions(run, rows, held_out=several), strict=True)))
+    turns = [own[i] for i in range(each) for own in found if i < len(own)][:count]
+    return torch.stack([image for image, _ in turns]), [caption for _, caption in turns]
 
 
-def _captions(run: Run, rows: np.ndarray, width: int, held_out: bool = False) -> list[str]:
-    """What an image is, what C takes it for, and its score. held_out: also the class held out."""
-    last = (
-        textwrap.wrap(f"({run.classes[run.config.held_out]} held\N{NO-BREAK SPACE}out)", width)
-        if held_out
-        else []
-    )
-    captions = []
-    for label, taken, score in zip(
-        run.test["label"][rows], taken_for(run, rows), run.scores[rows], strict=True
-    ):
-        name = textwrap.wrap(_plain(run.classes[label]), width, break_long_words=False)
-        captions.append("\n".join([*name, f"→ {_plain(taken)}", f"s = {score:#.2g}", *last]))
-    return captions
+def _captions(run: Run, rows: np.ndarray, held_out: bool = False) -> list[str]:
+    """What each image is, what C takes it for, its score; held_out: also the class held out."""
+    last = [f"({run.classes[run.config.held_out]} out)"] * held_out
+    names = [_plain(run.classes[label]) for label in run.test["label"][rows]]
+    return [
+        "\n".join([textwrap.fill(name, 12), f"→ {_plain(taken)}", f"s = {score:#.2g}", *last])
+        for name, taken, score in zip(names, taken_for(run, rows), run.scores[rows], strict=True)
+    ]
 
 
 def _plain(name: str) -> str:
-    """A class in words: `Corn_(maize)___Common_rust_` is Corn: Common rust. A healthy leaf has the name of its species."""
+    """A class in words: `Corn_(maize)___Common_rust_` is Corn: Common rust, a healthy leaf its
+    species.
+    """
     if "___" not in name:
         return name
     plant, state = re.match("[A-Za-z]+", name).group(), name.split("___")[1]
@@ -219,27 +186,25 @@ def _plain(name: str) -> str:
 
 
 def _sheet(ax: Axes, tiles: Tensor, anomalous: np.ndarray, captions: list[str]) -> None:
-    """Tiles (rows, columns, 3, S, S) with a caption under each column. The anomalies of the first row have a black outline."""
-    show_grid(
-        ax, F.pad(tiles, [tiles.shape[-1] // 16] * 4, value=255)
-    )  # a black image, too, has a visible outline
+    """Tiles (rows, columns, 3, S, S), a caption under each column, anomalies of the first row
+    framed.
+    """
+    base.show_grid(ax, tiles)
     for place in np.flatnonzero(anomalous):
-        ax.add_patch(
-            Rectangle((place + 0.03, 0.03), 0.94, 0.94, fill=False, ec=ANOMALOUS, lw=1.8, zorder=3)
-        )
-    ax.set_xticks(centres(len(captions)), captions, fontsize=7)
+        base.outline(ax, place, 0)
+    ax.set_xticks(base.centres(len(captions)), captions, fontsize=7)
 
 
 def _edges(study: Study, *datasets: str) -> list[Job]:
-    return [job for job in first_seeds(ygan_jobs(study)) if job.config.dataset in datasets]
+    return [job for job in first_seeds(base.ygan_jobs(study)) if job.config.dataset in datasets]
 
 
 VIEWS = {
-    "fig9": View(fig9, first_of_each, "Fig. 9: Grad-CAM"),
-    "fig10": View(
-        fig10, lambda study: _edges(study, "mnist", "fmnist", "cifar10"), "Fig. 10: edge cases"
-    ),
-    "fig11": View(
-        fig11, lambda study: _edges(study, "plantvillage"), "Fig. 11: edge cases of PlantVillage"
+    "fig9": Picture(fig9, base.first_of(), "Fig. 9: Grad-CAM"),
+    "fig10": Picture(edge_cases_sheet, lambda study: _edges(study, *TENS), "Fig. 10: edge cases"),
+    "fig11": Picture(
+        edge_cases_sheet,
+        lambda study: _edges(study, "plantvillage"),
+        "Fig. 11: edge cases of PlantVillage",
     ),
 }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ygan_study.measure.numbers import POST_HOC
 from ygan_study.methods import METHODS
-from ygan_study.plan.jobs import Job, pictured
-from ygan_study.report.figures.base import CLASS_COLOURS, score_histogram, title
-from ygan_study.report.rows import TITLES
+from ygan_study.plan.jobs import Job
+from ygan_study.report.figures import base
+from ygan_study.report.figures.base import LABELS, LOOKS, NORMAL, Picture
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.view import View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
@@ -27,156 +24,126 @@ PAPERS = {
     "s_c": "$s_c$ (Eq. 18)",
     "s": "$s$ (Eq. 12)",
 }
+FEWEST = 10  # trainings that a rank correlation is given of
 
 
-def fig8(runs: list[Run]) -> Figure:
-    """Fig. 8, the AUC of each score of the same trained networks: filled, the paper's scores (Eq. 12 to 18); hollow, post-hoc
-    scores of the later literature. The dashed line is chance.
-
-    A dot is the mean over the classes held out. A bar is the standard deviation (population) over these classes, where there
-    are several. Each class is first averaged over its seeds. No score is flipped: one below 0.5 ranks normal images above
-    anomalies. A dash means: not measured.
+def fig8(rows: pd.DataFrame) -> Figure:
+    """Fig. 8, the AUC of each score of the same trained networks, the mean over the held-out
+    classes with their standard deviation: filled, the paper's scores; hollow, post-hoc scores of
+    the later literature. No score is flipped: one below 0.5 ranks normal images above anomalies.
     """
-    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
-    names = {**PAPERS, **{name: name for name in POST_HOC}}
-    places = [
-        i + (i >= len(PAPERS)) for i in range(len(names))
-    ]  # a gap sets the post-hoc scores apart
-    fig, axes = plt.subplots(
-        1, len(datasets), figsize=(0.9 + 2.1 * len(datasets), 3.7), sharey=True, squeeze=False
-    )
-    for ax, dataset in zip(axes.flat, datasets, strict=True):
-        own = [run for run in runs if run.config.dataset == dataset]
-        found = score_aucs(own)
-        mean, spread = found.mean(), found.std(ddof=0)
-        for name, place in zip(names, places, strict=True):
-            known = not math.isnan(mean[name])
-            number = f"{mean[name]:.3f}" if known else "–"
-            ax.text(
-                1.02, place, number, fontsize=7, va="center", transform=ax.get_yaxis_transform()
-            )
-            if known:
-                ax.errorbar(
-                    mean[name],
-                    place,
-                    xerr=spread[name] if len(found) > 1 else None,
-                    marker="D" if name == "s" else "o",
-                    ms=6 if name == "s" else 5,
-                    color=CLASS_COLOURS[0],
-                    mfc=CLASS_COLOURS[0] if name in PAPERS else "white",
-                    lw=1,
-                    capsize=2,
-                )
-        ax.axvline(0.5, color="grey", lw=0.8, ls="--", zorder=0)
-        ax.set(xlim=(0, 1), xlabel="AUC")
-        ax.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
+    names = {f"auc_{name}": PAPERS.get(name, name) for name in (*PAPERS, *POST_HOC)}
+    trainings = trainings_of(rows, metrics=names)
+    datasets = trainings["dataset"].unique()
+    fig, axes = base.panels(len(datasets), len(datasets), 3.2, sharey=True)
+    places = [place + (place >= len(PAPERS)) for place in range(len(names))]  # a gap between them
+    for ax, dataset in zip(axes, datasets, strict=True):
+        own = trainings[trainings["dataset"] == dataset]
+        classes = own.groupby("held_out")[list(names)].mean()
+        for place, (name, mean) in zip(places, classes.mean().items(), strict=True):
+            bar = classes[name].std(ddof=0) if len(classes) > 1 else None
+            look = dict(color=NORMAL, marker="D" if name == "auc_s" else "o", lw=1)
+            face = NORMAL if place < len(PAPERS) else "white"
+            ax.errorbar(mean, place, xerr=bar, mfc=face, **look)
+            at = dict(va="center", fontsize=7, transform=ax.get_yaxis_transform())
+            ax.text(1.02, place, "–" if pd.isna(mean) else f"{mean:.3f}", **at)
+        base.reference(ax, axis="x")
+        over = f"{len(classes)} classes" if len(classes) > 1 else f"{own['class'].iloc[0]}"
+        ax.set_title(f"{TITLES[dataset]}\n{over}, {own['epochs'].iloc[0]} epochs")
+        ax.set(xlim=(0, 1), xlabel="AUC", xticks=(0, 0.5, 1))
         ax.grid(axis="y", lw=0.3)
         ax.tick_params(axis="y", length=0)
-        lines = [
-            heading(own).replace(", ", "\n", 1),
-            title(*own).replace(": ", ":\n").replace("images, ", "images,\n"),
-        ]
-        ax.set_title("\n".join(lines), fontsize=8)
-    axes[0, 0].set_yticks(places, names.values())
-    axes[0, 0].set_ylim(places[-1] + 0.6, -0.6)
+    axes[0].set_yticks(places, names.values())
+    axes[0].set_ylim(places[-1] + 0.6, -0.6)
+    first = trainings.iloc[0]
+    fig.suptitle(f"{first['title']}, {first['configuration']}, {first['weights']} weights")
     return fig
-
-
-def score_aucs(runs: list[Run]) -> pd.DataFrame:
-    """The AUC of each score of PAPERS and POST_HOC (columns) by class held out (rows), the mean over its seeds; NaN: no AUC."""
-    rows = [
-        {name: run.metrics.get(f"auc_{name}", math.nan) for name in (*PAPERS, *POST_HOC)}
-        for run in runs
-    ]
-    return pd.DataFrame(rows, index=[run.config.held_out for run in runs]).groupby(level=0).mean()
 
 
 def score_distributions(runs: list[Run]) -> Figure:
-    """The score s (Eq. 12) of the images of each test set, of the first class held out and the first seed. The bars of each
-    kind of images add up to 1. Their scale is logarithmic above 0.001.
+    """The score `s` (Eq. 12) of the images of each test set, by kind: the share of the images in
+    each bar, on a scale that is logarithmic above 0.001.
     """
-    fig, axes = plt.subplots(
-        math.ceil(len(runs) / 2), 2, figsize=(9.2, 2.5 * math.ceil(len(runs) / 2)), squeeze=False
-    )
-    for ax in axes.flat[len(runs) :]:
-        ax.set_axis_off()
-    for ax, run in zip(axes.flat, runs, strict=False):
-        score_histogram(
-            ax, run.scores[run.test["in_test"]], run.test["anomalous"][run.test["in_test"]]
-        )
-        ax.set(
-            title=f"{heading([run])}: AUC {run.metrics['auc']:.3f}\n{title(run)}",
-            xlabel="$s = 1 - \\max_i p_i$ (Eq. 12)",
-        )
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2)
+    fig, axes = base.panels(len(runs), 2, 2)
+    for ax, run in zip(axes, runs, strict=True):
+        tested = run.test["in_test"]
+        base.score_histogram(ax, run.scores[tested], run.test["anomalous"][tested])
+        about = base.title(run).replace(": ", ":\n")
+        ax.set_title(f"{base.heading(run)}: AUC {run.metrics['auc']:.3f}\n{about}")
+        ax.set_xlabel("$s = 1 - \\max_i p_i$ (Eq. 12)")
+    base.legend_below(fig, 2)
     return fig
-
-
-def heading(runs: list[Run]) -> str:
-    """The dataset of runs, and what counts as anomalous in them."""
-    first, held_out = runs[0], {run.config.held_out for run in runs}
-    seeds = {(run.config.seed, run.config.split_seed) for run in runs}
-    if first.config.held_out < 0:
-        what = "diseased leaves"
-    elif len(held_out) > 1:
-        what = f"{len(held_out)} classes in turn"
-    else:
-        what = f"{first.classes[first.config.held_out]} held out"
-    several = f", {len(runs)} trainings" if len(held_out) > 1 else f", {len(seeds)} seeds"
-    return f"{TITLES[first.config.dataset]}, {what}" + several * (len(seeds) > 1)
-
-
-def ygan_jobs(study: Study) -> list[Job]:
-    """Y-GAN in Tables 1-4, in the first of the study's configurations. A group of jobs has the configuration's name."""
-    jobs = study.select(group=tuple(METHODS))
-    return [job for job in jobs if job.group == jobs[0].group]
-
-
-def first_of_each(study: Study) -> list[Job]:
-    """The job of each dataset that pictures show."""
-    return pictured(study.jobs)
-
-
-def first_of(*datasets: str) -> Callable[[Study], list[Job]]:
-    """Of `first_of_each` those of these datasets."""
-    return lambda study: [job for job in first_of_each(study) if job.config.dataset in datasets]
 
 
 def silhouette(runs: list[Run]) -> Figure:
-    """How many clusters? The average silhouette of k-means with k clusters (section 6.3).
-
-    Two curves a class held out, in the colour of that class (two more for each further split of the images). Filled: with
-    cosine distances, as it is done here. Hollow: as the section is written. These are silhouettes in two different spaces:
-    compare where the two curves peak, not how high they are. The dashed line is the number of true classes.
+    """The average silhouette of k-means with k clusters (section 6.3), a colour and a mark for each
+    held-out class; the dashed line is the number of true classes. The two ways are silhouettes in
+    different spaces: compare where they peak, not how high.
     """
-    groups = {}
-    for run in runs:
-        groups.setdefault(run.config.dataset, []).append(run)
-    fig, axes = plt.subplots(
-        1, len(groups), figsize=(max(2.3 * len(groups), 4), 2.6), squeeze=False
-    )
-    for ax, own in zip(axes.flat, groups.values(), strict=True):
+    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
+    fig, axes = base.panels(len(datasets), max(len(datasets), 2), 2.1)
+    for ax, dataset in zip(axes, datasets, strict=True):
+        own = [run for run in runs if run.config.dataset == dataset]
         for run in own:
-            colour = CLASS_COLOURS[max(run.config.held_out, 0)]
+            place = max(run.config.held_out, 0)
+            colour, marker = base.CLASS_COLOURS[place], base.MARKS[place]
             for form, face in (("cosine", colour), ("as_written", "white")):
                 curve = run.about["weak_labels"]["silhouette"][form]
-                k = [int(number) for number in curve]
-                ax.plot(k, curve.values(), color=colour, marker="o", ms=4, mfc=face, lw=0.8)
+                look = dict(color=colour, marker=marker, mfc=face, ms=4, lw=0.8)
+                ax.plot([int(k) for k in curve], curve.values(), **look)
         ax.axvline(own[0].metrics["classes"], color="grey", lw=0.8, ls="--", zorder=0)
-        ax.set(title=heading(own), xlabel="clusters $k$")
-        ax.set_xticks(range(2, 21, 3))
-    axes[0, 0].set_ylabel("average silhouette")
-    line = dict(color="dimgrey", marker="o", ms=4, lw=0.8)
-    handles = [plt.Line2D([], [], mfc=face, **line) for face in ("dimgrey", "white")]
-    fig.legend(handles, ("cosine", "as written"), loc="outside lower center", ncols=2)
+        ax.set(title=base.heading(*own), xlabel="clusters $k$", xticks=range(2, 21, 3))
+    axes[0].set_ylabel("average silhouette")
+    ways = {"cosine distances, as used here": "dimgrey", "as the section is written": "white"}
+    base.legend_below(fig, 1, [base.mark(way, face=face) for way, face in ways.items()])
     return fig
 
 
+def accuracy_plot(rows: pd.DataFrame) -> Figure:
+    """AUC against the accuracy of C on held-back normal images; each mark is a training, and rho is
+    Spearman's rank correlation of all of them. Is the better classifier the better detector, as
+    Vaze et al. (ICLR 2022) found?
+    """
+    both = ["auc", "normal_accuracy"]
+    measured = base.keyed(trainings_of(rows, metrics=both)).dropna(subset=both)
+    datasets, marks = measured["dataset"].unique(), {}
+    fig, axes = base.panels(len(datasets), 2, 2.1, sharey=True)
+    for ax, dataset in zip(axes, datasets, strict=True):
+        own = measured[measured["dataset"] == dataset]
+        for (key, variant), group in own.groupby(["key", "variant"], sort=False):
+            colour, marker = LOOKS[key]
+            label = LABELS[key] + f", {variant}" * (variant != "full")
+            face = colour if variant == "full" else "white"
+            marks[label] = base.mark(label, colour, marker, face)
+            look = dict(color=colour, marker=marker, mfc=face, ls="", alpha=0.7)
+            ax.plot(group["normal_accuracy"], group["auc"], **look)
+        rho = own[both].corr(method="spearman").iloc[0, 1]
+        told = f", $\\rho$ = {rho:.2f}" if len(own) >= FEWEST and rho == rho else ""
+        ax.set(title=f"{TITLES[dataset]}, {len(own)} runs{told}", ylabel="AUC")
+        ax.set_xlabel("accuracy of $C$ on held-back normal images")
+        base.reference(ax)
+    base.legend_below(fig, 3, list(marks.values()))
+    return fig
+
+
+def _with_accuracy(study: Study) -> list[Job]:
+    groups = (*METHODS, "strong_wide", "paper_size", "ablations")
+    return study.select(group=groups, score="s")
+
+
+def _weak(study: Study) -> list[Job]:
+    return study.select(group="weak_labels")
+
+
+BETTER = "Is the better classifier the better detector?"
 VIEWS = {
-    "fig8": View(fig8, ygan_jobs, "Fig. 8: seven scores, and five post-hoc scores"),
-    "score_distributions": View(score_distributions, first_of_each, "How the scores are spread"),
-    "silhouette": View(
-        silhouette, lambda study: study.select(group="weak_labels"), "How many clusters?"
+    "fig8": View(fig8, base.ygan_jobs, "Fig. 8: seven scores, and five post-hoc scores"),
+    "score_distributions": Picture(
+        score_distributions, base.first_of(), "How the scores are spread"
     ),
+    "color_mnist_scores": Picture(
+        score_distributions, base.color_mnist, "How the scores of Color-MNIST are spread"
+    ),
+    "silhouette": Picture(silhouette, _weak, "How many clusters?"),
+    "accuracy_plot": View(accuracy_plot, _with_accuracy, BETTER),
 }

@@ -1,0 +1,245 @@
+"""Plots: what they show follows from the rows of runs.csv, and from the curves of runs."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import like, rows_of, ten, training
+from matplotlib.collections import QuadMesh
+from scipy.stats import sem, spearmanr, t
+
+from ygan_study.measure.batch_statistics import RUNNING, SETTINGS
+from ygan_study.plan.jobs import Job
+from ygan_study.report.figures import FIGURES, base, curves, forest, overview, public_code, scores
+from ygan_study.report.figures.base import LABELS, PRINTED
+from ygan_study.report.printed import paper_auc
+from ygan_study.report.view import NotTrained
+
+CLASSIFIER = dict(method="classifier", configuration="classifier")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left_open():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def cifar10(smoke):
+    return smoke[0].run(smoke[0].select(dataset="cifar10", group="balanced")[0])
+
+
+def bars(ax):
+    """The points with error bars in an axes: [(x, y, low, high)]; nan without a bar."""
+    found = []
+    for point in ax.containers:
+        x, y = (values[0] for values in point.lines[0].get_data())
+        low = high = np.nan
+        if point.lines[2] and len(ends := point.lines[2][0].get_segments()[0]):
+            low, high = ends[:, 0 if ends[0][1] == ends[1][1] else 1]
+        found.append((x, y, low, high))
+    return found
+
+
+def legend(fig):
+    return [text.get_text() for text in fig.legends[0].texts]
+
+
+def test_fig8_averages_seeds_first_and_then_classes():
+    aucs = {(1, 0): 0.6, (1, 1): 0.8, (4, 0): 0.9}
+    trainings = [
+        training(held_out=h, seed=seed, metrics={"auc_s": auc}) for (h, seed), auc in aucs.items()
+    ]
+    (ax,) = scores.fig8(rows_of(*trainings)).axes
+    shown = [point for point in bars(ax) if not np.isnan(point[0])]
+    assert shown == [pytest.approx((0.8, 6, 0.7, 0.9))]  # of 0.7 and 0.9; population
+    texts = [text.get_text() for text in ax.texts]
+    assert texts.count("–") == 11 and texts[6] == "0.800" and "2 classes" in ax.get_title()
+
+
+def test_accuracy_plot_has_a_mark_for_each_training_and_no_line():
+    points = [(0.5 + i / 20, auc) for i, auc in enumerate((0.9, 0.7, 0.8, 0.6, 0.65) * 2)]
+    runs = [
+        training(seed=i, auc=y, metrics={"normal_accuracy": x}) for i, (x, y) in enumerate(points)
+    ]
+    runs += [training(seed=20, auc=0.5)]  # without an accuracy
+    runs += [training("plantvillage", -1, 0.4, metrics={"normal_accuracy": 0.3}, variant="A1")]
+    fig = scores.accuracy_plot(rows_of(*runs))
+    first, second = fig.axes
+    shown = [line for line in first.lines if line.get_marker() not in ("None", None)]
+    assert [*zip(*shown[0].get_data(), strict=True)] == points
+    assert all(line.get_linestyle() == "None" for line in shown)
+    rho = spearmanr(*zip(*points, strict=True)).statistic
+    assert first.get_title() == f"MNIST, 10 runs, $\\rho$ = {rho:.2f}"
+    assert second.get_title() == "PlantVillage, 1 runs" and "balanced" in legend(fig)[1]
+
+
+def test_the_main_result_has_t_intervals_over_the_classes():
+    own = [0.9 + held_out / 200 for held_out in range(10)]
+    rows = rows_of(*ten(lambda h: own[h]), *ten(0.8, **CLASSIFIER, epochs=6))
+    fig = overview.main_result(rows)
+    printed, classifier, balanced = sorted(bars(fig.axes[0]), key=lambda bar: -bar[0])[:3]
+    assert printed[0] == pytest.approx(0.987, abs=5e-4)
+    half = t.ppf(0.975, 9) * sem(own)
+    found = next(bar for bar in bars(fig.axes[0]) if bar[0] == pytest.approx(np.mean(own)))
+    assert found[2:] == pytest.approx((np.mean(own) - half, np.mean(own) + half))
+    assert legend(fig)[0].startswith(PRINTED)
+    assert f"{LABELS['balanced']}, 4 epochs" in legend(fig) and classifier and balanced
+
+
+def test_the_coverage_tells_none_from_some_and_all():
+    rows = rows_of(*ten(0.9), training("fmnist", **CLASSIFIER), training("plantvillage", -1))
+    ax = overview.coverage(rows).axes[0]
+    (mesh,) = [own for own in ax.collections if isinstance(own, QuadMesh)]
+    shade = np.asarray(mesh.get_array()).reshape(-1, 5)
+    balanced, classifier = (list(LABELS).index(key) for key in ("balanced", "classifier"))
+    assert shade[balanced].tolist() == [0, 2, 0, 0, 2]
+    assert shade[classifier].tolist() == [0, 0, 1, 0, 0]
+    assert shade.sum() == 5
+    assert "10 classes, 10 runs\n4 epochs" in [text.get_text() for text in ax.texts]
+
+
+def test_a_method_of_one_class_has_another_mark_than_a_mean_over_ten():
+    cost = dict(metrics={"training_operations": 1e13})
+    rows = rows_of(*ten(0.9, **cost), training(auc=0.6, method="padim", configuration="", **cost))
+    fig = overview.auc_by_cost(rows)
+    (ax,) = fig.axes
+    assert bars(ax) == [pytest.approx((0.01, 0.9045, 0.9045 - np.std(np.arange(10) / 1000),
+                                       0.9045 + np.std(np.arange(10) / 1000)))]  # fmt: skip
+    assert [text.get_text() for text in ax.texts] == ["PaDiM"]
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert crosses[0].get_ydata() == [0.6] and legend(fig)[-1] == "some classes"
+
+
+def test_a_forest_has_a_panel_a_row_and_a_mark_for_each_difference():
+    aucs = {("balanced", 4): 0.9, ("balanced", 1): 0.8}
+    of_score = {"auc_s": 0.7, "auc_kNN": 0.6}
+    own = [training(held_out=h, averaged=auc, metrics={**of_score, "auc_s": auc})
+           for (_, h), auc in aucs.items()]  # fmt: skip
+    plain = [training(held_out=h, averaged=0.5, metrics=of_score, **CLASSIFIER) for h in (4, 1)]
+    one = [
+        training("cifar10", 0, averaged=0.5, metrics=of_score, **how) for how in ({}, CLASSIFIER)
+    ]
+    fig = forest.score_differences(rows_of(*own, *plain, *one))
+    mnist, other = fig.axes
+    assert [label.get_text() for label in mnist.get_yticklabels()] == ["$s$ (Eq. 12)", "kNN"]
+    half = t.ppf(0.975, 1) * 0.05
+    assert bars(mnist)[0] == pytest.approx((0.15, 0, 0.15 - half, 0.15 + half))
+    assert (
+        np.isnan(bars(other)[0][2])
+        and other.containers[0].lines[0].get_markerfacecolor() == "white"
+    )
+    assert legend(fig) == [LABELS["balanced"], "hollow: one run, no interval"]
+
+
+def test_a_forest_of_ablations_has_the_printed_differences():
+    whole, a1 = ten(0.9), [training(held_out=4, auc=0.5, variant="A1")]
+    own = [training(held_out=4, auc=0.4, variant="A4")]  # a variant of one's own
+    fig = forest.ablation_costs(rows_of(*whole, *a1, *own))
+    (ax,) = fig.axes
+    rows = [label.get_text() for label in ax.get_yticklabels()]
+    assert rows == ["A1: without L_con", "A4"] and PRINTED in legend(fig)
+    assert sorted(bar[0] for bar in bars(ax)) == pytest.approx([-0.504, -0.404, 0.0])
+    with pytest.raises(NotTrained):
+        forest.ablation_costs(rows_of(*whole))
+
+
+def test_deviations_and_the_added_y_are_subtracted_from_their_like():
+    plain, other = ten(0.8, configuration="paper"), ten(0.8, configuration="balanced")
+    bent = [training(auc=0.6, configuration="paper", deviation="norm_first")]
+    (ax,) = forest.deviation_gains(rows_of(*plain, *other, *bent)).axes
+    assert [bar[0] for bar in bars(ax)] == pytest.approx([0.6 - 0.804])
+    strong = dict(dataset="cifar10", method="strong", configuration="strong")
+    own = ten(0.7, dataset="cifar10", configuration="whitened", metrics={"auc_s": 0.7})
+    alone = [
+        ten(0.8, epochs=n, metrics={"auc_s": auc}, **strong) for n, auc in ((4, 0.8), (10, 0.9))
+    ]
+    axes = forest.added_gains(rows_of(*own, *alone[0], *alone[1])).axes
+    assert [bars(ax)[0][0] for ax in axes] == pytest.approx([-0.1, -0.2])
+    assert "in 10 epochs" in axes[1].get_title()
+
+
+def test_the_ladder_has_a_mark_for_each_training_by_the_images_that_it_saw():
+    runs = [training(epochs=10, auc=0.8, averaged=0.85), training(epochs=1, auc=0.6, averaged=0.65)]
+    runs += [training(epochs=10, auc=0.9, averaged=0.95, seed=1)]
+    runs += [training(epochs=3, auc=0.7, averaged=0.75, **CLASSIFIER)]
+    (ax,) = curves.ladder(rows_of(*runs)).axes
+    lines = {line.get_label(): line for line in ax.lines}
+    line = lines[f"{LABELS['balanced']}, averaged weights"]
+    assert line.get_xdata() == pytest.approx([0.001, 0.01])  # millions
+    assert line.get_ydata() == pytest.approx([0.65, 0.85])  # the first seed
+    assert lines[f"{LABELS['classifier']}, last weights"].get_ydata() == pytest.approx([0.7])
+    loose = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert sum(len(line.get_xdata()) for line in loose) == 2 * len(runs)
+    assert lines[PRINTED].get_ydata()[0] == paper_auc("mnist", [4])
+
+
+def test_the_ladder_takes_the_other_trainings_of_the_same_classes(smoke):
+    study, _ = smoke
+    assert curves.ladder_jobs(study) == []
+    first = study.select(dataset="mnist", group="balanced")[0]
+    steps = [Job(replace(first.config, epochs=epochs), "ladder") for epochs in (1, 5)]
+
+    def select(group):
+        return steps if group == "ladder" else study.select(group=group)
+
+    assert curves.ladder_jobs(SimpleNamespace(select=select)) == [first, *steps]
+
+
+def test_trainings_of_the_papers_size_are_smoothed_over_nine_epochs(cifar10):
+    auc = np.arange(20.0) % 2
+    losses = pd.DataFrame(index=pd.RangeIndex(1, 21, name="epoch"))
+    for name in ("auc", "normal_accuracy"):
+        losses[name], losses[f"{name}_averaged"] = auc, auc / 2
+    first, _, averaged, _ = curves.paper_size([like(cifar10, losses=losses)]).axes
+    raw, smooth = first.lines[:2]
+    assert (raw.get_ydata() == auc).all() and raw.get_alpha() < 1
+    assert smooth.get_ydata()[9] == pytest.approx(auc[5:14].mean())
+    assert (averaged.lines[0].get_ydata() == auc / 2).all()
+
+
+def test_batch_statistics_average_the_seeds_of_a_class_first(cifar10):
+    numbers = {(1, 0): (0.5, 0.6), (1, 1): (0.7, 0.8), (4, 0): (0.9, 1.0)}
+    runs = []
+    for (held_out, seed), (alone, rest) in numbers.items():
+        aucs = {setting: alone if setting[0] == RUNNING else rest for setting in SETTINGS}
+        settings = dict(held_out=held_out, seed=seed)
+        runs.append(like(cifar10, settings, batch_statistics=aucs))
+    (ax,) = public_code.batch_statistics(runs).axes
+    pale = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "None"]
+    assert [list(y) for y in pale[:2]] == [pytest.approx([0.6]), pytest.approx([0.9])]
+    means = [line for line in ax.lines if line.get_markeredgecolor() == "black"]
+    assert [len(line.get_ydata()) for line in means[:4]] == [1, 3, 3, 3]
+    assert means[0].get_ydata() == pytest.approx([0.75])
+    assert means[1].get_ydata() == pytest.approx([0.85] * 3)
+    assert paper_auc("cifar10", [1, 4]) in [line.get_ydata()[0] for line in ax.lines]
+
+
+def test_the_best_epoch_is_that_of_the_last_weights(cifar10):
+    each = [([0.5, 0.9, 0.6], [0.55, 0.6, 0.65]), ([0.4, 0.5, 0.7], [0.45, 0.5, 0.95])]
+    index = pd.RangeIndex(1, 4, name="epoch")
+    tables = [pd.DataFrame({"auc": a, "auc_averaged": b}, index=index) for a, b in each]
+    runs = [like(cifar10, {"seed": i}, losses=table) for i, table in enumerate(tables)]
+    runs.append(like(cifar10, {"seed": 2}, losses=pd.DataFrame({"L_s": [1.0]}, index=[1])))
+    (ax,) = curves.best_epoch(runs).axes
+    assert ax.get_title().endswith("gain +0.150")
+    rings = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+    assert [(r.get_xdata()[0], r.get_ydata()[0]) for r in rings] == [(2, 0.9), (3, 0.7)]
+    means = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert means["mean, weights of the epoch"] == pytest.approx([0.45, 0.7, 0.65])
+    assert means["mean, averaged weights"] == pytest.approx([0.5, 0.55, 0.8])
+
+
+def test_plots_ask_for_all_configurations_and_draws(smoke):
+    study, _ = smoke
+    names = {job.config.name for job in FIGURES["accuracy_plot"].jobs(study)}
+    assert {"balanced", "classifier", "strong"} <= names
+    assert {job.config.method for job in FIGURES["best_epoch"].jobs(study)} == {
+        "ygan",
+        "classifier",
+    }
+    assert FIGURES["coverage"].jobs(study) == study.jobs
+    assert set(base.LOOKS.values()).__len__() == len(base.LOOKS)  # no two methods look alike

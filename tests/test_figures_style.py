@@ -1,0 +1,188 @@
+"""What holds of every figure: its look, its sizes, its words, its files."""
+
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_up import like, rows_of, ten, training
+from matplotlib.text import Text
+
+from ygan_study.report.figures import FIGURES, base, draw, latents
+from ygan_study.report.style import style
+from ygan_study.run.folder import MissingWeights, Run
+from ygan_study.run.records import write_record
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left_open():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def color(smoke):
+    return smoke[1]["balanced"]
+
+
+@pytest.fixture(scope="module")
+def runs(smoke):
+    """What each picture is drawn of: runs of the smoke profile, and made-up ones where it has none."""
+    study, color = smoke
+    first = {
+        name: study.run(study.select(dataset=name, group="balanced")[0])
+        for name in ("mnist", "cifar10", "plantvillage")
+    }
+    tens = [first["mnist"], study.run(study.select(dataset="mnist", group="classifier")[0])]
+    losses = pd.DataFrame(np.random.RandomState(0).rand(20, 4), pd.RangeIndex(1, 21, name="epoch"))
+    losses.columns = ["auc", "normal_accuracy", "auc_averaged", "normal_accuracy_averaged"]
+    curve = {str(k): 1 / k for k in range(2, 21)}
+    clusters = dict(weak_labels={"silhouette": {"cosine": curve, "as_written": curve}})
+    weak = like(first["mnist"], metrics={"classes": 9}, about=clusters)
+    found = dict.fromkeys(("color_mnist_scores", "color_mnist_losses"), list(color.values()))
+    found |= dict.fromkeys(("color_mnist_samples", "fig6a", "swaps", "fig6b"), [*color.values()])
+    found |= dict.fromkeys(("fig1", "architecture", "fig2", "fig3"), [color["balanced"]])
+    found |= {"fig4": tens[:1], "silhouette": [weak], "paper_size": [like(tens[0], losses=losses)]}
+    found |= dict.fromkeys(("best_epoch", "batch_statistics"), tens)
+    found |= {"fig9": list(first.values()), "score_distributions": list(first.values())}
+    found |= {"fig10": [first["mnist"], first["cifar10"]]}
+    leaves = [first["plantvillage"]]
+    names = "fig5", "plantvillage_augmentation", "fig11", "tsne_plantvillage"
+    found |= dict.fromkeys(names, leaves)
+    others = {name: [first["cifar10"]] for name, view in FIGURES.items() if view.of == "runs"}
+    return others | found
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """What each plot is made of: rows of runs.csv with made-up numbers."""
+    scores = {f"auc_{name}": 0.8 for name in ("s", "s_zp", "kNN")}
+    scores |= dict(normal_accuracy=0.9, training_operations=1e12, training_images=50_000)
+    plain = dict(method="classifier", configuration="classifier")
+    strong = dict(method="strong", configuration="strong", width=32, epochs=10)
+    whole = ten(0.9, metrics=scores, averaged=0.9)
+    usual = whole + ten(0.8, metrics=scores, averaged=0.8, **plain)
+    usual += ten(0.7, dataset="cifar10", metrics=scores, **strong)
+    usual += ten(0.6, dataset="cifar10", metrics=scores, configuration="whitened")
+    others = {
+        "ablation_costs": dict(variant="A1"),
+        "weak_label_costs": dict(labels="weak"),
+        "deviation_gains": dict(deviation="norm_first"),
+    }
+    each = {name: [training(auc=0.5, **how, metrics=scores)] for name, how in others.items()}
+    found = {name: rows_of(*usual) for name, view in FIGURES.items() if view.of == "rows"}
+    found |= {name: rows_of(*whole, *own) for name, own in each.items()}
+    return found | {"coverage": rows_of(*usual, *(own for (own,) in each.values()))}
+
+
+@pytest.fixture(scope="module")
+def drawn(runs, rows):
+    """Every figure, in the style. t-SNE takes seconds, and nothing here hangs on it."""
+    figures = {}
+    with pytest.MonkeyPatch.context() as patch, style():
+        patch.setattr(base, "tsne", lambda z: z[:, :2])
+        for name, view in FIGURES.items():
+            figures[name] = view.make((rows if view.of == "rows" else runs)[name])
+            plt.close(figures[name])
+    return figures
+
+
+def test_no_text_is_below_seven_points_and_no_figure_wider_than_a_page(drawn):
+    for name, fig in drawn.items():
+        texts = [text for text in fig.findobj(Text) if text.get_text().strip()]
+        assert texts and min(text.get_fontsize() for text in texts) >= 7, name
+        assert fig.get_figwidth() <= base.WIDTH, name
+
+
+def test_every_figure_has_an_alt_text_and_a_caption_of_one_or_two_sentences():
+    for name, view in FIGURES.items():
+        caption = re.sub(r"\b(Fig|Eq|al|vs)\.", "", view.caption)
+        assert 1 <= len(re.findall(r"[.?](?=\s|$)", caption)) <= 2, (name, caption)
+        assert view.alt.endswith(".") and view.title and view.alt != view.caption, name
+
+
+def test_the_style_does_not_hang_on_a_users_settings(color):
+    users = {"image.origin": "lower", "text.color": "white", "font.size": 30, "text.usetex": True}
+    with mpl.rc_context():
+        with style():
+            expected = plt.rcParams.copy()
+            upright = FIGURES["swaps"].make([color])
+        mpl.rcParams.update(users)
+        with style():
+            assert plt.rcParams == expected
+            again = FIGURES["swaps"].make([color])
+            pictures = [
+                fig.canvas.buffer_rgba() for fig in (upright, again) if not fig.canvas.draw()
+            ]
+        assert np.array_equal(*pictures) and mpl.rcParams["image.origin"] == "lower"
+
+
+def test_digits_stand_upright(color):
+    image = torch.zeros(1, 1, 3, 32, 32, dtype=torch.uint8)
+    image[..., :16, :] = 255  # white above
+    with mpl.rc_context({"image.origin": "lower"}), style():
+        fig, ax = plt.subplots()
+        base.show_grid(ax, image)
+        fig.canvas.draw()
+        pixels = np.asarray(fig.canvas.buffer_rgba())
+    above, below = (ax.transData.transform((0.5, y)).astype(int) for y in (0.25, 0.75))
+    assert pixels[-above[1], above[0], 0] == 255 and pixels[-below[1], below[0], 0] == 0
+
+
+def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):
+    draw(smoke[0], "fig2", [color])
+    for ending in ("png", "pdf", "webp", "json", "md"):
+        assert (results / f"smoke/figures/fig2.{ending}").stat().st_size > 100
+    assert FIGURES["fig2"].alt in (results / "smoke/figures/fig2.md").read_text()
+    about = read_json(results / "smoke/figures/fig2.json")
+    assert about["profile"] == "smoke" and color.job.id in str(about)
+    with pytest.raises(ValueError, match="the profile smoke has no training for it"):
+        draw(smoke[0], "fig2", [])
+
+
+def test_a_record_is_drawn_from_its_own_files(smoke, color, monkeypatch):
+    study, _ = smoke
+    record = write_record(study, color)
+    monkeypatch.setattr(type(study), "path", lambda *_: study.root / "nowhere")
+    shown = base.pictured([record])[0]
+    assert 0 < len(shown.test["index"]) <= len(color.test["index"])
+    assert shown.metrics["auc"] == color.metrics["auc"]
+    assert FIGURES["fig1"].make([record]).axes and FIGURES["fig6a"].make([record]).axes
+
+
+def test_a_record_without_networks_is_left_out_of_pictures(color, tmp_path):
+    bare = Run(color.job, tmp_path)
+    bare.__dict__["test"] = color.test
+    assert base.pictured([bare, color]) == [color]
+    with pytest.raises(MissingWeights, match="a record without weights"):
+        base.pictured([bare])
+
+
+def test_a_map_is_made_once_and_anew_of_other_latents(smoke, color, monkeypatch, tmp_path):
+    monkeypatch.setattr(Run, "cache", tmp_path)
+    calls = []
+    monkeypatch.setattr(base, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
+    rows = np.arange(20)
+    both = [(color, "z_s", rows), (color, "z_r", rows)]
+    first, again = base.maps(both), base.maps(both)
+    assert calls == [20, 20] and np.array_equal(first, again)
+    assert np.array_equal(first[1], color.test["z_r"][rows, :2])
+    base.maps([(color, "z_s", rows[:19])])
+    assert calls == [20, 20, 19] and latents.SHOWN == 250
+
+
+def test_tsne_is_the_same_again_and_another_from_another_start():
+    z = np.random.RandomState(0).randn(60, 5).astype(np.float32)
+    first = base.tsne(z)
+    assert first.shape == (60, 2) and np.array_equal(first, base.tsne(z, random_state=0))
+    assert not np.allclose(first, base.tsne(z, random_state=1))
+
+
+def test_a_title_names_the_configuration_and_the_weights(smoke):
+    images = smoke[1]["balanced"].about["images"]["train"]
+    extent = f"width 8, {images} images, 3 epochs"
+    assert base.title(smoke[1]["balanced"]) == f"balanced, averaged weights: {extent}"
+    assert base.title(smoke[1]["balanced"].at("last")) == f"balanced, last weights: {extent}"
