@@ -15,7 +15,7 @@ from pathlib import Path
 import jinja2
 import mistune
 import nbformat
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 
@@ -43,7 +43,7 @@ def build(folder: Path) -> list[Path]:
     sources = pictures({name for text in texts.values() for name in PICTURE.findall(text)})
     for name, text in texts.items():
         text = PICTURE.sub(lambda found: sources[found[0]], text)
-        text = FORMULA.sub(lambda found: re.sub(r"\s*\n\s*", "", tex2mathml(found[1])), text)
+        text = FORMULA.sub(lambda found: convert(found[1]), text)
         parts = [
             [MARKDOWN(side) for side in NOTES.split(part)]
             for part in re.split(r"^---$", text, flags=re.M)
