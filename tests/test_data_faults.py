@@ -262,6 +262,6 @@ def test_other_jobs_go_on_without_one_whose_data_or_settings_are_wrong(digits, t
     wrong = job("mnist", 28)[1]
     assert [run.job for run in run_all(study, [wrong, too_large, good])] == [good]
     assert study.state(wrong) == "waiting"
-    assert "28 training images do not fill one batch of 29" in capsys.readouterr().out
+    assert "28 training images do not fill a batch of 29" in capsys.readouterr().out
     with pytest.raises(ConfigError):
         run_all(study, [too_large])

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 
 from ygan_core import losses, scores
 from ygan_core.config import ConfigError
-from ygan_core.data.augment import alternating, shifted
 from ygan_core.model import Encoder
 from ygan_study.measure.flops import training_operations
 from ygan_study.measure.ood_scores import relative_mahalanobis
 from ygan_study.methods import METHODS, train
+from ygan_study.methods.shifts import alternating, shifted
 from ygan_study.methods.speed_run import SpeedRun, Strong, WhitenedEncoder
 from ygan_study.methods.tuned import CONSISTENCY, contrastive, divergence
 from ygan_study.plan.settings import Settings

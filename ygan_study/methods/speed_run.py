@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from ygan_core.config import Config
-from ygan_core.data.augment import alternating, shifted
 from ygan_core.model import YGAN, dcgan_init
 from ygan_core.scores import to_input
 from ygan_study.methods.classifier import CLASSIFIER, Classifier, ClassifierNetwork
+from ygan_study.methods.shifts import alternating, shifted
 from ygan_study.methods.tuned import Tuned
 
 # The published values, in proportion to batches of 128.
