@@ -8,6 +8,7 @@ import sys
 import nbformat
 import pytest
 from chromium import chromium, needed, webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -69,14 +70,16 @@ def cells(tmp_path_factory):
             lab = f"http://127.0.0.1:{about['port']}/lab/tree/tour.ipynb?token={about['token']}"
             browser.get(lab)
             WebDriverWait(browser, 90).until(lambda b: b.find_elements(By.CSS_SELECTOR, IDLE))
-            browser.find_element(By.CSS_SELECTOR, ".jp-Cell").click()  # the command needs a focus
+            # The command runs the notebook that has the focus.
+            patient = WebDriverWait(browser, 60, ignored_exceptions=[WebDriverException])
+            patient.until(lambda b: b.find_element(By.CSS_SELECTOR, ".jp-Cell").click() or True)
             browser.execute_async_script(RUN)
             elements = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell")
             found = dict(zip([cell.id for cell in book.cells], elements, strict=True))
             yield browser, {name: found[name] for name in WIDGETS}
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(120)
 
 
 def shown(browser, cell):
@@ -87,7 +90,7 @@ def shown(browser, cell):
         large = images and images[0].size["width"] > 300
         return browser.execute_async_script(PIXELS, images[0]) if large else None
 
-    return WebDriverWait(browser, 60).until(picture)
+    return WebDriverWait(browser, 120).until(picture)
 
 
 def changed(browser, cell, before):
