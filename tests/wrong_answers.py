@@ -79,7 +79,7 @@ WRONG["ex3_leave_it_out"] = [
     {
         "a dict": "prediction = ['down', 'down', 'up', 'same']",
         "no more and no fewer": "prediction = {'AUC': 'down'}",
-        "none": (
+        "able to be wrong": (
             "asked = ['cosine', 'hybrid class', 'colour in z_s', 'AUC']\n"
             "prediction = dict.fromkeys(asked, 'maybe')"
         ),
