@@ -104,5 +104,7 @@ def std_over_seeds(trainings: pd.DataFrame, metric: str = "auc") -> float:
 def _samples(trainings: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
     """A metric by held-out class, averaged over the seeds; and by held-out class and seed."""
     measured = trainings.reindex(columns=["held_out", *SEEDS, metric]).dropna(subset=[metric])
-    by_seed = measured.set_index(["held_out", *SEEDS], verify_integrity=True)[metric]
+    by_seed = measured.set_index(["held_out", *SEEDS])[metric]
+    if not by_seed.index.is_unique:
+        raise ValueError("a training is there twice")
     return by_seed.groupby("held_out").mean(), by_seed
