@@ -44,7 +44,9 @@ def wrong_summaries():
         for kind, own in (("mean", table.mean(axis=1)), ("std", table.std(axis=1, ddof=0))):
             stated = TABLE[name][kind]
             for model in own.index[(own - stated).abs() > 0.001]:
-                wrong.append(f"{model} on {name}: {kind} {own[model]:.3f}, printed {stated[model]:.3f}")
+                wrong.append(
+                    f"{model} on {name}: {kind} {own[model]:.3f}, printed {stated[model]:.3f}"
+                )
     return "; ".join(wrong)
 
 
@@ -69,7 +71,9 @@ of_B1 = COST.loc["B2"] - COST.loc["B1"]
 
 
 def ordered(costs, until):
-    return " < ".join(f"{n} {c:.3f}" for n, c in costs[: list(costs.index).index("B4") + until].items())
+    return " < ".join(
+        f"{n} {c:.3f}" for n, c in costs[: list(costs.index).index("B4") + until].items()
+    )
 
 
 # In the order of the file: what comes out, and whether the sentence holds.

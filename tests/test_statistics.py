@@ -24,7 +24,9 @@ from ygan_study.report.statistics import (
 def trained(aucs, **settings):
     """Trainings of made-up rows: {held_out: [the AUC of each seed]}."""
     each = [(h, s, auc) for h, those in aucs.items() for s, auc in enumerate(those)]
-    return trainings_of(rows_of(*(training(held_out=h, auc=a, seed=s, **settings) for h, s, a in each)))
+    return trainings_of(
+        rows_of(*(training(held_out=h, auc=a, seed=s, **settings) for h, s, a in each))
+    )
 
 
 def test_the_classes_are_the_sample_and_seeds_are_averaged_first():

@@ -1,5 +1,4 @@
-"""Tables as readers see them, shown by pandas as HTML, LaTeX or Markdown. What they say is in
-`tables/`.
+"""Tables as readers see them, by pandas: Markdown and LaTeX. What they say is in `tables/`.
 
 A table holds every number, and so does its CSV. Its `attrs` name what a reader sees:
 
@@ -13,9 +12,10 @@ marked        columns with a dagger wherever the column `not blind` names someth
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 PAPER, OURS, DIFFERENCE = "paper", "ours", "ours - paper"  # the sources of a table's rows
 NOT_BLIND = "not blind"
@@ -24,9 +24,7 @@ NOTE = "† Not blind: this class, or one in this mean, had a part in a choice o
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """What a reader sees, as text: three decimals, whole numbers whole, a dash for what is
-    absent.
-    """
+    """What a reader sees, as text: three decimals, whole numbers whole, a dash for no value."""
     table = _for_readers(table)
     signed, marked = (set(table.attrs.get(name, ())) for name in ("signed", "marked"))
     not_blind = table.get(NOT_BLIND, pd.Series("", table.index)).fillna("")
@@ -38,31 +36,32 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(text, table.index, dtype=object)
 
 
-def html(table: pd.DataFrame) -> str:
-    """A table as HTML. Whatever is text in it is shown as text."""
-    return f"<p>{EMPTY}</p>" if table.empty else _styled(table, "html").to_html() + _note(table)
+def markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown. Whatever is text in it is shown as text."""
+    if table.empty:
+        return EMPTY
+    text = readable(table)
+    flat = text.mask(best(table), "**" + text + "**").reset_index()
+    flat = flat.map(lambda cell: html.escape(str(cell), quote=False).replace("|", "\\|"))
+    numbers = text.apply(lambda column: column.str.fullmatch(r"[+-]?[\d.,]+†?|–").all())
+    sides = ["left"] * text.index.nlevels + ["right" if each else "left" for each in numbers]
+    return flat.to_markdown(index=False, disable_numparse=True, colalign=sides) + _note(text, "\n\n")
 
 
 def latex(table: pd.DataFrame) -> str:
     """A table as LaTeX, for the package booktabs."""
     if table.empty:
         return f"% {EMPTY}\n"
-    return _styled(table, "latex").to_latex(hrules=True, convert_css=True) + _note(table, "\\par ")
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown."""
-    if table.empty:
-        return EMPTY
-    text = readable(table)
-    text = text.mask(best(table), "**" + text + "**").reset_index()
-    return text.to_markdown(index=False, disable_numparse=True) + _note(table, "\n\n")
+    text, bold = readable(table), best(table)
+    styler = text.style.format(escape="latex")
+    for axis in ("index", "columns"):
+        styler.format_index(axis=axis, escape="latex").format_index_names(axis=axis, escape="latex")
+    styler.apply(lambda _: np.where(bold, "font-weight: bold", ""), axis=None)
+    return styler.to_latex(hrules=True, convert_css=True) + _note(text, "\\par ")
 
 
 def best(table: pd.DataFrame) -> np.ndarray:
-    """Which cells are bold, of those that a reader sees. One number alone is not the best of
-    anything.
-    """
+    """Which cells are bold, of those that a reader sees: bool. One alone is not the best."""
     table = _for_readers(table)
     found = pd.DataFrame(False, table.index, _columns(table))
     columns, within = (list(table.attrs.get(name, ())) for name in ("best", "best_in_row"))
@@ -81,21 +80,11 @@ def _for_readers(table: pd.DataFrame) -> pd.DataFrame:
         shown = table.attrs["shown"](table)
         shown.attrs = {}
         return shown
-    is_difference = table.index.get_level_values(0) == DIFFERENCE
-    return table[~is_difference]
+    return table[table.index.get_level_values(0) != DIFFERENCE]
 
 
 def _columns(table: pd.DataFrame) -> list[str]:
     return table.attrs.get("shown", [name for name in table if name != NOT_BLIND])
-
-
-def _styled(table: pd.DataFrame, escape: str) -> Styler:
-    text, bold = readable(table), best(table)
-    own = f"{pd.util.hash_pandas_object(text).sum():x}"  # several tables may stand on one page
-    styler = text.style.format(escape=escape).set_uuid(own)
-    for axis in ("index", "columns"):
-        styler.format_index(axis=axis, escape=escape).format_index_names(axis=axis, escape=escape)
-    return styler.apply(lambda _: np.where(bold, "font-weight: bold", ""), axis=None)
 
 
 def _text(value: object, signed: bool) -> str:
@@ -108,7 +97,7 @@ def _text(value: object, signed: bool) -> str:
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 
 
-def _note(table: pd.DataFrame, before: str = "") -> str:
+def _note(text: pd.DataFrame, before: str) -> str:
     """The note below a table with a dagger in it."""
-    marked = readable(table).apply(lambda column: column.str.endswith("†")).to_numpy().any()
-    return (f"{before}{NOTE}" if before else f"<p>{NOTE}</p>") if marked else ""
+    marked = text.apply(lambda column: column.str.endswith("†")).to_numpy().any()
+    return f"{before}{NOTE}\n" if marked else ""

@@ -24,17 +24,15 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     The plain classifier has the scores that read z_s and C alone.
     """
     trainings = trainings_of(rows, metrics=[f"auc_{score}" for score in SCORES])
-    trainings = trainings.assign(dataset=trainings["dataset"].map(TITLES))
     columns = {f"auc_{score}": score for score in SCORES}
     by_class = trainings.groupby([*BY, "held_out"], sort=False)[list(columns)].mean()
     table = by_class.groupby(BY, sort=False).mean().rename(columns=columns)
     groups = trainings.groupby(BY, sort=False)
     table = table.assign(n=groups["held_out"].nunique(), trainings=groups.size())
     table = table.join(shared.details(trainings, BY)["weights"])
-    table = table.rename_axis(index={"name": "method"})
     table[NOT_BLIND] = groups[list(trainings)].apply(shared.not_blind)
     table.attrs = {"shown": list(SCORES), "best_in_row": list(SCORES), "marked": ["s"]}
-    return table
+    return table.rename(TITLES, level="dataset").rename_axis(index={"name": "method"})
 
 
 def _jobs(study: Study) -> list[Job]:
