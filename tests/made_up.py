@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import class_names
 from ygan_study.run.folder import RUNS_COLUMNS, Run
 
@@ -19,7 +19,7 @@ PADIM = dict(method="padim", configuration="")
 
 
 def training(dataset="mnist", held_out=4, auc=0.9, averaged=None, metrics=None, **settings):
-    """The rows of one training. averaged: the AUC of averaged weights beside the headline's last."""
+    """The rows of one training. averaged: the AUC of averaged weights, beside the last ones."""
     c = {**DEFAULTS, "dataset": dataset, "held_out": held_out, **settings}
     names = class_names(TENS.index(dataset) + 1) if dataset in TENS else ["0"] * 9 + ["diseased"]
     c |= {"class": names[held_out]}
@@ -37,7 +37,7 @@ def training(dataset="mnist", held_out=4, auc=0.9, averaged=None, metrics=None, 
 
 
 def ten(auc, seeds=1, **settings):
-    """A training of each of ten classes and each seed. auc: a number, or a function of the class."""
+    """A training of each of ten classes and each seed. auc: a number, or one of the class."""
     value = auc if callable(auc) else lambda held_out: auc + held_out / 1000
     cells = [(h, s) for h in range(10) for s in range(seeds)]
     return [training(held_out=h, auc=value(h), seed=s, **settings) for h, s in cells]
@@ -48,7 +48,7 @@ def rows_of(*trainings):
 
 
 def like(run, settings=None, **facts):
-    """A run as if it had been of other settings, with these facts (metrics, losses, test, about)."""
+    """A run as if it had been of other settings, with these metrics, losses, test, about."""
     other = Run(Job(replace(run.config, **(settings or {}))), run.folder, run.weights)
     if "about" in facts:
         facts["about"] = run.about | facts["about"]

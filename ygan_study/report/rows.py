@@ -40,7 +40,8 @@ def trainings_of(
     """
     wanted = rows["headline"].astype(bool) if weights == "headline" else rows["weights"] == weights
     few = rows[wanted & (rows["epoch_rule"] == epoch_rule)]
-    few = few.assign(configuration=few["configuration"].fillna(""))  # in the file it may be empty
+    texts = {name: few[name].fillna("").astype(str) for name in ("configuration", "class")}
+    few = few.assign(**texts)  # a file may have an empty cell, or digits alone
     keys = [name for name in RUNS_COLUMNS if name not in NUMBER]
     table = few.pivot(index=[*keys, "epoch"], columns="metric", values="value").reset_index()
     table.columns.name = None

@@ -59,13 +59,14 @@ class Estimate:
 def estimate(values: pd.Series) -> Estimate:
     """The mean of a sample, and what is known of it."""
     values = values.dropna().to_numpy(float)
-    mean = values.mean() if len(values) else np.nan
-    if len(values) < 2 or np.ptp(values) == 0:
-        return Estimate(mean, np.nan, np.nan, len(values), int((values < 0).sum()), np.nan, np.nan)
+    n, below = len(values), int((values < 0).sum())
+    mean = values.mean() if n else np.nan
+    if n < 2 or np.ptp(values) == 0:  # nothing, or nothing else, is known of how they vary
+        low = high = mean if n > 1 else np.nan
+        return Estimate(mean, low, high, n, below, np.nan, np.nan)
     test = stats.ttest_1samp(values, 0)
     low, high = test.confidence_interval(LEVEL)
-    ranks = stats.wilcoxon(values).pvalue
-    return Estimate(mean, low, high, len(values), int((values < 0).sum()), test.pvalue, ranks)
+    return Estimate(mean, low, high, n, below, test.pvalue, stats.wilcoxon(values).pvalue)
 
 
 def level(trainings: pd.DataFrame, metric: str = "auc", less: float | pd.Series = 0.0) -> Estimate:

@@ -34,7 +34,7 @@ def make(name: str, runs: list[Run]) -> pd.DataFrame:
     if not runs:
         raise ValueError(f"{name}: none of its trainings is done")
     view = TABLES[name]
-    return view.make(rows_of(runs, view.batches))
+    return view.make(rows_of(runs, view.of == "batches"))
 
 
 def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.DataFrame:

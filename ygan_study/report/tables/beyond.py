@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ygan_core.config import Config
 from ygan_study.measure.flops import training_operations
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.report.printed import NUMBERS, class_names, printed
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import TITLES, trainings_of
@@ -30,7 +30,7 @@ def paper_operations(dataset: str) -> float:
     are.
     """
     images = round(PAPER_TRAINS_ON * IMAGES["full"][dataset])
-    return training_operations(replace(Config(), dataset=dataset), images)
+    return training_operations(replace(Settings(), dataset=dataset), images)
 
 
 def strong(rows: pd.DataFrame) -> pd.DataFrame:
@@ -83,11 +83,9 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_class(values: pd.Series, trainings: pd.DataFrame, names: list[str]) -> dict[str, float]:
-    """The mean over the trainings of each held-out class."""
-    return {
-        names[held_out]: mean
-        for held_out, mean in values.groupby(trainings["held_out"]).mean().items()
-    }
+    """The mean over the trainings of each held-out class, by the class's name."""
+    means = values.groupby(trainings["held_out"]).mean().reindex(range(len(names)))
+    return dict(zip(names, means, strict=True))
 
 
 def _names(trainings: pd.DataFrame) -> list[str]:

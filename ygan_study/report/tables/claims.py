@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ygan_core.config import TENS, Config
 from ygan_study.measure.numbers import SEVEN
 from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import TENS, Settings
 from ygan_study.report import printed
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import HIGHER, LOWER, Estimate, difference, level
@@ -106,7 +106,7 @@ def together(words: list[str]) -> str:
 def at_scale(own: pd.DataFrame) -> bool:
     """Whether trainings, of one dataset, have the paper's width, epochs, image size and classes."""
     dataset = own["dataset"].iloc[0]
-    long = (own["width"] >= Config().width) & (own["epochs"] >= printed.paper_epochs(dataset))
+    long = (own["width"] >= Settings().width) & (own["epochs"] >= printed.paper_epochs(dataset))
     whole = dataset == "color_mnist" or shared.has_all_classes(own)
     return bool(long.all() and whole and shared.is_comparable(own))
 
@@ -207,7 +207,7 @@ def rivals(rows: pd.DataFrame) -> Iterator[Case]:
     own = y_gan(trainings)
     own = own[own["key"] == ("paper" if "paper" in set(own["key"]) else "balanced")]
     theirs = trainings[trainings["title"].isin(set(printed.printed(1)["model"]) - {"Y-GAN"})]
-    theirs = theirs[shared.share_of_schedule(theirs) >= 1]
+    theirs = theirs[shared.has_schedule(theirs)]
     for name, here, _, gap in pairs(own, theirs, "title"):
         yield of_gap(here, gap, name=name)
 

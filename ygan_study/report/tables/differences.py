@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ygan_core.config import CONFIGURATIONS, Config
+from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import Settings
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import SEEDS, difference, holm
 from ygan_study.report.tables import shared
@@ -51,7 +52,7 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
     Averaged weights of both, and as many epochs; [95 % intervals] over the held-out classes.
     """
     trainings, found = trainings_of(rows, AVERAGED, metrics=["normal_accuracy"]), {}
-    rates = {"": "0.001", f"lr={Config().lr}": "0.0002"}
+    rates = {"": "0.001", f"lr={Settings().lr}": "0.0002"}
     trainings["rate"] = trainings["configuration"].str.partition(", ")[2].map(rates)
     classifiers = trainings[trainings["key"] == "classifier"]
     for (dataset, rate), plain in classifiers.groupby(["dataset", "rate"], sort=False):
@@ -123,7 +124,7 @@ def length_jobs(study: Study) -> list[Job]:
 
     steps = study.select(group="ladder")
     wanted = {same(job) for job in steps}
-    usual = study.select(group=("classifier", *CONFIGURATIONS))
+    usual = study.select(group=("classifier", *METHODS))
     return [*(job for job in usual if same(job) in wanted), *steps]
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTINGS, SHUFFLED
 from ygan_study.methods.public_code import DEVIATIONS
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import TITLES, trainings_of
@@ -183,11 +183,11 @@ def all_jobs(study: Study) -> list[Job]:
 
 TABLES = {
     "batch_statistics_auc": View(
-        batch_statistics, trained_jobs, "AUC by batch statistics at test time", batches=True
+        batch_statistics, trained_jobs, "AUC by batch statistics at test time", of="batches"
     ),
     "best_epochs": View(best_epochs, trained_jobs, "The last epoch and the best one"),
     "deviations": View(
-        deviations, deviation_jobs, "Each deviation of the public code", batches=True
+        deviations, deviation_jobs, "Each deviation of the public code", of="batches"
     ),
-    "ways_to_0763": View(ways_to_0763, all_jobs, "Where does 0.763 come from?", batches=True),
+    "ways_to_0763": View(ways_to_0763, all_jobs, "Where does 0.763 come from?", of="batches"),
 }

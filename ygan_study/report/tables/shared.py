@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from ygan_core.config import TENS
 from ygan_study.measure.flops import PFLOP
 from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
+from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import IMAGE_SIZE, class_names
 from ygan_study.report.render import DIFFERENCE, NOT_BLIND, OURS, PAPER
 from ygan_study.report.rows import trainings_of
@@ -76,9 +76,9 @@ def _species(trainings: pd.DataFrame) -> set[str]:
 
 
 def is_comparable(trainings: pd.DataFrame) -> bool:
-    """Whether these trainings have the paper's image size, and no rival was trained too short."""
+    """Whether these trainings have the paper's image size, and rivals their authors' schedule."""
     sizes = trainings["image_size"] == trainings["dataset"].map(IMAGE_SIZE).fillna(32)
-    return bool(sizes.all() and (share_of_schedule(trainings).fillna(0) >= 1).all())
+    return bool(sizes.all() and has_schedule(trainings).all())
 
 
 def share_of_schedule(trainings: pd.DataFrame) -> pd.Series:
@@ -95,6 +95,11 @@ def share_of_schedule(trainings: pd.DataFrame) -> pd.Series:
 
     shares = list(map(share, trainings["key"], trainings["seen"]))
     return pd.Series(shares, trainings.index, float)
+
+
+def has_schedule(trainings: pd.DataFrame) -> pd.Series:
+    """Whether each saw as many images as its authors train it on, give or take a tenth."""
+    return share_of_schedule(trainings) >= 0.9
 
 
 def is_chosen(trainings: pd.DataFrame) -> pd.Series:
