@@ -14,14 +14,18 @@ DEFAULTS = dict.fromkeys(RUNS_COLUMNS, 0) | dict(
     width=16, epochs=4, batch_size=64, image_size=32, configuration="balanced",
     precision="float32",
 )  # fmt: skip
+CLASSIFIER = dict(method="classifier", configuration="classifier")
+PADIM = dict(method="padim", configuration="")
 
 
 def training(dataset="mnist", held_out=4, auc=0.9, averaged=None, metrics=None, **settings):
-    """The rows of one training. averaged: the AUC of averaged weights beside the headline's last ones."""
+    """The rows of one training. averaged: the AUC of averaged weights, beside the last ones."""
     c = {**DEFAULTS, "dataset": dataset, "held_out": held_out, **settings}
-    c["class"] = class_names(TENS.index(dataset) + 1)[held_out] if dataset in TENS else "diseased"
+    names = class_names(TENS.index(dataset) + 1) if dataset in TENS else ["0"] * 9 + ["diseased"]
+    c |= {"class": names[held_out]}
     c["job"] = str(c)
-    found = {"last": {"auc": auc, "training_images": 1000, **(metrics or {})}}
+    found = {"last": {"auc": auc, "training_images": 1000, "training_operations": 2e14}}
+    found["last"] |= metrics or {}
     if averaged is not None:
         found["averaged"] = found["last"] | {"auc": averaged}
     return [
@@ -32,10 +36,11 @@ def training(dataset="mnist", held_out=4, auc=0.9, averaged=None, metrics=None, 
     ]  # fmt: skip
 
 
-def ten(auc, **settings):
-    """A training of each of ten classes. auc: a number, or a function of the class."""
+def ten(auc, seeds=1, **settings):
+    """A training of each of ten classes and each seed. auc: a number, or one of the class."""
     value = auc if callable(auc) else lambda held_out: auc + held_out / 1000
-    return [training(held_out=h, auc=value(h), **settings) for h in range(10)]
+    cells = [(h, s) for h in range(10) for s in range(seeds)]
+    return [training(held_out=h, auc=value(h), seed=s, **settings) for h, s in cells]
 
 
 def rows_of(*trainings):
@@ -43,7 +48,7 @@ def rows_of(*trainings):
 
 
 def like(run, settings=None, **facts):
-    """A run as if it had been of other settings, with these facts (metrics, losses, test, about)."""
+    """A run as if it had been of other settings, with these metrics, losses, test, about."""
     other = Run(Job(replace(run.config, **(settings or {}))), run.folder, run.weights)
     if "about" in facts:
         facts["about"] = run.about | facts["about"]

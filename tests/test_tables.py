@@ -1,500 +1,348 @@
 """Tables from made-up rows of runs.csv, recomputed by hand, and from the smoke profile's trainings."""
 
-import json
 from io import StringIO
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import CLASSIFIER, PADIM, rows_of, ten, training
 
-from ygan_core import config
 from ygan_core.data.datasets import REPOSITORY
-from ygan_study.methods import BASELINES
+from ygan_study.methods import METHODS
+from ygan_study.plan.jobs import study_jobs
 from ygan_study.report import printed, render, tables
-from ygan_study.report.rows import rows_of, trainings_of
-from ygan_study.report.tables import blocks, schedules
+from ygan_study.report.rows import rows_of as rows_of_runs
+from ygan_study.report.rows import trainings_of
+from ygan_study.report.tables import beyond, differences, shared
 from ygan_study.report.tables.ablations import table5, table6
-from ygan_study.report.tables.benchmarks import benchmark, table4
+from ygan_study.report.tables.benchmarks import benchmark, table4, table4_species
 from ygan_study.report.tables.color_mnist import color_mnist_probes
 from ygan_study.report.tables.scores import scores
 from ygan_study.run.folder import RUNS_COLUMNS
 from ygan_study.run.store import Study
 
-YGAN, CONTROL = ("ours", "Y-GAN", "", "balanced"), ("ours", "Classifier", "", "control")
-GAP = ("ours - paper", "Y-GAN", "", "balanced")
-
-
-def training(auc, other=0.5, dataset="mnist", held_out=4, method="ygan", **settings) -> list[dict]:
-    """The rows of runs.csv that one training gives. auc: of the headline's weights; other: of the others; settings: columns
-    of runs.csv, and metrics."""
-    own = {"ygan": "balanced", "classifier": "control"}.get(method, "")
-    shown = {
-        **dict(
-            dataset=dataset,
-            held_out=held_out,
-            stand_in=-1,
-            method=method,
-            variant="full",
-            deviation="none",
-        ),
-        **dict(
-            labels="true",
-            pixels="all",
-            width=16,
-            epochs=7,
-            batch_size=64,
-            image_size=32,
-            seed=0,
-            split_seed=0,
-        ),
-        **{"class": str(held_out), "configuration": own, "precision": "float32"},
-    }
-    shown |= {name: settings.pop(name) for name in list(settings) if name in shown}
-    headline = (
-        config.HEADLINE[shown["configuration"].split(",")[0]] if shown["configuration"] else "last"
-    )
-    shown["job"] = "-".join(map(str, shown.values()))
-    metrics = {
-        "training_seconds": 60.0,
-        "inference_us": 50.0,
-        "training_images": 9044.0,
-        "training_operations": 2e14,
-        **settings,
-    }
-    rows = []
-    for weights in ("last", "averaged") if method not in BASELINES else ("last",):
-        found = {"auc": auc if weights == headline else other, **metrics}
-        about = {
-            **shown,
-            "weights": weights,
-            "headline": weights == headline,
-            "epoch_rule": "last",
-            "epoch": shown["epochs"],
-        }
-        rows += [{**about, "metric": metric, "value": value} for metric, value in found.items()]
-    return rows
-
-
-def tidy(*trainings) -> pd.DataFrame:
-    return pd.DataFrame([row for rows in trainings for row in rows], columns=RUNS_COLUMNS)
+YGAN, PLAIN = ("ours", "Y-GAN (balanced)"), ("ours", "Classifier")
+GAP = ("ours - paper", "Y-GAN (balanced)")
+CIFAR10 = dict(dataset="cifar10")
 
 
 def test_the_papers_rows_are_as_printed():
-    table = benchmark(1, tidy(training(0.9)))
+    table = benchmark(1, rows_of(training()))
     as_printed = pd.read_csv(REPOSITORY / "data/paper_tables/table1_mnist.csv").set_index("model")
-    own = table.loc["paper"].droplevel(["row", "configuration"])
+    own, columns = table.loc["paper"], [*"0123456789", "mean"]
     assert list(own.index) == list(as_printed.index) and len(own) == 9
-    pd.testing.assert_frame_equal(
-        own[[*"0123456789", "mean"]], as_printed[[*"0123456789", "mean"]], check_names=False
-    )
-    assert own.loc["Y-GAN", "std over classes"] == as_printed.loc["Y-GAN", "std"] == 0.004
-    assert printed.paper_auc("mnist", range(10)) == pytest.approx(
-        0.987, abs=5e-4
-    )  # the mean that the row itself prints
+    pd.testing.assert_frame_equal(own[columns], as_printed[columns], check_names=False)
+    assert own.loc["Y-GAN", shared.MEAN] == "0.987 ± 0.004"
+    assert printed.paper_auc("mnist", range(10)) == pytest.approx(0.987, abs=5e-4)
     assert printed.paper_auc("cifar10", [4, 1, 4]) == pytest.approx((0.767 + 0.759) / 2)
-    assert printed.paper_auc("cifar10", [1, 4], np.std) == pytest.approx((0.767 - 0.759) / 2)
+    assert printed.paper_auc("plantvillage", [-1]) == 0.962
 
 
-def test_a_whole_row_has_mean_deviation_and_difference():
-    auc = np.linspace(0.90, 0.99, 10)
-    table = benchmark(1, tidy(*(training(value, held_out=i) for i, value in enumerate(auc))))
+def test_a_whole_row_has_a_mean_over_classes_and_a_difference():
+    table = benchmark(1, rows_of(*ten(lambda held_out: 0.90 + held_out / 100)))
     row, gap = table.loc[YGAN], table.loc[GAP]
-    assert row["mean"] == pytest.approx(0.945) and row["n"] == 10
-    assert row["std over classes"] == pytest.approx(
-        (sum((value - 0.945) ** 2 for value in auc) / 10) ** 0.5
-    )
+    assert row["mean"] == pytest.approx(0.945) and row[shared.MEAN] == "0.945 ± 0.029"
+    assert row["std over classes"] == pytest.approx(np.std(np.arange(10) / 100))
     assert gap["mean"] == pytest.approx(0.945 - 0.987) and gap["0"] == pytest.approx(0.90 - 0.993)
-    assert "cells" not in table and "std over seeds" not in table  # they would say nothing
+    assert pd.isna(row["std over seeds"]) and row["seeds"] == "1"
 
 
-def test_a_mean_over_fewer_classes_names_them_and_has_no_difference():
-    table = benchmark(1, tidy(training(0.9, held_out=4), training(0.8, held_out=7)))
+def test_over_fewer_classes_the_reader_sees_their_names_and_no_mean():
+    few = [training(held_out=4, auc=0.9), training(held_out=7, auc=0.8)]
+    table = benchmark(1, rows_of(*few, *ten(0.5, **PADIM)[:5]))
     row, gap = table.loc[YGAN], table.loc[GAP]
-    assert row["n"] == 2 and row["cells"] == "4 7" and row["mean"] == pytest.approx(0.85)
-    assert pd.isna(gap["mean"]) and gap["4"] == pytest.approx(0.9 - 0.984) and pd.isna(gap["0"])
-    shown = render.readable(table)
-    assert shown.loc[("ours", "Y-GAN", "balanced"), ["0", "4", "n"]].tolist() == ["–", "0.900", "2"]
-    assert shown.loc[("ours - paper", "Y-GAN", "balanced"), "4"] == "-0.084"
+    assert row["mean"] == pytest.approx(0.85) and (row["n"], row["held out"]) == (2, "4, 7")
+    assert pd.isna(gap["mean"]) and gap["4"] == pytest.approx(0.9 - 0.984)
+    shown = render.readable(table)[shared.MEAN]
+    assert (shown[YGAN], shown["ours", "PaDiM"]) == ("only 4, 7", "only 5 classes")
+    assert "0.850" not in render.markdown(table)
 
 
 def test_seeds_are_averaged_first_and_their_spread_stands_apart():
-    three = [
-        training(auc, seed=seed, split_seed=seed == 2) for seed, auc in enumerate((0.8, 0.9, 1.0))
-    ]
-    two = [training(auc, seed=seed, held_out=7) for seed, auc in enumerate((0.5, 0.7))]
-    row = benchmark(1, tidy(*three)).loc[YGAN]
-    assert (
-        row["4"] == pytest.approx(0.9)
-        and row["n"] == 1
-        and row["seeds"] == "3"
-        and pd.isna(row["std over classes"])
-    )
-    assert row["std over seeds"] == pytest.approx(0.1)  # the sample std
-    row = benchmark(1, tidy(*three, *two)).loc[YGAN]
-    assert row["mean"] == pytest.approx((0.9 + 0.6) / 2) and row[
-        "std over classes"
-    ] == pytest.approx(0.15)
-    assert row["seeds"] == "2 to 3" and row["std over seeds"] == pytest.approx(
-        ((2 * 0.01 + 1 * 0.02) / 3) ** 0.5
-    )
+    draws = [(4, 0, 0.8), (4, 1, 0.9), (4, 2, 1.0), (7, 0, 0.5), (7, 1, 0.7)]
+    rows = rows_of(*(training(held_out=h, auc=a, seed=s) for h, s, a in draws))
+    row = benchmark(1, rows).loc[YGAN]
+    assert row["4"] == pytest.approx(0.9) and row["mean"] == pytest.approx((0.9 + 0.6) / 2)
+    assert row["seeds"] == "2 to 3" and row["std over classes"] == pytest.approx(0.15)
+    assert row["std over seeds"] == pytest.approx(((2 * 0.01 + 1 * 0.02) / 3) ** 0.5)
 
 
-def test_every_row_names_its_weights_with_the_other_ones_beside():
-    rows = tidy(
-        *(training(0.9, other, seed=seed) for seed, other in enumerate((0.4, 0.6))),
-        training(0.8, 0.7, configuration="paper"),
-        training(0.85, 0.75, method="classifier"),
-        training(0.6, method="ganomaly"),
-    )
-    table = benchmark(1, rows).loc["ours"].droplevel("row")
-    assert table["weights"].to_dict() == {
-        ("Y-GAN", "balanced"): "averaged",
-        ("Y-GAN", "paper"): "last",
-        ("Classifier", "control"): "averaged",
-        ("GANomaly", ""): "last",
-    }
-    assert table.loc[("Y-GAN", "balanced"), "mean, last weights"] == pytest.approx(0.5)
-    assert table.loc[("Y-GAN", "paper"), "mean, averaged weights"] == 0.7
-    assert table.loc[("Classifier", "control"), "mean, last weights"] == 0.75
-    assert pd.isna(
-        table.loc[("Y-GAN", "balanced"), "mean, averaged weights"]
-    )  # that is the mean itself
-    assert (
-        table.loc[("GANomaly", ""), ["mean, last weights", "mean, averaged weights"]].isna().all()
-    )
+def test_a_reader_has_at_most_14_columns_with_the_mean_first(runs_csv):
+    for name in ("table1", "table2", "table3", "table4", "scores", "strong", "best_epochs"):
+        table = tables.TABLES[name].make(runs_csv(name))
+        shown = render.readable(table)
+        assert shown.shape[1] + shown.index.nlevels <= 14, name
+    first = render.markdown(benchmark(1, runs_csv("table1"))).splitlines()[0]
+    assert [cell.strip() for cell in first.split("|")[1:4]] == ["source", "method", "mean ± std"]
 
 
-def test_a_baseline_that_was_trained_too_short_says_so_and_has_no_difference():
-    long = {
-        "ganomaly": 15,
-        "skip_ganomaly": 15,
-        "ocgan": 201,
-        "f_anogan": 1064,
-        "p_net": 800,
-        "arnet": 9999,
-        "patch_svdd": 300,
-    }
-    assert (
-        long.keys()
-        == schedules.AUTHORS.keys()
-        == {name for name, kind in BASELINES.items() if kind.trains}
+@pytest.fixture(scope="module")
+def runs_csv():
+    """The rows of results/laptop/runs.csv that a table is made of."""
+    rows = pd.read_csv(REPOSITORY / "results" / "laptop" / "runs.csv")
+    study = Study("laptop")
+    return lambda name: rows[rows["job"].isin([job.id for job in tables.TABLES[name].jobs(study)])]
+
+
+def test_the_other_weights_stand_in_the_csv():
+    rows = rows_of(
+        *(training(auc=0.9, averaged=other, seed=s) for s, other in enumerate((0.4, 0.6))),
+        training(auc=0.6, method="ganomaly", configuration=""),
     )
-    short = tidy(
-        *(training(0.6, method=method, epochs=epochs - 1) for method, epochs in long.items())
+    table = benchmark(1, rows).loc["ours"]
+    assert table.loc["Y-GAN (balanced)", "mean, averaged weights"] == pytest.approx(0.5)
+    assert table.loc["Y-GAN (balanced)", "weights"] == "last" and len(table) == 2
+    assert pd.isna(table.loc["GANomaly", "mean, averaged weights"])
+
+
+def test_a_rival_counts_by_images_seen_against_its_authors_schedule(monkeypatch):
+    seen = METHODS["ganomaly"].trainer.authors.images
+    enough, short, unknown = (
+        training(auc=0.6, method=name, configuration="", epochs=2, metrics={"training_images": n})
+        for name, n in (("ganomaly", seen / 2), ("ocgan", 1000), ("arnet", 10**9))
     )
-    table = benchmark(1, short)
-    assert set(table.index.get_level_values("source")) == {"paper", "ours"}
-    told = table.loc["ours"].droplevel(["row", "configuration"])["trained, of authors' schedule"]
-    assert told["GANomaly"] == "14 of 15 epochs" and told["ARNet"] == "9,998 epochs, theirs unknown"
-    # 9,044 images are 141 batches of 64; a third of the 1,063 * 141 steps is of the encoder
-    assert told["f-AnoGAN"] == "49,961 of 50,000 encoder steps"
-    table = benchmark(
-        1, tidy(*(training(0.6, method=method, epochs=epochs) for method, epochs in long.items()))
-    )
-    gaps = table.loc["ours - paper"].index.get_level_values("method")
-    assert sorted(gaps) == [
-        "GANomaly",
-        "OCGAN",
-        "P-Net",
-        "Patch SVDD",
-        "Skip-GANomaly",
-        "f-AnoGAN",
-    ]  # ARNet's: nobody knows
-    assert table.loc[("ours - paper", "OCGAN", "", ""), "4"] == pytest.approx(0.6 - 0.929)
+    table = benchmark(1, rows_of(enough, short, unknown))
+    assert list(table.loc["ours - paper"].index) == ["GANomaly"]
+    share = table.loc["ours", "share of schedule"]
+    assert share["GANomaly"] == pytest.approx(1) and share["OCGAN"] < 0.01
+    monkeypatch.setattr(METHODS["ganomaly"].trainer, "authors", None)  # a rival without an entry
+    assert "ours - paper" not in benchmark(1, rows_of(enough)).index.get_level_values("source")
 
 
 def test_what_trains_nothing_has_no_width_no_epochs_and_no_weights():
-    rows = tidy(
-        *(
-            training(0.6, method=name)
-            for name in ("padim", "knn_pixels", "knn_features", "ganomaly")
-        ),
-        training(0.9),
-    )
-    table = benchmark(1, rows).loc["ours"].droplevel(["row", "configuration"])
-    for name in ("PaDiM", "kNN on pixels", "kNN on ImageNet features"):
-        assert (
-            table.loc[name, ["width", "epochs", "weights", "trained, of authors' schedule"]]
-            .isna()
-            .all()
-        )
-    assert table.loc["GANomaly", ["width", "epochs"]].tolist() == ["16", "7"]
-    assert table["knows"].to_dict() == {
-        "Y-GAN": "class labels",
-        "PaDiM": "ImageNet weights",
-        "kNN on ImageNet features": "ImageNet weights",
-        "kNN on pixels": "nothing else",
-        "GANomaly": "nothing else",
-    }
+    names = ("padim", "knn_pixels", "knn_features", "ganomaly")
+    rivals = [training(auc=0.6, method=name, configuration="") for name in names]
+    table = benchmark(1, rows_of(*rivals, training())).loc["ours"]
+    untrained = ["PaDiM", "kNN on pixels", "kNN on ImageNet features"]
+    assert table.loc[untrained, ["width", "epochs", "weights", "images seen"]].isna().all(axis=None)
+    assert table.loc["GANomaly", ["width", "epochs"]].tolist() == ["16", "4"]
+    knows = table["knows"].to_dict()
+    assert (knows["PaDiM"], knows["GANomaly"]) == ("ImageNet weights", "nothing else")
+    assert knows["Y-GAN (balanced)"] == "class labels"
 
 
-def test_another_image_size_than_the_papers_has_no_difference():
-    table = benchmark(1, tidy(training(0.9, image_size=64)))
-    assert (
-        "ours - paper" not in table.index.get_level_values("source")
-        and table.loc[YGAN, "image size"] == "64 px"
-    )
-
-
-RATES = {
-    "tpr": 0.4,
-    "tnr": 0.9,
-    "tpr_eer": 0.7,
-    "tnr_eer": 0.72,
-    "tpr:Apple": 0.5,
-    "tnr:Apple": 0.8,
-    "calibration": 41.0,
-}
-RATES |= {
-    "auc:Apple": 0.75,
-    "auc:Corn": 0.85,
-    "tpr_eer:Apple": 0.6,
-    "tnr_eer:Apple": 0.65,
-    "normal_accuracy": 0.9,
-}
+RATES = {"tpr": 0.4, "tnr": 0.9, "tpr_eer": 0.7, "tnr_eer": 0.72, "calibration": 41.0}
+RATES |= {"tpr:Apple": 0.5, "tnr:Apple": 0.8, "tpr_eer:Apple": 0.6, "tnr_eer:Apple": 0.65}
+RATES |= {"auc:Apple": 0.75, "auc:Corn": 0.85, "normal_accuracy": 0.9}
 SPECIES = {f"tnr:{name}": 0.9 for name in printed.class_names(4)}
 
 
-def leaves(auc=0.8, size=256, **metrics):
-    return training(auc, 0.7, "plantvillage", -1, image_size=size, **{**RATES, **metrics})
+def leaves(auc=0.8, size=256, rates=RATES, **settings):
+    return training("plantvillage", -1, auc, 0.7, rates, image_size=size, **settings)
 
 
-def test_table_4_subtracts_rates_at_the_eer_and_at_256_pixels_only():
-    table = table4(tidy(leaves(**SPECIES)))
-    rows = table.loc["ours"].droplevel("configuration").xs("Y-GAN")
-    assert rows["Apple"].to_dict() == {
-        "TNR at EER": 0.65,
-        "TPR at EER": 0.6,
-        "TNR at threshold": SPECIES["tnr:Apple"],
-        "TPR at threshold": 0.5,
-    }
-    assert rows["all species"].tolist() == [0.72, 0.7, 0.9, 0.4]
-    gap = table.loc["ours - paper"].droplevel(["method", "configuration"])
-    assert list(gap.index) == ["TNR at EER", "TPR at EER"]
-    assert gap.loc["TPR at EER", "Apple"] == pytest.approx(0.6 - 0.802)
-    assert gap.loc["TNR at EER", "auc"] == pytest.approx(0.8 - 0.962)
-    assert pd.isna(gap.loc["TPR at EER", "Corn"])  # not measured here
-    own = rows.loc["TPR at threshold"]
-    assert (
-        own["calibration images"] == "41"
-        and own["auc, last weights"] == 0.7
-        and own["image size"] == "256 px"
+def test_table_4_has_rates_by_species_and_compares_at_256_pixels_only():
+    table = table4(rows_of(leaves(rates=RATES | SPECIES)))
+    row, gap = table.loc[YGAN], table.loc[GAP]
+    assert row[["TNR at EER: Apple", "TPR at threshold: Apple"]].tolist() == [0.65, 0.5]
+    assert row[["TNR at EER", "TPR at EER", "TNR at threshold", "TPR at threshold"]].tolist() == [
+        *(0.72, 0.7, 0.9, 0.4)
+    ]
+    assert gap["TPR at EER: Apple"] == pytest.approx(0.6 - 0.802) and pd.isna(
+        gap["TPR at EER: Corn"]
     )
-    assert own["mean over species"] == pytest.approx(0.8) and own[
-        "std over species"
-    ] == pytest.approx(0.05)
-    fewer = table4(tidy(leaves()))
-    gap = fewer.loc["ours - paper"].droplevel(["method", "configuration"])
-    assert gap.loc["TPR at EER", "Apple"] == pytest.approx(0.6 - 0.802) and pd.isna(
-        gap.loc["TPR at EER", "auc"]
-    )
-    small = table4(tidy(leaves(size=64, **SPECIES)))
+    assert gap["AUC"] == pytest.approx(0.8 - 0.962) and row["AUC, averaged weights"] == 0.7
+    assert row["calibration images"] == 41 and row["mean over species"] == pytest.approx(0.8)
+    fewer = table4(rows_of(leaves())).loc[GAP]
+    assert pd.isna(fewer["AUC"]) and fewer["TPR at EER: Apple"] == pytest.approx(0.6 - 0.802)
+    small = table4(rows_of(leaves(size=64, rates=RATES | SPECIES)))
     assert "ours - paper" not in small.index.get_level_values("source")
-    assert set(small.loc["paper"]["image size"]) == {"256 px"} and set(
-        small.loc["ours"]["image size"]
-    ) == {"64 px"}
+    assert len(render.readable(table)) == 10  # nine of the paper, one here
+    by_species = table4_species(rows_of(leaves()))
+    assert by_species.loc["Apple"].tolist() == [0.833, 0.802, 0.65, 0.6] and len(by_species) == 14
 
 
-def test_table_4_has_the_background_beside_and_a_best_for_each_rate():
-    rows = tidy(
-        leaves(0.8),
-        leaves(
-            0.6, method="classifier", variant="background_only", pixels="background", **{"tpr": 0.5}
-        ),
-    )
-    table = table4(rows)
-    assert set(table.loc["ours"].index.get_level_values("method")) == {
-        "Y-GAN",
-        "Classifier, background only",
-    }
-    bold = (
-        pd.DataFrame(render.best(table), table.index, table.columns)
-        .loc["ours"]
-        .droplevel("configuration")
-    )
-    assert (
-        bold.loc[("Y-GAN", "TPR at EER"), "auc"]
-        and not bold.loc[("Classifier, background only", "TPR at EER"), "auc"]
-    )
-    assert bold.loc[("Classifier, background only", "TPR at EER"), "Apple"]  # as high as Y-GAN's
+def test_table_4_has_the_background_beside():
+    background = dict(variant="background_only", pixels="background", **CLASSIFIER)
+    table = table4(rows_of(leaves(0.8), leaves(0.6, **background)))
+    assert set(table.loc["ours"].index) == {"Y-GAN (balanced)", "Classifier, background only"}
 
 
-def test_table_5_compares_variants_in_the_same_cells():
-    rows = tidy(
-        *(training(auc, variant=name, seed=seed) for name, both in (("full", (0.94, 0.96)), ("A1", (0.88, 0.92)))
-          for seed, auc in enumerate(both)),
-        leaves(0.8, **SPECIES),
-        leaves(0.7, variant="A1", **SPECIES),
-    )  # fmt: skip
-    table = table5(rows)
-    a1 = table.loc[("ours", "A1", "without L_con", "balanced")]
-    assert (
-        a1["MNIST"] == pytest.approx(0.9) and pd.isna(a1["CIFAR10"]) and a1["weights"] == "averaged"
-    )
-    assert (
-        a1["n, MNIST"] == 1
-        and a1["seeds, MNIST"] == "2"
-        and a1["std over seeds, MNIST"] == pytest.approx(0.0008**0.5)
-    )
-    assert a1["mean, last weights, MNIST"] == 0.5 and "n, CIFAR10" not in table
-    gap = table.loc[("ours - paper", "A1", "without L_con", "balanced")]
-    assert pd.isna(gap["MNIST"]) and gap["PlantVillage"] == pytest.approx(
-        0.7 - 0.918
-    )  # one cell is all that it has
-    small = table5(tidy(leaves(0.8, 64, **SPECIES), leaves(0.7, 64, variant="A1", **SPECIES)))
-    assert "ours - paper" not in small.index.get_level_values("source")
-    backwards = table5(rows.iloc[::-1])
-    assert list(backwards.loc["ours"].index.get_level_values("method")) == [
-        "full",
-        "A1",
-    ]  # the paper's order
+def test_table_5_has_each_variant_of_the_registry_and_what_it_costs():
+    cut = [training(auc=auc, variant="A1", seed=s) for s, auc in enumerate((0.88, 0.92))]
+    whole = [training(auc=auc, seed=s) for s, auc in enumerate((0.94, 0.96))]
+    table = table5(rows_of(*cut, *whole, training(auc=0.5, variant="A9")))
+    row = table.loc["ours", "A1 (balanced)", "MNIST"]
+    assert (row["AUC"], row["cost, mean"]) == pytest.approx((0.9, 0.05))
+    assert row["cost, low"] < 0.05 < row["cost, high"] and row["seeds"] == "2"
+    assert list(table.loc["ours"].index.unique("method")) == [
+        *("full (balanced)", "A1 (balanced)", "A9 (balanced)")
+    ]  # the paper's order, then what it does not have
+    shown = render.readable(table)
+    assert shown.loc[("ours", "A1 (balanced)"), ["MNIST", "FMNIST"]].tolist() == ["0.900 (4)", "–"]
+    assert shown.loc[("ours", "A9 (balanced)"), "description"] == "not in the paper"
+    assert shown.loc[("paper", "A1"), "PlantVillage"] == "0.918"
 
 
 def test_table_6_holds_weak_labels_against_true_ones():
-    ten = [training(0.95, held_out=i) for i in range(10)] + [
-        training(0.9, held_out=i, labels="weak") for i in range(10)
-    ]
-    table = table6(tidy(*ten))
-    assert table.loc[
-        ("ours", "Y-GAN*", "weak (k-means clusters)", "balanced"), "MNIST"
-    ] == pytest.approx(0.9)
-    gap = table.loc["ours - paper"].droplevel(["row", "configuration"])["MNIST"]
-    assert gap.to_dict() == pytest.approx({"Y-GAN": 0.95 - 0.987, "Y-GAN*": 0.9 - 0.964})
+    table = table6(rows_of(*ten(lambda _: 0.95), *ten(lambda _: 0.9, labels="weak")))
+    weak = table.loc["ours", "Y-GAN* (balanced)", "MNIST"]
+    assert weak["AUC"] == pytest.approx(0.9) and weak["shown"] == "0.900"
+    gaps = table.loc["ours - paper"]["AUC"].droplevel("dataset")
+    assert gaps.tolist() == pytest.approx([0.95 - 0.987, 0.9 - 0.964])
 
 
-def test_cells_that_a_configuration_was_picked_on_are_marked(monkeypatch):
-    monkeypatch.setattr(config, "CHOSEN_ON", {"balanced": (("mnist", 9), ("color_mnist", 0))})
-    rows = tidy(
-        training(0.9, held_out=4),
-        training(0.8, held_out=9, configuration="balanced, lambda_5=0.0"),
-        training(0.7, held_out=9, configuration="paper"),
-        training(0.6, held_out=9, method="classifier"),
-    )
-    table = benchmark(1, rows)
-    changed = ("ours", "Y-GAN", "", "balanced, lambda_5=0.0")
-    assert set(table.attrs["marks"]) == {(changed, "9"), (changed, "mean")}
+def test_what_a_choice_was_made_on_has_a_dagger():
+    changed = dict(configuration="balanced, lambda_5=0.0")
+    rows = [training(auc=0.8, held_out=9, **changed), training(auc=0.9, held_out=4)]
+    rows += [training(auc=0.7, held_out=9, configuration="paper")]
+    table = benchmark(1, rows_of(*rows))
     text = render.markdown(table)
-    assert (
-        text.count("0.800†") == 2
-        and text.endswith(f"\n† {blocks.CHOSEN}")
-        and "0.700†" not in text
-        and "0.900†" not in text
-    )
-    assert "†" not in table.to_csv() and "† Not blind" in render.latex(table)
-    marks = color_mnist_probes(
-        tidy(training(0.9, dataset="color_mnist", held_out=0, swap_digit=0.9))
-    ).attrs["marks"]
-    assert {column for _, column in marks} == {
-        "AUC (Eq. 12)",
-        "AUC (Eq. 12), last weights",
-        "swap keeps digit",
-    }
-    ablation = table5(
-        tidy(
-            training(0.9, held_out=9),
-            training(0.8, held_out=9, variant="A1"),
-            training(0.8, held_out=4, variant="A2"),
-        )
-    )
-    assert {(row[1], column) for row, column in ablation.attrs["marks"]} == {
-        ("full", "MNIST"),
-        ("A1", "MNIST"),
-    }
-    marks = scores(tidy(training(0.9, held_out=9, auc_s=0.9, auc_s_x=0.8))).attrs["marks"]
-    assert set(marks) == {
-        (("MNIST", "Y-GAN", "balanced"), "s"),
-        (("MNIST", "Y-GAN", "balanced"), "s_x"),
-    }
-
-
-def test_probes_stand_in_both_forms_side_by_side():
-    probes = {
-        "probe_digit_z_s": 0.95,
-        "unit_digit_z_s": 0.9,
-        "probe_colour_z_s": 0.69,
-        "unit_colour_z_s": 0.21,
-    }
-    table = color_mnist_probes(tidy(training(0.9, 0.8, "color_mnist", 0, **probes)))
-    row, columns = table.loc["balanced"], list(table)
-    assert row["colour from z_s"] == 0.69 and row["colour from z_s, unit length"] == 0.21
-    assert columns.index("colour from z_s, unit length") == columns.index("colour from z_s") + 1
-    assert table.loc["chance", ["digit from z_s", "colour from z_s, unit length"]].tolist() == [
-        1 / 9,
-        0.1,
+    assert text.count("0.800†") == 1 and "only 9†" in text and text.rstrip().endswith(render.NOTE)
+    assert "0.700†" not in text and "0.900†" not in text and "†" not in table.to_csv()
+    assert "†" not in render.latex(benchmark(1, rows_of(rows[1])))
+    color = rows_of(training("color_mnist", 0, metrics={"swap_digit": 0.9}))
+    shown = render.readable(color_mnist_probes(color)).loc["balanced"]
+    assert [name for name in shown.index if shown[name].endswith("†")] == [
+        *("swap keeps digit", "swap takes colour", "AUC (Eq. 12)")
     ]
-    assert (
-        row["AUC (Eq. 12)"] == 0.9
-        and row["AUC (Eq. 12), last weights"] == 0.8
-        and pd.isna(row["swap keeps digit"])
-    )
+    cut = table5(rows_of(training(held_out=9), training(held_out=9, variant="A1")))
+    assert render.readable(cut).loc[("ours", "A1 (balanced)"), "MNIST"] == "0.900 (9)†"
+    table = scores(rows_of(training(held_out=9, metrics={"auc_s": 0.9, "auc_s_x": 0.8})))
+    assert render.readable(table).iloc[0][["s", "s_x"]].tolist() == ["0.900†", "0.800"]
 
 
-def test_scores_are_means_over_classes_of_means_over_draws():
+def test_probes_stand_beside_chance():
+    probes = {"probe_colour_z_s": 0.69, "unit_colour_z_s": 0.21, "probe_digit_z_s": 0.95}
+    table = color_mnist_probes(rows_of(training("color_mnist", 0, 0.9, 0.8, probes)))
+    row, chance = table.loc["balanced"], table.loc["chance"]
+    assert row["colour from z_s"] == 0.69 and row["colour from z_s, unit length"] == 0.21
+    assert (chance["digit from z_s"], chance["colour from z_r"]) == (1 / 9, 0.1)
+    assert row["AUC (Eq. 12), averaged weights"] == 0.8 and pd.isna(row["swap keeps digit"])
+
+
+def test_scores_are_means_over_classes_of_means_over_seeds():
     draws = ((4, 0, 0.9, 0.5), (4, 1, 0.7, 0.7), (7, 0, 0.6, 0.9))
-    table = scores(
-        tidy(
-            *(training(s, held_out=i, seed=seed, auc_s=s, auc_ViM=vim) for i, seed, s, vim in draws)
-        )
-    )
-    row = table.loc[("MNIST", "Y-GAN", "balanced")]
-    assert row["s"] == pytest.approx((0.8 + 0.6) / 2) and row["ViM"] == pytest.approx(
-        (0.6 + 0.9) / 2
-    )
-    assert (row["n"], row["draws"], row["weights"]) == (2, 3, "averaged") and pd.isna(row["s_x"])
-    assert list(table.columns[render.best(table)[0]]) == ["ViM"]
+    rows = [
+        training(held_out=h, seed=s, metrics={"auc_s": auc, "auc_ViM": vim})
+        for h, s, auc, vim in draws
+    ]
+    plain = training(metrics={"auc_s": 0.75, "auc_s_zp": 0.9}, **CLASSIFIER)
+    table = scores(rows_of(*rows, plain))
+    row = table.loc["MNIST", "Y-GAN (balanced)"]
+    assert (row["s"], row["ViM"]) == pytest.approx((0.7, 0.75)) and (
+        row["n"],
+        row["trainings"],
+    ) == (2, 3)
+    assert list(np.array(render.readable(table).columns)[render.best(table)[0]]) == ["ViM"]
+    assert pd.isna(table.loc["MNIST", "Classifier"]["s_x"])
 
 
 def test_the_best_of_each_block_is_bold():
-    table = benchmark(
-        1, tidy(training(0.9), training(0.95, method="classifier"), training(0.5, held_out=7))
-    )
-    bold = pd.DataFrame(render.best(table), table.index, table.columns)
-    assert (
-        bold.loc[("paper", "Y-GAN", "", ""), "4"]
-        and bold.loc[CONTROL, "4"]
-        and not bold.loc[YGAN, "4"]
-    )
-    assert not bold.loc[YGAN, "7"]  # alone
-    assert not bold.loc["ours - paper"].any(axis=None)
-    assert "\\textbf{0.950}" in render.latex(table) and "**0.950**" in render.markdown(table)
-    assert not bold.loc[[CONTROL, YGAN], "mean"].any()  # of one class, of two: not alike
-    assert "**0.500**" not in render.markdown(table)
+    rows = rows_of(training(), training(auc=0.95, **CLASSIFIER), training(auc=0.5, held_out=7))
+    text = render.markdown(benchmark(1, rows))
+    assert "**0.950**" in text and "**0.900**" not in text and "**0.500**" not in text  # alone
+    assert "**0.984**" in text and "\\bfseries 0.950" in render.latex(benchmark(1, rows))
 
 
 def test_text_in_a_table_is_text():
     table = pd.DataFrame(
-        {"a_1": ["<script>alert(1)</script>", "50 % | a & b"], "<i>": [np.nan, 0.25]},
+        {"a_1": ["<script>", "50 % | a & b"], "gap": [np.nan, 0.25], "n": [1, 2000]},
         index=pd.Index(["<script>", "x|y"], name="species"),
     )
-    table.attrs["signed"] = ["<i>"]
+    table.attrs["signed"] = ["gap"]
     lines = render.markdown(table).splitlines()
-    assert lines[0] == "| species | a_1 | &lt;i&gt; |" and "<script" not in lines[2]
-    assert lines[3] == "| x\\|y | 50 % \\| a &amp; b | +0.250 |"
+    cells = [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    assert "<script" not in "".join(lines) and cells[2][2:] == ["–", "1 |"]
+    assert lines[3].startswith("| x\\|y") and "50 % \\| a &amp; b" in lines[3]
+    assert cells[3][-2:] == ["+0.250", "2,000 |"] and lines[1].count("-:|") == 2
     assert "a\\_1" in render.latex(table) and "50 \\% | a \\& b" in render.latex(table)
+    assert render.markdown(table[:0]) == render.EMPTY and render.EMPTY in render.latex(table[:0])
 
 
-def test_a_folder_of_plantvillage_named_like_a_script_is_harmless():
-    rows = tidy(
-        training(
-            0.9,
-            dataset="plantvillage",
-            held_out=-1,
-            image_size=64,
-            **RATES,
-            **{"tnr:<script>": 0.5},
-        )
-    )
-    assert "<script" not in render.markdown(table4(rows))
-    evil = tidy(training(0.9, configuration="balanced, name=<script>"))
-    assert "<script" not in render.markdown(benchmark(1, evil))
+def test_differences_are_over_classes_and_holm_corrects_the_main_contrast():
+    def both(auc, **settings):
+        return ten(0, **settings) if auc is None else [
+            training(held_out=h, auc=0.1, averaged=auc + h % 3 / 100, **settings) for h in range(10)
+        ]  # fmt: skip
+
+    rows = both(0.9) + both(0.8, **CLASSIFIER) + both(0.7, configuration="paper")
+    table = differences.differences(rows_of(*rows))
+    first = table.loc["balanced - classifier", "s (Eq. 12)", "MNIST"]
+    assert first["mean"] == pytest.approx(0.1) and first["n"] == 10 and first["lower in"] == 0
+    assert "strong - balanced" not in table.index.unique("difference")
+    noisy = [training(held_out=h, averaged=0.8 + h / 50, **CLASSIFIER) for h in range(10)]
+    table = differences.differences(rows_of(*both(0.9), *noisy))
+    p, corrected = table.iloc[0][["p, t test", "p, Holm"]]
+    assert corrected == pytest.approx(p)  # one contrast is there
+    assert render.readable(table).shape == (1, 1)
+
+
+def test_the_classifier_at_the_papers_rate_is_told_from_its_own():
+    slow = dict(method="classifier", configuration="classifier, lr=0.0002")
+    rows = [
+        *(training(held_out=i, averaged=0.6 + 0.01 * i, configuration="paper") for i in range(10)),
+        *(training(held_out=i, averaged=0.8 + i / 99, **CLASSIFIER) for i in range(10)),
+        *(training(held_out=i, averaged=0.65, **slow) for i in range(8)),
+        training("fmnist", averaged=0.9, **CLASSIFIER),  # no Y-GAN there
+    ]
+    table = differences.learning_rate(rows_of(*rows))
+    assert set(table.index) == {("MNIST", "0.001"), ("MNIST", "0.0002")}
+    at_papers = table.loc["MNIST", "0.0002"]
+    assert at_papers["AUC, Y-GAN"] == pytest.approx(0.635) and at_papers["n"] == 8
+    assert at_papers["mean"] == pytest.approx(0.635 - 0.65) and at_papers["lower in"] == 5
+    jobs = [job.config for job in study_jobs("laptop") if job.group == "paper_rate"]
+    assert jobs and {config.lr for config in jobs} == {2e-4}
+
+
+def test_lengths_are_over_the_seeds_that_all_have():
+    aucs = ((3, 0, 0.5), (3, 1, 0.7), (7, 0, 0.6), (7, 5, 0.9))
+    rows = [training(auc=auc, epochs=epochs, seed=seed) for epochs, seed, auc in aucs]
+    table = differences.lengths(rows_of(*rows, training(held_out=1)))
+    assert table.loc["MNIST", "4", "Y-GAN (balanced)", "last"].to_dict() == {"3": 0.5, "7": 0.6}
+    assert len(table) == 1  # of class 1 there is one length
+
+
+def test_a_training_of_the_papers_size_is_in_numbers():
+    latents = dict(neighbours_z_s=0.6, neighbours_z_r=0.2, normal_accuracy=0.7)
+    rows = rows_of(training("cifar10", 4, 0.7, 0.65, latents, epochs=100, width=64))
+    best = rows[(rows["weights"] == "last") & (rows["metric"] == "auc")]
+    best = best.assign(epoch_rule="best_on_test", epoch=34, value=0.72)
+    row = differences.paper_size(pd.concat([rows, best])).loc["Deer", "Y-GAN (balanced)"]
+    assert row.tolist() == [100, 0.7, 0.65, 0.72, 0.7, 0.6, 0.2]
+
+
+def beside(auc, width=32, **settings):
+    metrics = {"auc_s": auc, "auc_kNN": auc + 0.1, "normal_accuracy": 0.9}
+    return training("cifar10", auc=auc, metrics=metrics, width=width, **settings)
+
+
+STRONG = dict(method="strong", configuration="strong")
+
+
+def test_the_strong_classifier_by_width_and_by_score():
+    rows = [beside(0.7, held_out=h, **STRONG) for h in (0, 7)] + [
+        beside(0.8, 64, held_out=0, **STRONG)
+    ]
+    table = beyond.strong(rows_of(*rows))
+    assert table.loc["CIFAR10", "32", "s (Eq. 12)"]["Airplane"] == pytest.approx(0.7)
+    assert table.loc["CIFAR10", "64", "kNN"]["mean"] == pytest.approx(0.9)
+    assert table.loc["CIFAR10", "", "Y-GAN, as printed"]["Airplane"] == 0.729
+    shown = render.readable(table)
+    assert shown.loc[("CIFAR10", "32", "s (Eq. 12)"), ["Horse", shared.MEAN]].tolist() == [
+        *("0.700†", "only Airplane, Horse†")
+    ]
+    assert "†" not in "".join(shown.loc["CIFAR10", "64", "s (Eq. 12)"])
+
+
+def test_what_the_y_adds_is_paired_by_class_and_seed():
+    whitened = [beside(a, held_out=h, seed=s, configuration="whitened")
+                for h, s, a in ((0, 0, 0.80), (1, 0, 0.70), (1, 1, 0.74))]  # fmt: skip
+    alone = [beside(a, held_out=h, seed=s, **STRONG)
+             for h, s, a in ((0, 0, 0.75), (1, 0, 0.71), (1, 1, 0.72))]  # fmt: skip
+    row = beyond.added(rows_of(*whitened, *alone)).xs("s (Eq. 12)", level="score").iloc[0]
+    assert row["Airplane"] == pytest.approx(0.05) and row["Car"] == pytest.approx(0.005)
+    assert row["mean"] == pytest.approx(0.0275) and (row["n"], row["pairs"]) == (2, 3)
+    assert row["low"] < 0 < row["high"] and pd.isna(row["Bird"])
+    assert beyond.added(rows_of(*alone)).empty
 
 
 @pytest.fixture(scope="module")
 def leaf_runs(results):
     """The smoke profile's trainings on PlantVillage."""
-    study = Study("smoke", results)
     from ygan_study.run.training import run_all
 
+    study = Study("smoke", results)
     return study, run_all(study, study.select(dataset="plantvillage"))
 
 
@@ -503,127 +351,92 @@ def test_tables_are_functions_of_runs_csv(leaf_runs, smoke):
     study.write_runs()
     written = pd.read_csv(study.root / "runs.csv")
     for name, own in (("table4", runs), ("color_mnist_probes", list(smoke[1].values()))):
-        jobs = [run.job.id for run in own]
-        rows = written[written["job"].isin(jobs)]
-        rows = rows.sort_values(
-            "job", key=lambda column, jobs=jobs: column.map(jobs.index), kind="stable"
-        )
-        pd.testing.assert_frame_equal(
-            tables.TABLES[name].make(rows), tables.make(name, own), check_dtype=False
-        )
+        rows = written[written["job"].isin([run.job.id for run in own])]
+        made = tables.make(name, own)
+        pd.testing.assert_frame_equal(tables.TABLES[name].make(rows), made, check_dtype=False)
 
 
 def test_table_4_of_what_was_trained(leaf_runs):
     study, runs = leaf_runs
-    table = tables.make(
-        "table4", [run for run in runs if run.job in tables.TABLES["table4"].jobs(study)]
-    )
-    by_method = {run.config.method: run for run in runs if run.config.variant == "full"}
-    row = table.loc[("ours", "Y-GAN", "TNR at EER", "balanced")]
-    run = by_method["ygan"]
+    jobs = tables.TABLES["table4"].jobs(study)
+    row = tables.make("table4", [run for run in runs if run.job in jobs]).loc[YGAN]
+    run = next(run for run in runs if run.config.method == "ygan" and run.config.variant == "full")
     normal = run.test["in_test"] & ~run.test["anomalous"]
-    assert row["auc"] == pytest.approx(run.metrics["auc"]) and row["calibration images"] == str(
-        len(run.test["calibration"])
-    )
-    threshold = np.quantile(run.test["calibration"], 0.95)
-    kept = np.mean(run.scores[normal] <= threshold)
-    assert table.loc[
-        ("ours", "Y-GAN", "TNR at threshold", "balanced"), "all species"
-    ] == pytest.approx(kept, abs=0.02)
-    assert row["auc, last weights"] == pytest.approx(run.at("last").metrics["auc"])
+    assert row["AUC"] == pytest.approx(run.metrics["auc"])
+    assert row["calibration images"] == len(run.test["calibration"])
+    kept = np.mean(run.scores[normal] <= np.quantile(run.test["calibration"], 0.95))
+    assert row["TNR at threshold"] == pytest.approx(kept, abs=0.02)
+    assert row["AUC, last weights"] == pytest.approx(run.at("last").metrics["auc"])
 
 
-def test_a_table_is_saved_with_what_it_was_made_of(smoke, read_json):
+def test_a_table_is_saved_whole_and_for_readers(smoke, read_json):
     study, runs = smoke
     own = list(runs.values())
     table = tables.tabulate(study, "color_mnist_probes", own, "-test")
-    saved = pd.read_csv(
-        StringIO((study.folder / "tables/color_mnist_probes-test.csv").read_text()), index_col=0
-    )
-    assert saved.loc["balanced", "AUC (Eq. 12)"] == pytest.approx(
-        table.loc["balanced", "AUC (Eq. 12)"], abs=1e-6
-    )
-    for ending, start in (("md", "Profile: smoke"), ("tex", "% profile: smoke")):
-        assert (
-            (study.folder / f"tables/color_mnist_probes-test.{ending}")
-            .read_text()
-            .startswith(start)
-        )
-    assert read_json(study.folder / "tables/color_mnist_probes-test.json")["jobs"] == [
-        run.job.id for run in own
-    ]
+    folder, column = study.folder / "tables", "AUC (Eq. 12)"
+    saved = pd.read_csv(StringIO((folder / "color_mnist_probes-test.csv").read_text()), index_col=0)
+    assert saved.loc["balanced", column] == pytest.approx(table.loc["balanced", column], abs=1e-6)
+    assert "width" in saved and "width" not in (folder / "color_mnist_probes-test.md").read_text()
+    assert (folder / "color_mnist_probes-test.tex").read_text().startswith("% profile: smoke")
+    about = read_json(folder / "color_mnist_probes-test.json")
+    assert about["jobs"] == [run.job.id for run in own]
     with pytest.raises(ValueError, match="table5: none of its trainings is done"):
         tables.make("table5", [])
 
 
-def test_tables_1_to_4_leave_the_ladder_out():
+def test_tables_1_to_4_leave_other_lengths_out():
     study = Study("laptop")
     for name in ("table1", "table2", "table3", "table4"):
-        jobs = tables.TABLES[name].jobs(study)
-        assert {job.config.variant for job in jobs} <= {"full", "background_only"} and len(jobs)
-        lengths = {}
-        for job in jobs:
-            c = job.config
+        configs, lengths = [job.config for job in tables.TABLES[name].jobs(study)], {}
+        assert {c.variant for c in configs} <= {"full", "background_only"}
+        assert {c.deviation for c in configs} == {"none"} and {c.labels for c in configs} == {
+            "true"
+        }
+        for c in configs:
             lengths.setdefault((c.method, c.name, c.dataset), set()).add(c.epochs)
-        assert all(len(found) == 1 for found in lengths.values())
-        assert {job.config.deviation for job in jobs} == {"none"} and {
-            job.config.labels for job in jobs
-        } == {"true"}
+        assert lengths and all(len(found) == 1 for found in lengths.values())
 
 
-def test_tables_5_and_6_have_whole_y_gans_in_the_very_cells():
+def test_tables_5_and_6_have_whole_y_gans_of_the_same_images_and_seeds():
     study = Study("quick")
     for name, changed in (("table5", "variant"), ("table6", "labels")):
-        jobs = tables.TABLES[name].jobs(study)
-        cell = lambda c: (c.dataset, c.held_out, c.seed, c.split_seed, c.name)  # noqa: E731
-        whole = {
-            cell(job.config)
-            for job in jobs
-            if job.config.variant == "full" and job.config.labels == "true"
-        }
-        others = [
-            job.config for job in jobs if getattr(job.config, changed) not in ("full", "true")
-        ]
-        assert others and whole == {cell(c) for c in others} and len(whole) == 3
+        configs = [job.config for job in tables.TABLES[name].jobs(study)]
+        place = [(c.dataset, c.held_out, c.seed, c.split_seed, c.name) for c in configs]
+        plain = [getattr(c, changed) in ("full", "true") for c in configs]
+        whole = {p for p, is_whole in zip(place, plain, strict=True) if is_whole}
+        others = {p for p, is_whole in zip(place, plain, strict=True) if not is_whole}
+        assert whole == others and len(whole) == 3
 
 
-def test_weak_labels_say_which_network_at_which_size(results):
+def test_weak_labels_name_the_network_and_its_size(results, read_json):
     from ygan_study.run.training import run_all
 
     study = Study("smoke", results)
     runs = run_all(study, tables.TABLES["weak_labels"].jobs(study))
-    table = tables.make("weak_labels", runs)
-    about, row = (
-        json.loads((runs[0].folder / "run.json").read_text())["weak_labels"],
-        table.loc[("MNIST", "4", 0)],
-    )
-    assert (
-        row["network"] == f"{about['network']}, {about['side']} px" and row["purity, paper"] == 0.95
-    )
+    row = tables.make("weak_labels", runs).loc["MNIST", "4", 0]
+    about = read_json(runs[0].folder / "run.json")["weak_labels"]
+    assert (row["features of"], row["at pixels"]) == (about["network"], about["side"])
     assert row["k, cosine"] == runs[0].metrics["clusters"] and row["classes"] == 9
 
 
-def test_cells_has_a_row_a_training():
-    rows = tidy(training(0.9, 0.8), training(0.7, method="padim"))
-    assert trainings_of(rows)["auc"].tolist() == [0.9, 0.7] and trainings_of(rows)[
-        "title"
-    ].tolist() == [
-        "Y-GAN",
-        "PaDiM",
-    ]
-    assert trainings_of(rows, "last")["auc"].tolist() == [0.8, 0.7] and trainings_of(
-        rows, "averaged"
-    )["auc"].tolist() == [0.9]
+def test_trainings_have_a_row_each_a_name_and_the_weights_asked_for():
+    rows = rows_of(training(auc=0.9, averaged=0.8), training(auc=0.7, **PADIM))
+    assert trainings_of(rows)["auc"].tolist() == [0.9, 0.7]
+    assert trainings_of(rows)["name"].tolist() == ["Y-GAN (balanced)", "PaDiM"]
+    assert trainings_of(rows, "averaged")["auc"].tolist() == [0.8]
+    changed = training(method="classifier", configuration="classifier, lr=0.0002")
+    weak = training(labels="weak", configuration="paper")
+    names = trainings_of(rows_of(changed, weak))["name"]
+    assert set(names) == {"Classifier (lr=0.0002)", "Y-GAN* (paper)"}
 
 
-def test_a_baselines_empty_configuration_survives_the_file(tmp_path):
-    rows = tidy(training(0.9, held_out=4), training(0.7, method="padim"))
+def test_a_rivals_empty_configuration_survives_the_file(tmp_path):
+    rows = rows_of(training(), training(auc=0.7, **PADIM))
     rows.to_csv(tmp_path / "runs.csv", index=False)
-    pd.testing.assert_frame_equal(
-        benchmark(1, pd.read_csv(tmp_path / "runs.csv")), benchmark(1, rows), check_dtype=False
-    )
+    read = benchmark(1, pd.read_csv(tmp_path / "runs.csv"))
+    pd.testing.assert_frame_equal(read, benchmark(1, rows), check_dtype=False)
 
 
 def test_rows_of_a_run_have_both_weights(smoke):
-    rows = rows_of(smoke[1].values())
+    rows = rows_of_runs(smoke[1].values())
     assert set(rows["weights"]) == {"last", "averaged"} and list(rows) == RUNS_COLUMNS

@@ -33,6 +33,7 @@ class ARNet(Baseline):
     """A U-Net that restores colour and orientation; the score is its error."""
 
     title, kind = "ARNet", "PT"
+    authors = None  # their schedule was not found
 
     def prepare(self, images: Tensor) -> None:
         width = self.config.width

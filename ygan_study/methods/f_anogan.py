@@ -21,7 +21,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ygan_study.methods.baseline import Baseline, adam, descend
+from ygan_study.methods.baseline import Baseline, Schedule, adam, descend
 
 LATENT = 128
 PENALTY = 10.0
@@ -103,6 +103,9 @@ class FAnoGAN(Baseline):
     """A GAN of normal images, and an encoder that finds an image's place in it (its section 2)."""
 
     title, kind = "f-AnoGAN", "RB"
+    authors = Schedule(
+        3 * 50_000 * 64, "tSchlegl/f-AnoGAN: ITERS_ENC 50,000, batches of 64; here E has a third"
+    )
 
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width

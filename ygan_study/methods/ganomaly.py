@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ygan_core import losses
 from ygan_core.model import dcgan_init
-from ygan_study.methods.baseline import Baseline, adam, decoder, descend, encoder
+from ygan_study.methods.baseline import Baseline, Schedule, adam, decoder, descend, encoder
 
 LATENT = 100
 W_ADV, W_CON, W_ENC = 1.0, 50.0, 1.0
@@ -26,6 +26,7 @@ class GANomaly(Baseline):
     """Encoder, decoder, encoder; the score compares the two latents (section 3.2 of its paper)."""
 
     title, kind = "GANomaly", "RB"
+    authors = Schedule(15 * 45_000, "samet-akcay/ganomaly: niter 15, CIFAR10 without one class")
 
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width

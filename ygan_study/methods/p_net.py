@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ygan_core.losses import L_bce
 from ygan_core.model import Discriminator
-from ygan_study.methods.baseline import Baseline, descend
+from ygan_study.methods.baseline import Baseline, Schedule, descend
 from ygan_study.methods.unet import Contracting, Expanding
 
 LAMBDA_ADV, LAMBDA_PIXEL, LAMBDA_STRUCTURE = 0.1, 1.0, 0.5
@@ -49,6 +49,7 @@ class PNet(Baseline):
     """An image rebuilt from its structure and texture, and compared in pixels and structure."""
 
     title, kind = "P-Net", "RB"
+    authors = Schedule(800 * 224, "YutingXiao/P-Net_Mvtec_AD: n_epochs 800, the cables of MVTec AD")
 
     def prepare(self, images: Tensor) -> None:
         width, channels = self.config.width, images.shape[1]

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ygan_study.methods.baseline import Baseline, descend
+from ygan_study.methods.baseline import Baseline, Schedule, descend
 from ygan_study.methods.knn import nearest
 
 EMBEDDING = 64
@@ -80,6 +80,9 @@ class PatchSVDD(Baseline):
     """Embeddings of patches, compared with those of normal patches."""
 
     title, kind = "Patch SVDD", "PT"
+    authors = Schedule(
+        300 * 100 * 391, "nuclearboy95/…PatchSVDD-PyTorch: 300 epochs, 100 patches of 391 hazelnuts"
+    )
 
     def prepare(self, images: Tensor) -> None:
         self.size, width = images.shape[-1] // 8, 2 * self.config.width

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ygan_core import losses
 from ygan_core.model import dcgan_init
-from ygan_study.methods.baseline import Baseline, adam, descend, encoder
+from ygan_study.methods.baseline import Baseline, Schedule, adam, descend, encoder
 
 LATENT = 100
 W_ADV, W_CON, W_LAT = 1.0, 50.0, 1.0
@@ -67,6 +67,9 @@ class SkipGANomaly(Baseline):
     """A U-Net that reconstructs normal images, in pixels and in features of Ds (its section 3)."""
 
     title, kind = "Skip-GANomaly", "RB"
+    authors = Schedule(
+        15 * 45_000, "samet-akcay/skip-ganomaly: niter 15, CIFAR10 without one class"
+    )
 
     def prepare(self, images: Tensor) -> None:
         (channels, size), width = images.shape[1:3], self.config.width

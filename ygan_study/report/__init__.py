@@ -1,1 +1,1 @@
-"""What is shown of the evidence: tables, figures, verdicts, notebooks, the page. Missing trainings are run by `study.run`."""
+"""What is shown of the evidence: tables, figures, notebooks, the book. Missing trainings are run by `study.run`."""

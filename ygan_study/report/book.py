@@ -26,26 +26,20 @@ FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # m
 UNTRAINED = "untrained"  # marks what `Study.show` displays where there is nothing to show
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
 SECTIONS = {  # every figure and table, in the order of the paper
-    "The answer": ("findings", "main_result", "coverage"),
+    "The answer": ("answers", "main_result", "claims", "coverage"),
     "The method": ("fig1", "architecture", "fig2", "fig3"),
     "The data": ("fig4", "fig5", "plantvillage_augmentation", "color_mnist_samples"),
     "Two latents": (
-        *(
-            "fig6a",
-            "swaps",
-            "fig6b",
-            "color_mnist_probes",
-            "color_mnist_losses",
-            "color_mnist_scores",
-        ),
-        *("fig7", "fig7_paper_size"),
+        *("fig6a", "swaps", "fig6b", "color_mnist_probes", "color_mnist_losses"),
+        *("color_mnist_scores", "fig7", "fig7_paper_size"),
     ),
     "The latents of the benchmarks": (
         *("tsne_mnist", "tsne_fmnist", "tsne_cifar10", "tsne_paper_size", "tsne_plantvillage"),
     ),
     "Benchmarks": (
-        *("table1", "table2", "table3", "table4", "claims", "score_distributions", "accuracy_plot"),
-        *("learning_rate", "ladder", "paper_size"),
+        *("table1", "table2", "table3", "table4", "table4_species", "differences", "sentences"),
+        *("score_distributions", "accuracy_plot", "learning_rate"),
+        *("ladder", "lengths", "paper_size", "paper_size_numbers"),
     ),
     "Beyond the paper": ("strong", "auc_by_cost", "added", "added_gains"),
     "Ablations": ("table5", "ablation_costs"),

@@ -1,7 +1,8 @@
-"""What the paper prints: its tables (data/paper_tables/), and the numbers in its text that tables and verdicts use."""
+"""What the paper prints: its tables (data/paper_tables/), and the numbers in its text."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -12,44 +13,37 @@ from ygan_core.data.datasets import REPOSITORY
 from ygan_study.plan.profiles import profile
 
 NUMBERS = {"mnist": 1, "fmnist": 2, "cifar10": 3, "plantvillage": 4}  # the table of each dataset
-IMAGE_SIZE = {
-    "mnist": 32,
-    "fmnist": 32,
-    "cifar10": 32,
-    "plantvillage": 256,
-}  # pixels; sections 4.1 and 4.2
-PURITY = {
-    "mnist": 0.95,
-    "fmnist": 0.91,
-    "cifar10": 0.87,
-    "plantvillage": 0.80,
-}  # of the weak labels; the text of section 6.3
-CLUSTERS = {
-    "mnist": "9 or 10",
-    "fmnist": "9 or 10",
-    "cifar10": "9 or 10",
-    "plantvillage": "12",
-}  # k of k-means; section 6.3
-CHANCE = {
-    "digit": 1 / 9,
-    "colour": 1 / len(COLOURS),
-    "AUC": 0.5,
-}  # Color-MNIST: nine normal digits, ten colours (section 5)
+IMAGE_SIZE = {"mnist": 32, "fmnist": 32, "cifar10": 32, "plantvillage": 256}  # 4.1 and 4.2
+PURITY = {"mnist": 0.95, "fmnist": 0.91, "cifar10": 0.87, "plantvillage": 0.80}  # section 6.3
+CLUSTERS = dict.fromkeys(("mnist", "fmnist", "cifar10"), "9 or 10") | {"plantvillage": "12"}  # 6.3
+CHANCE = {"digit": 1 / 9, "colour": 1 / len(COLOURS), "AUC": 0.5}  # section 5: nine normal digits
+
+
+@functools.cache
+def _table(name: str) -> pd.DataFrame:
+    (path,) = (REPOSITORY / "data" / "paper_tables").glob(f"{name}*.csv")
+    return pd.read_csv(path)
 
 
 def printed(number: int) -> pd.DataFrame:
     """Table `number`, 1 to 6, as printed; an absent cell is nan."""
-    (path,) = (REPOSITORY / "data" / "paper_tables").glob(f"table{number}_*.csv")
-    return pd.read_csv(path)
+    return _table(f"table{number}_").copy()
+
+
+def sentences() -> pd.DataFrame:
+    """Sentences of the paper about its own tables, recomputed from these tables: 24 constants.
+
+    tests/test_sentences.py computes them.
+    """
+    return _table("sentences").copy()
 
 
 def class_names(number: int) -> list[str]:
-    """The columns of a table that are classes (Tables 1 to 3, in the order of the labels) or species (Table 4)."""
-    return [
-        name
-        for name in printed(number)
-        if name not in ("model", "type", "metric", "mean", "std", "auc")
-    ]
+    """The columns of a table that are classes, in the order of the labels (1 to 3), or species
+    (4).
+    """
+    others = ("model", "type", "metric", "mean", "std", "auc")
+    return [name for name in printed(number) if name not in others]
 
 
 def paper_epochs(dataset: str) -> int:
@@ -58,18 +52,23 @@ def paper_epochs(dataset: str) -> int:
 
 
 def weak_label_costs() -> dict[str, float]:
-    """By dataset, how much lower Table 6 prints the AUC of Y-GAN* (weak labels, section 6.3) than that of Y-GAN."""
+    """By dataset, how much lower Table 6 prints the AUC of Y-GAN* (section 6.3) than that of
+    Y-GAN.
+    """
     aucs = printed(6).set_index("model")
-    return {
-        name: aucs.loc["Y-GAN", dataset.title] - aucs.loc["Y-GAN*", dataset.title]
-        for name, dataset in DATASETS.items()
-    }
+    titles = {name: dataset.title for name, dataset in DATASETS.items()}
+    return {name: aucs.loc["Y-GAN", t] - aucs.loc["Y-GAN*", t] for name, t in titles.items()}
 
 
 def paper_auc(
     dataset: str, held_out: Iterable[int], summary: Callable[[np.ndarray], float] = np.mean
 ) -> float:
-    """What Tables 1 to 3 print for Y-GAN, summarised over these classes: labels from 0 to 9, each counted once."""
+    """What Tables 1 to 4 print for Y-GAN, summarised over these held-out classes.
+
+    held_out: labels from 0 to 9, each counted once; of PlantVillage -1, over all leaves.
+    """
     number = NUMBERS[dataset]
-    row = printed(number).set_index("model").loc["Y-GAN", class_names(number)]
-    return float(summary(row.iloc[sorted(set(held_out))].to_numpy(float)))
+    row = printed(number).set_index("model").loc["Y-GAN"]
+    if dataset == "plantvillage":
+        return float(row["auc"].iloc[0])
+    return float(summary(row[class_names(number)].iloc[sorted(set(held_out))].to_numpy(float)))

@@ -7,19 +7,21 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ygan_core.data import DATASETS
-from ygan_study.methods import BASELINES, METHODS
+from ygan_study.methods import METHODS
 from ygan_study.run.folder import RUNS_COLUMNS, Run, tidy
 
-TITLES = {
-    "color_mnist": "Color-MNIST",
-    **{name: dataset.title for name, dataset in DATASETS.items()},
-}
+TITLES = {"color_mnist": "Color-MNIST", **{name: data.title for name, data in DATASETS.items()}}
 REAL = tuple(DATASETS)  # the paper's four benchmarks
+NUMBER = ("epoch_rule", "epoch", "metric", "value")  # the columns that are of a number
 
 
-def rows_of(runs: Iterable[Run]) -> pd.DataFrame:
-    """The rows of runs.csv that these runs give: of each training its last and its averaged weights."""
-    rows = [row for run in runs for weights in run.kinds for row in tidy(run.at(weights))]
+def rows_of(runs: Iterable[Run], batches: bool = False) -> pd.DataFrame:
+    """The rows of runs.csv that these runs give: of each training its last and its averaged
+    weights.
+
+    batches: with the AUC in batches at test time, also where it has yet to be measured.
+    """
+    rows = [row for run in runs for kind in run.kinds for row in tidy(run.at(kind), batches)]
     return pd.DataFrame(rows, columns=RUNS_COLUMNS)
 
 
@@ -29,39 +31,48 @@ def trainings_of(
     epoch_rule: str = "last",
     metrics: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """A row a training: its settings, what a table calls its method (`title`), a column a metric. rows: of runs.csv.
+    """A row a training, ordered as METHODS: its settings, key, title, name, and a column a metric.
 
-    weights: last, averaged, or headline, which is what each configuration prints. A metric that was not measured is nan.
-    metrics: those that have a column even where no training measured them.
+    rows: of runs.csv. weights: last, averaged, or headline: those that tables print. A metric
+    that was not measured is nan; those in `metrics` have a column in any case. key: its entry in
+    METHODS; title: of its method; name: the same with its configuration; seen: images that it
+    saw.
     """
-    wanted = rows["headline"] if weights == "headline" else rows["weights"] == weights
-    few = rows[wanted.astype(bool) & (rows["epoch_rule"] == epoch_rule)]
-    few = few.assign(
-        configuration=few["configuration"].fillna("")
-    )  # in the file a baseline's is an empty cell
-    keys = [name for name in RUNS_COLUMNS if name not in ("epoch_rule", "epoch", "metric", "value")]
-    table = few.pivot(index=keys, columns="metric", values="value").reset_index()
+    wanted = rows["headline"].astype(bool) if weights == "headline" else rows["weights"] == weights
+    few = rows[wanted & (rows["epoch_rule"] == epoch_rule)]
+    texts = {name: few[name].fillna("").astype(str) for name in ("configuration", "class")}
+    few = few.assign(**texts)  # a file may have an empty cell, or digits alone
+    keys = [name for name in RUNS_COLUMNS if name not in NUMBER]
+    table = few.pivot(index=[*keys, "epoch"], columns="metric", values="value").reset_index()
     table.columns.name = None
-    order = {job: place for place, job in enumerate(dict.fromkeys(rows["job"]))}
-    table = table.sort_values(
-        "job", key=lambda column: column.map(order), kind="stable", ignore_index=True
-    )
-    table.insert(
-        0,
-        "title",
-        [
-            method_title(*row)
-            for row in table[["method", "labels", "pixels"]].itertuples(index=False)
-        ],
-    )
-    return table.reindex(columns=list(dict.fromkeys([*table, *metrics])))
+    table["key"] = list(map(_key, table["method"], table["deviation"], table["configuration"]))
+    table["title"] = list(map(_title, table["key"], table["labels"], table["pixels"]))
+    table["name"] = list(map(_name, table["key"], table["title"], table["configuration"]))
+    table = table.reindex(columns=list(dict.fromkeys([*table, "training_images", *metrics])))
+    table["seen"] = table["epochs"] * table["training_images"]
+    for name, order in (("pixels", ("all",)), ("key", METHODS), ("dataset", TITLES)):
+        place = {value: number for number, value in enumerate(order)}
+        table = table.sort_values(name, key=lambda column, p=place: column.map(p), kind="stable")
+    return table.reset_index(drop=True)
 
 
-def method_title(method: str, labels: str = "true", pixels: str = "all") -> str:
-    """What a table calls a method: the paper's name for it."""
-    if method in BASELINES:
-        return METHODS[method].title
-    name = {"ygan": "Y-GAN", "classifier": "Classifier", "strong": "Strong classifier"}[
-        method
-    ] + "*" * (labels == "weak")
-    return f"{name}, background only" if pixels == "background" else name
+def _key(method: str, deviation: str, configuration: str) -> str:
+    if method != "ygan":
+        return method
+    return "public_code" if deviation == "public_code" else configuration.partition(",")[0]
+
+
+def _title(key: str, labels: str, pixels: str) -> str:
+    title = METHODS[key].title + "*" * (labels == "weak")
+    return f"{title}, background only" if pixels == "background" else title
+
+
+def _name(key: str, title: str, configuration: str) -> str:
+    """Where methods share a title, it and the configuration, else what was changed in it.
+
+    For example: Y-GAN (balanced), Classifier (lr=0.0002).
+    """
+    own, _, changed = configuration.partition(", ")
+    shared = [method.title for method in METHODS.values()].count(METHODS[key].title) > 1
+    added = configuration if shared or own != key else changed
+    return f"{title} ({added})" if added else title

@@ -1,7 +1,9 @@
-"""What a difference is worth: a t interval, Wilcoxon's test, and Holm's correction for several differences.
+"""What a difference is worth: a t interval, Wilcoxon's test, and Holm's correction for several
+differences.
 
-With several held-out classes the classes are the sample: each is averaged over its seeds first. With one held-out class its
-seeds are the sample. One training has no interval. All frames are those of `rows.trainings_of`, of one dataset.
+With several held-out classes the classes are the sample: each is averaged over its seeds first.
+With one held-out class its seeds are the sample. One training has no interval. All frames are
+those of `rows.trainings_of`, of one dataset.
 """
 
 from __future__ import annotations
@@ -39,8 +41,17 @@ class Estimate:
             return ONE_TRAINING
         return HIGHER if self.low > 0 else LOWER if self.high < 0 else UNCLEAR
 
+    @property
+    def columns(self) -> dict[str, float | int]:
+        """Its numbers under the names that they have in a CSV."""
+        found = {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
+        found |= {"lower in": self.below, "p, t test": self.t_test, "p, Wilcoxon": self.wilcoxon}
+        return found
+
     def __format__(self, sign: str) -> str:
-        """`0.972 [0.960, 0.983]`; with the format `+` as a difference: `+0.005 [-0.002, +0.013]`."""
+        """`0.972 [0.960, 0.983]`; with the format `+` as a difference: `+0.005 [-0.002,
+        +0.013]`.
+        """
         mean, interval = f"{self.mean:{sign}.3f}", f"[{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
         return mean if self.word == ONE_TRAINING else f"{mean} {interval}"
 
@@ -48,25 +59,28 @@ class Estimate:
 def estimate(values: pd.Series) -> Estimate:
     """The mean of a sample, and what is known of it."""
     values = values.dropna().to_numpy(float)
-    mean = values.mean() if len(values) else np.nan
-    if len(values) < 2 or np.ptp(values) == 0:
-        return Estimate(mean, np.nan, np.nan, len(values), int((values < 0).sum()), np.nan, np.nan)
+    n, below = len(values), int((values < 0).sum())
+    mean = values.mean() if n else np.nan
+    if n < 2 or np.ptp(values) == 0:  # nothing, or nothing else, is known of how they vary
+        low = high = mean if n > 1 else np.nan
+        return Estimate(mean, low, high, n, below, np.nan, np.nan)
     test = stats.ttest_1samp(values, 0)
     low, high = test.confidence_interval(LEVEL)
-    ranks = stats.wilcoxon(values).pvalue
-    return Estimate(mean, low, high, len(values), int((values < 0).sum()), test.pvalue, ranks)
+    return Estimate(mean, low, high, n, below, test.pvalue, stats.wilcoxon(values).pvalue)
 
 
 def level(trainings: pd.DataFrame, metric: str = "auc", less: float | pd.Series = 0.0) -> Estimate:
     """How high the trainings are above `less`: one number, or a number for each held-out class."""
     by_class, by_seed = _samples(trainings, metric)
+    less = less.rename_axis("held_out") if isinstance(less, pd.Series) else less
     return estimate((by_class if len(by_class) != 1 else by_seed) - less)
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc") -> Estimate:
     """How much higher the trainings `a` are than `b`, over the held-out classes that both have.
 
-    Where that is one class, over the seeds that both have. Raises ValueError where a training is there twice.
+    Where that is one class, over the seeds that both have. Raises ValueError where a training is
+    there twice.
     """
     (by_class, by_seed), (others, other_seeds) = _samples(a, metric), _samples(b, metric)
     gaps = (by_class - others).dropna()
@@ -80,7 +94,9 @@ def holm(p: pd.Series) -> pd.Series:
 
 
 def std_over_seeds(trainings: pd.DataFrame, metric: str = "auc") -> float:
-    """The sample standard deviation over the seeds of a class, pooled over the classes that have several; else nan."""
+    """The sample standard deviation over the seeds of a class, pooled over the classes that have
+    several; else nan.
+    """
     each = trainings.dropna(subset=[metric]).groupby(["dataset", "held_out"])[metric]
     freedom, squares = (each.count() - 1).sum(), (each.var(ddof=0) * each.count()).sum()
     return float(np.sqrt(squares / freedom)) if freedom else np.nan
@@ -89,5 +105,7 @@ def std_over_seeds(trainings: pd.DataFrame, metric: str = "auc") -> float:
 def _samples(trainings: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
     """A metric by held-out class, averaged over the seeds; and by held-out class and seed."""
     measured = trainings.reindex(columns=["held_out", *SEEDS, metric]).dropna(subset=[metric])
-    by_seed = measured.set_index(["held_out", *SEEDS], verify_integrity=True)[metric]
+    by_seed = measured.set_index(["held_out", *SEEDS])[metric]
+    if not by_seed.index.is_unique:
+        raise ValueError("a training is there twice")
     return by_seed.groupby("held_out").mean(), by_seed

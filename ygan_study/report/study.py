@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
-from ygan_study.report import figures, render, tables, verdicts
+from ygan_study.report import figures, render, tables
 from ygan_study.report.book import UNTRAINED
 from ygan_study.report.view import NotTrained, View
 from ygan_study.run import store, training
@@ -80,8 +80,6 @@ class Study(store.Study):
         else:
             display(Markdown(render.markdown(self.table(name, runs, suffix))))
         display(Markdown(views[name].caption))
-        if name in verdicts.VERDICTS:
-            display(Markdown(verdicts.verdict(self, name, runs)))
 
     def _runs_of(self, view: View) -> list[Run]:
         """What a view is made of. Raises NotTrained where it has trainings and none is done."""

@@ -19,9 +19,9 @@ class NotTrained(RuntimeError):
 class View:
     """make: makes the figure or the table. jobs: those whose runs a study gives it.
 
-    title: its heading in the book. of: what it is made of: "rows" of runs.csv (`cells.rows_of`),
-    or "runs" where it needs more, as pictures do. alt: what a figure shows, for those who cannot
-    see it.
+    title: its heading in the book. of: what it is made of: "rows" of runs.csv (`rows.rows_of`),
+    "batches", which are rows with the AUCs in batches at test time, or "runs", as pictures are.
+    alt: what a figure shows, for those who cannot see it.
     """
 
     make: Callable

@@ -318,8 +318,12 @@ RUNS_COLUMNS = [
 ]
 
 
-def tidy(run: Run) -> list[tuple]:
-    """The rows of runs.csv that a run gives, with its weights of one kind. headline: whether tables print these weights."""
+def tidy(run: Run, batches: bool = False) -> list[tuple]:
+    """The rows of runs.csv that a run gives, with its weights of one kind.
+
+    headline: whether tables print these weights. batches: with the AUC in batches at test time, also
+    where it is not kept, and has yet to be computed from the networks.
+    """
     c, about = run.config, run.about
     held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
     label = "" if c.method in BASELINES else c.configuration
@@ -337,6 +341,10 @@ def tidy(run: Run) -> list[tuple]:
         "training_images": about["images"]["train"],
         "training_operations": run.operations,
     }
+    if batches or run.weights in about.get("batch_statistics", {}):
+        found |= {f"{way} batches of {n}": auc for (way, n), auc in run.batch_statistics.items()}
+    if clusters := about.get("weak_labels"):
+        found[f"features:{clusters['network']}"] = clusters["side"]
     if about["device"] == "cpu":  # of a core; what a GPU shared with others takes is no cost
         found |= {
             "inference_us": about["inference_us"].get(run.weights, np.nan),
@@ -346,22 +354,10 @@ def tidy(run: Run) -> list[tuple]:
         (*shown, "last", c.epochs, metric, value, run.job.id) for metric, value in found.items()
     ]
     suffix = "" if run.weights == LAST else f"_{run.weights}"
-    if f"auc{suffix}" in run.losses:
-        best = int(run.losses[f"auc{suffix}"].idxmax())
-        seen = [
-            name
-            for name in ("auc", "auc_sorted", "normal_accuracy")
-            if f"{name}{suffix}" in run.losses
-        ]
-        rows += [
-            (
-                *shown,
-                "best_on_test",
-                best,
-                name,
-                run.losses.loc[best, f"{name}{suffix}"],
-                run.job.id,
-            )
-            for name in seen
-        ]
+    measured = [n for n in ("auc", "auc_sorted", "normal_accuracy") if f"{n}{suffix}" in run.losses]
+    for rule, chosen in (("best_on_test", "auc"), ("best_sorted", "auc_sorted")):
+        if chosen in measured:
+            best = int(run.losses[f"{chosen}{suffix}"].idxmax())
+            there = {name: run.losses.loc[best, f"{name}{suffix}"] for name in measured}
+            rows += [(*shown, rule, best, *number, run.job.id) for number in there.items()]
     return rows

@@ -1,6 +1,7 @@
-"""Tables of the evidence, as CSV, Markdown and LaTeX in results/<profile>/tables/. They train nothing.
+"""Tables of the evidence, in results/<profile>/tables/. They train nothing.
 
-A table of numbers is a function of the tidy rows of runs.csv. `render` shows it.
+A table is a function of the rows of runs.csv. It holds every number; `render` shows what a reader
+reads.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from ygan_study.report.tables import (
     beyond,
     claims,
     color_mnist,
-    findings,
-    learning_rate,
+    differences,
     public_code,
     scores,
 )
@@ -25,17 +25,8 @@ from ygan_study.report.view import View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
-TABLES: dict[str, View] = {
-    **findings.TABLES,
-    **color_mnist.TABLES,
-    **benchmarks.TABLES,
-    **learning_rate.TABLES,
-    **ablations.TABLES,
-    **beyond.TABLES,
-    **scores.TABLES,
-    **claims.TABLES,
-    **public_code.TABLES,
-}
+ROOMS = (claims, color_mnist, benchmarks, differences, ablations, beyond, scores, public_code)
+TABLES: dict[str, View] = {name: view for room in ROOMS for name, view in room.TABLES.items()}
 
 
 def make(name: str, runs: list[Run]) -> pd.DataFrame:
@@ -43,7 +34,7 @@ def make(name: str, runs: list[Run]) -> pd.DataFrame:
     if not runs:
         raise ValueError(f"{name}: none of its trainings is done")
     view = TABLES[name]
-    return view.make(rows_of(runs) if view.of == "rows" else runs)
+    return view.make(rows_of(runs, view.of == "batches"))
 
 
 def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.DataFrame:

@@ -1,148 +1,113 @@
-"""Tables 5 and 6: Y-GAN without some of its parts, and with clusters in place of classes; what the clusters are worth."""
+"""Tables 5 and 6: Y-GAN without some of its parts, and with clusters in place of classes."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from ygan_study.plan.jobs import Job
-from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import CLUSTERS, PURITY, printed
-from ygan_study.report.render import OURS
+from ygan_study.report.render import DIFFERENCE, NOT_BLIND
 from ygan_study.report.rows import REAL, TITLES, trainings_of
-from ygan_study.report.tables import blocks
-from ygan_study.report.tables.blocks import CHOSEN, KEYS, agreed, beside_whole, three_blocks
+from ygan_study.report.statistics import difference
+from ygan_study.report.tables import shared
+from ygan_study.report.tables.shared import MEAN, beside_whole
 from ygan_study.report.view import View
-from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
-HELD_OUT = "held out"
+DATASETS = [TITLES[dataset] for dataset in REAL]
 
 
 def table5(rows: pd.DataFrame) -> pd.DataFrame:
-    """Ablations (section 6.2): AUC by dataset, the mean over the classes held out.
+    """AUC of Y-GAN without some of its parts (section 6.2), means over the ten held-out classes.
 
-    held out: these classes; the paper's numbers are means over all. Rows *ours - paper* are there where ours are so too, at the
-    paper's image size. B3 has no classifier: its score is Eq. 13, the others' is Eq. 12. weights: last are those of the last
-    step, averaged their mean over the end of the training; the mean with the other ones stands on the right. n: how many
-    classes. seeds: how many draws of each, a class's AUC is their mean. std over classes: population; std over seeds: the
-    sample std of a class's draws, pooled over classes.
+    Over fewer classes than the paper's, their names stand beside the number.
     """
-    return _by_dataset(
-        printed(5).rename(columns={"variant": "method", "description": "row"}), rows, "variant"
-    )
+    paper = printed(5).rename(columns={"description": "part"})
+    return _by_dataset(paper, rows, "variant", "full")
 
 
 def table6(rows: pd.DataFrame) -> pd.DataFrame:
-    """Weak labels (section 6.3): AUC with the true classes, and with k-means clusters in their place (Y-GAN*).
+    """AUC with the true classes, and with k-means clusters in their place (Y-GAN*, section 6.3).
 
-    Means over the classes held out, which stand there. The columns are those of Table 5: n, how many classes; seeds, how many
-    draws a class has; std over seeds, the sample std of a class's draws; last, the mean with the other weights.
+    Over fewer classes than the paper's, their names stand beside the number.
     """
-    return _by_dataset(
-        printed(6).rename(columns={"model": "method", "labels": "row"}), rows, "title"
-    )
+    paper = printed(6).rename(columns={"model": "title", "labels": "part"})
+    return _by_dataset(paper, rows, "title", "Y-GAN")
 
 
-def weak_labels(runs: list[Run]) -> pd.DataFrame:
-    """What the clusters are worth (section 6.3): their number k, and their purity. Purity is the share of the training images
-    whose cluster's commonest class is their own.
+def weak_labels(rows: pd.DataFrame) -> pd.DataFrame:
+    """The clusters of section 6.3: their number k, and their purity, the share of images whose
+    class is the commonest of their cluster.
 
-    k is the number with the highest average silhouette. As written: k-means on the first 100 principal components of the
-    features. Cosine: the features are standardised before, and scaled to unit length after; Y-GAN* is trained with these
-    clusters here. network: whose features, and the size that the images are re-scaled to for it. The paper takes
-    EfficientNet-B4, and names no size. split: the seed of the split; the clusters depend on no other seed.
+    *As written* is the section's own recipe; Y-GAN* is trained with the *cosine* form here
+    (notebook 04).
     """
-    rows = [
+    found = trainings_of(rows).drop_duplicates(["dataset", "held_out", "split_seed"])
+    network = found.filter(like="features:").stack().reset_index(level=1)
+    network.columns = ["name", "side"]
+    table = pd.DataFrame(
         {
-            "dataset": TITLES[run.config.dataset],
-            "held out": "diseased" if run.config.held_out < 0 else run.classes[run.config.held_out],
-            "split": run.config.split_seed,
-            "classes": run.metrics["classes"],
-            "k, paper": CLUSTERS[run.config.dataset],
-            "k, as written": run.metrics["clusters_as_written"],
-            "k, cosine": run.metrics["clusters"],
-            "purity, paper": PURITY[run.config.dataset],
-            "purity, as written": run.metrics["purity_as_written"],
-            "purity, cosine": run.metrics["purity"],
-            "network": f"{run.about['weak_labels']['network']}, {run.about['weak_labels']['side']} px",
+            "dataset": found["dataset"].map(TITLES),
+            "held out": found["class"],
+            "split": found["split_seed"],
+            "classes": found["classes"].astype(int),
+            "k, paper": found["dataset"].map(CLUSTERS),
+            "k, as written": found["clusters_as_written"].astype(int),
+            "k, cosine": found["clusters"].astype(int),
+            "purity, paper": found["dataset"].map(PURITY),
+            "purity, as written": found["purity_as_written"],
+            "purity, cosine": found["purity"],
+            "features of": network["name"].str.partition(":")[2],
+            "at pixels": network["side"],
         }
-        for run in runs
-    ]
-    index = ["dataset", "held out", "split"]
-    return pd.DataFrame(rows).drop_duplicates(index).set_index(index) if rows else pd.DataFrame()
+    )
+    return table.set_index(["dataset", "held out", "split"])
 
 
-def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Tables 5 and 6: mean AUC by dataset, and what it is a mean of. method: the column of `cells` that names the rows."""
-    trainings, by, parts, like = trainings_of(rows), [method, "configuration"], [], {}
-    names, order = (
-        [TITLES[dataset] for dataset in REAL],
-        dict(zip(paper["method"], paper["row"], strict=True)),
-    )
-    order |= {
-        name: "not in the paper" for name in trainings[method] if name not in order
-    }  # a variant of one's own
-    for dataset, own in trainings.groupby("dataset", sort=False):
-        found = blocks.summary(own, by).join(
-            blocks.other_weights(rows[rows["dataset"] == dataset], by)
-        )
-        found["n"] = found["n"].astype(
-            object
-        )  # a count stays whole beside the nan of a variant that is not there
-        title = TITLES[dataset]
-        parts.append(
-            found.rename(
-                columns={name: title if name == "mean" else f"{name}, {title}" for name in found}
-            )
-        )
-        groups = own.groupby(by, sort=False)
-        like[title] = pd.Series(
-            {key: blocks.is_whole(group) and blocks.is_like(group) for key, group in groups}
-        )
-    groups = trainings.groupby(by, sort=False)
-    held_out = {key: _held_out(group) for key, group in groups}
-    ours = pd.concat(parts, axis=1).assign(
-        weights=groups["weights"].agg(agreed), **{HELD_OUT: pd.Series(held_out, dtype=str)}
-    )
-    ours = ours.reset_index(names=["method", "configuration"])
+def _by_dataset(paper: pd.DataFrame, rows: pd.DataFrame, key: str, whole: str) -> pd.DataFrame:
+    """Mean AUC of each row and dataset, as printed and as measured here.
+
+    key: the column that names a row, in the paper as here; whole: its value for Y-GAN with all
+    its parts and the true classes. cost: how much lower a row is than Y-GAN whole, with its
+    interval.
+    """
+    trainings, by, found = trainings_of(rows), [key, "configuration"], []
+    for (name, label, dataset), own in trainings.groupby([*by, "dataset"], sort=False):
+        of_whole = (trainings[key] == whole) & (trainings["dataset"] == dataset)
+        cost = difference(trainings[of_whole & (trainings["configuration"] == label)], own)
+        parts = [shared.summary(own, by), shared.details(own, by)[["weights", "width", "epochs"]]]
+        parts.append(shared.other_weights(rows[rows["job"].isin(own["job"])], by))
+        about = pd.concat(parts, axis=1).rename(columns={"mean": "AUC"}).drop(columns=MEAN).iloc[0]
+        every = shared.has_all_classes(own)
+        place = {"name": f"{name} ({label})", key: name, "dataset": TITLES[dataset]}
+        costs = {f"cost, {part}": getattr(cost, part) for part in ("mean", "low", "high")}
+        shown = f"{about['AUC']:.3f}" + f" ({about['held out']})" * (not every)
+        like = {"shown": shown, "like": every and shared.is_comparable(own)}
+        found.append(place | about.to_dict() | costs | like)
+    ours, parts = pd.DataFrame(found), paper.set_index(key)["part"]
+    order = {name: place for place, name in enumerate(dict.fromkeys([*parts.index, *ours[key]]))}
     ours = ours.sort_values(
-        "method", key=lambda column: column.map(list(order).index), kind="stable", ignore_index=True
+        key, key=lambda names: names.map(order), kind="stable", ignore_index=True
     )
-    ours["row"] = ours["method"].map(order)
-    first = [*KEYS, *names, HELD_OUT, "weights"]
-    ours = ours.reindex(columns=[*first, *ours.columns.difference(first, sort=False)])
-    alike = (
-        pd.DataFrame(like, columns=names)
-        .reindex(pd.MultiIndex.from_frame(ours[["method", "configuration"]]))
-        .eq(True)
-    )
-    table = three_blocks(
-        paper.assign(configuration="", **{HELD_OUT: "all"}), ours, names, alike.to_numpy()
-    )
-    counts = table.loc[[OURS], [f"n, {title}" for title in like]].apply(pd.to_numeric)
-    few = counts < counts.max()  # over other classes: harder or easier ones
-    table.attrs["not_best"] = {
-        (row, title) for title in like for row in few.index[few[f"n, {title}"]]
-    }
-    table.attrs["marks"] = {
-        (
-            (OURS, own[method], order[own[method]], own["configuration"]),
-            TITLES[own["dataset"]],
-        ): CHOSEN
-        for _, own in trainings[blocks.is_chosen(trainings)].iterrows()
-    }
+    ours["part"] = ours[key].map(parts).fillna("not in the paper")
+    paper = paper.melt([key, "part"], DATASETS, "dataset", "AUC").assign(name=lambda t: t[key])
+    paper["shown"] = paper["AUC"].map("{:.3f}".format)
+    like = ours[["like"]].set_axis(["AUC"], axis=1)
+    table = shared.with_differences(paper, ours.drop(columns="like"), like, [key, "dataset"])
+    table = table.drop(columns=key).set_index("dataset", append=True)
+    table.attrs["shown"] = _by_columns
     return table
 
 
-def _held_out(trainings: pd.DataFrame) -> str:
-    """The classes held out, by dataset: Deer (CIFAR10)."""
-    names = {}
-    for dataset, own in trainings.groupby("dataset", sort=False):
-        whole = blocks.is_whole(own) and dataset in TENS
-        names[TITLES[dataset]] = (
-            "all" if whole else ", ".join(own.sort_values("held_out")["class"].drop_duplicates())
-        )
-    return ", ".join(f"{classes} ({title})" for title, classes in names.items())
+def _by_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a variant, a column a dataset; the held-out classes by name where some are missing."""
+    table = table.drop(index=DIFFERENCE, level="source", errors="ignore")
+    rows = table.groupby(["source", "method"], sort=False)
+    wide = rows[["part"]].first().join(table["shown"].unstack("dataset").reindex(columns=DATASETS))
+    wide["seeds"] = rows["seeds"].agg(shared.joined)
+    chosen = table.reset_index("dataset").query(f"`{NOT_BLIND}` > ''")
+    wide[NOT_BLIND] = chosen.groupby(["source", "method"])["dataset"].agg(", ".join)
+    return wide.rename(columns={"part": "description"})
 
 
 def _ablations(study: Study) -> list[Job]:
@@ -155,13 +120,12 @@ def _weak(study: Study) -> list[Job]:
     return beside_whole(study, study.select(group="weak_labels"))
 
 
+def _clusters(study: Study) -> list[Job]:
+    return study.select(group="weak_labels")
+
+
 TABLES = {
     "table5": View(table5, _ablations, "Table 5: Y-GAN without some of its parts"),
     "table6": View(table6, _weak, "Table 6: clusters in place of classes"),
-    "weak_labels": View(
-        weak_labels,
-        lambda study: study.select(group="weak_labels"),
-        "Weak labels: the clusters",
-        of="runs",
-    ),
+    "weak_labels": View(weak_labels, _clusters, "Weak labels: the clusters"),
 }
