@@ -12,7 +12,7 @@ from ygan_study.measure.batch_statistics import (
     SORTED,
     batch_statistics,
     batches,
-    doubt,
+    uncertainty,
 )
 from ygan_study.methods import train
 

@@ -18,8 +18,8 @@ from ygan_study.report.tables.ablations import table5, table6
 from ygan_study.report.tables.benchmarks import benchmark, table4, table4_species
 from ygan_study.report.tables.color_mnist import color_mnist_probes
 from ygan_study.report.tables.scores import scores
-from ygan_study.run.folder import RUNS_COLUMNS
 from ygan_study.run.store import Study
+from ygan_study.run.tidy import RUNS_COLUMNS
 
 YGAN, PLAIN = ("ours", "Y-GAN (balanced)"), ("ours", "Classifier")
 GAP = ("ours - paper", "Y-GAN (balanced)")

@@ -22,6 +22,7 @@ from ygan_study.bench.processes import processes
 from ygan_study.engine import Trainer
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.plan.settings import Settings
+from ygan_study.report.style import style
 from ygan_study.run.device import resolve_device
 from ygan_study.run.provenance import processor, provenance
 

@@ -45,7 +45,9 @@ def markdown(table: pd.DataFrame) -> str:
     flat = flat.map(lambda cell: html.escape(str(cell), quote=False).replace("|", "\\|"))
     numbers = text.apply(lambda column: column.str.fullmatch(r"[+-]?[\d.,]+†?|–").all())
     sides = ["left"] * text.index.nlevels + ["right" if each else "left" for each in numbers]
-    return flat.to_markdown(index=False, disable_numparse=True, colalign=sides) + _note(text, "\n\n")
+    return flat.to_markdown(index=False, disable_numparse=True, colalign=sides) + _note(
+        text, "\n\n"
+    )
 
 
 def latex(table: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ from ygan_study.report.printed import NUMBERS, class_names, paper_auc, printed
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import estimate, level
 from ygan_study.report.tables.beyond import paper_operations
-from ygan_study.report.tables.blocks import MAIN
+from ygan_study.report.tables.shared import TABLES_1_TO_4
 from ygan_study.report.view import View
 from ygan_study.run.store import Study
 
@@ -132,7 +132,7 @@ def _main(study: Study) -> list[Job]:
 
 
 def _tens(study: Study) -> list[Job]:
-    return study.select(dataset=TENS, group=(*MAIN, "whitened", "strong_wide"))
+    return study.select(dataset=TENS, group=(*TABLES_1_TO_4, "whitened", "strong_wide"))
 
 
 VIEWS = {
