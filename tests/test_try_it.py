@@ -1,7 +1,7 @@
-"""Every line under "Try it" in the notebooks: the edit that it asks for is made, in the smoke profile, and something changes.
+"""Every line under "Try it" in the notebooks: its edit is made in the smoke profile, and something
+changes. A line that asks for thought begins with "Think:".
 
-A line that asks for thought begins with "Think:". An edit of a file of the package is made in a copy of the repository, and a
-fresh process reads it.
+An edit of a file of the package is made in a copy of the repository, which a fresh process reads.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import multiprocessing
 import re
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,70 +30,70 @@ THIRD_PARTY = [
     "pytorch_grad_cam",
     "pytorch_ood.detector",
 ]
-PLAN = "ygan_study/plan"
 
 
 @dataclass(frozen=True)
 class Try:
-    """says: a part of the line; old, new: the edit; cells: a part of each code cell that it needs, beside parameters and study.
+    """An edit that a line asks for: new in place of old. says: a part of the line; else `new`.
 
-    changes: an expression whose value has to change; else, what the cells print. file: what is edited, if not the notebook.
+    cells: a part of each code cell that the edit needs, beside parameters and study. changes: an
+    expression whose value has to change; else, what the last cell prints. file: what is edited, if
+    not the notebook; without old, new comes at its end.
     """
 
-    says: str
     old: str
     new: str
     cells: tuple[str, ...] = ()
     changes: str = ""
     file: str = ""
+    says: str = ""
+
+    def is_in(self, line: str) -> bool:
+        return (self.says or f"`{self.new}`") in line
 
 
-def settings(said: str, *cells: str, changes: str = "") -> Try:
-    return Try(f"settings = {{{said}}}", "settings = {}", f"settings = {{{said}}}", cells, changes)
+def settings(given: str, *cells: str, changes: str = "") -> Try:
+    return Try("settings = {}", f"settings = {{{given}}}", cells, changes)
 
 
 PROBES = 'sorted(study.run(study.select(group="color_mnist")[0]).metrics.items())'
 SWAP = ("jobs = study.select", "run = study.run", "z_r.roll")
+LIVE, LOSSES = ("from functools", "live ="), "live.losses.to_csv()"
 PAIRS = ("run = study.run", "higher =")
 CLUSTERS, AUC_IN = ("features, network", "tried ="), ("package =", "def auc_in", "size =")
-LEAVES = 'study.table("table4", [study.run(study.select(dataset="plantvillage", group="balanced")[0])]).to_csv()'
-TABLE_5 = '[study.run(study.select(dataset="mnist", group="balanced")[0]), *map(study.run, study.select(variant="A4"))]'
+MAP, POINTS = ("normal =", "latent, perplexity ="), "points.tolist()"
+LEAVES = """study.table(
+    "table4", [study.run(study.select(dataset="plantvillage", group="balanced")[0])]
+)"""
+TABLE_5 = """[study.run(study.select(dataset="mnist", group="balanced")[0]),
+*map(study.run, study.select(variant="A4"))]"""
 BOTH = '[*map(study.run, study.select(deviation="both"))]'
 STRONG = 'study.run(study.select(group="strong")[0]).metrics["auc"]'
 OWN = ("leaves, count =", "detector.fit(")
-GROUND = ("edge_cases", "def most", "leaves = study", "margin =", "table =")
+VIOLET = ("edge_cases", "def most", "leaves = study", "margin =", "table =")
 TRIES = {
     "00_tour": [
-        settings('"lambda_4": 0', "from functools", "live =", changes="live.losses.to_csv()"),
-        settings('"lambda_5": 0', "from functools", "live =", changes="live.losses.to_csv()"),
+        settings('"lambda_4": 0', *LIVE, changes=LOSSES),
+        settings('"lambda_5": 0', *LIVE, changes=LOSSES),
     ],
     "01_color_mnist": [
         settings('"lambda_5": 0', changes=PROBES),
         settings('"lambda_4": 0', changes=PROBES),
         settings('"seed": 1', changes=PROBES),
-        Try(
-            "`z_r.roll(0, dims=0)`",
-            "z_r.roll(1, dims=0)",
-            "z_r.roll(0, dims=0)",
-            SWAP,
-            "hybrids.tolist()",
-        ),
+        Try("z_r.roll(1, dims=0)", "z_r.roll(0, dims=0)", SWAP, "hybrids.tolist()"),
     ],
     "02_benchmarks": [
         settings('"seed": 1', *PAIRS),
         settings('"held_out": 9', *PAIRS),
         Try(
-            "`q: float = 0.8`",
             "q: float = 0.95",
             "q: float = 0.8",
-            (),
-            LEAVES,
-            "ygan_study/measure/numbers.py",
+            changes=f"{LEAVES}.to_csv()",
+            file="ygan_study/measure/numbers.py",
         ),
     ],
     "03_ablations": [
         Try(
-            '`configuration = "paper"`',
             'configuration = "balanced"',
             'configuration = "paper"',
             ("trainer = Trainer", "gradient =", "length ="),
@@ -100,25 +101,19 @@ TRIES = {
         ),
         settings('"seed": 1', changes=f"{TABLE_5}[0].metrics"),
         Try(
-            '`"A4": dict(lambda_1=0.0),`',
             "ABLATIONS = {",
             'ABLATIONS = {"A4": dict(lambda_1=0.0),',
             changes=f'(study.show("table5", {TABLE_5}), study.table("table5", {TABLE_5}).to_csv())',
-            file=f"{PLAN}/variants.py",
+            file="ygan_study/methods/ablations.py",
+            says='`"A4": dict(lambda_1=0.0),`',
         ),
     ],
     "04_weak_labels": [
-        Try("`range(2, 6)`", "range(2, 21)", "range(2, 6)", CLUSTERS),
-        Try(
-            "`cosine, tried = False, range(2, 21)`",
-            "cosine, tried = True,",
-            "cosine, tried = False,",
-            CLUSTERS,
-        ),
+        Try("range(2, 21)", "range(2, 6)", CLUSTERS),
+        Try("cosine, tried = True, range(2, 21)", "cosine, tried = False, range(2, 21)", CLUSTERS),
     ],
     "05_score_analysis": [
         Try(
-            '`first, second = "s", "s_c"`',
             'first, second = "s", "energy"',
             'first, second = "s", "s_c"',
             ("logits = run", "p = logits", "by_hand ="),
@@ -126,24 +121,11 @@ TRIES = {
         ),
     ],
     "06_latent_space": [
-        Try(
-            '`latent, perplexity = "z_s", 5`',
-            'latent, perplexity = "z_s", 30',
-            'latent, perplexity = "z_s", 5',
-            ("normal =", "latent, perplexity ="),
-            "points.tolist()",
-        ),
-        Try(
-            '`latent, perplexity = "z_r", 30`',
-            'latent, perplexity = "z_s", 30',
-            'latent, perplexity = "z_r", 30',
-            ("normal =", "latent, perplexity ="),
-            "points.tolist()",
-        ),
+        Try('latent, perplexity = "z_s", 30', 'latent, perplexity = "z_s", 5', MAP, POINTS),
+        Try('latent, perplexity = "z_s", 30', 'latent, perplexity = "z_r", 30', MAP, POINTS),
     ],
     "07_gradcam": [
         Try(
-            "`test & anomalous`",
             "test & ~anomalous",
             "test & anomalous",
             ("library =", "strokes =", "rise ="),
@@ -151,9 +133,8 @@ TRIES = {
         ),
     ],
     "08_edge_cases": [
-        Try("`margin = 15`", "margin = 25", "margin = 15", GROUND, "table.to_csv()"),
+        Try("margin = 25", "margin = 15", VIOLET, "table.to_csv()"),
         Try(
-            "`by = -logits.max(dim=1).values`",
             "by = scores.s_c(logits)",
             "by = -logits.max(dim=1).values",
             ("edge_cases", "by ="),
@@ -161,35 +142,34 @@ TRIES = {
         ),
     ],
     "09_paper_and_code": [
-        Try("`size = 2`", "size = 64", "size = 2", AUC_IN, "auc_in(shuffled.split(size))"),
+        Try("size = 64", "size = 2", AUC_IN, "auc_in(shuffled.split(size))"),
         Try(
-            "`auc_in(shuffled[:, None].expand(-1, 64))`",
             "auc_in(shuffled.split(size))",
             "auc_in(shuffled[:, None].expand(-1, 64))",
             AUC_IN,
         ),
         Try(
-            '`DEVIATIONS["both"] = Both`',
             "",
-            'class Both(Mirrored, DetachedInputs): what, kind = "both", CHOICE\n\n\nDEVIATIONS["both"] = Both\n',
+            'class Both(Mirrored, DetachedInputs): what, kind = "both", CHOICE\n\n\n'
+            'DEVIATIONS["both"] = Both\n',
             changes=f'study.table("deviations", [{TABLE_5}[0], *{BOTH}]).to_csv()',
-            file=f"{PLAN}/deviations.py",
+            file="ygan_study/methods/public_code.py",
+            says='`DEVIATIONS["both"] = Both`',
         ),
     ],
     "10_your_images": [
-        Try("`rate = 0.5`", "rate = 0.05", "rate = 0.5", OWN + ("rate =",)),
+        Try("rate = 0.05", "rate = 0.5", (*OWN, "rate =")),
         Try(
-            '`defect = "cut_paste"`',
-            '"scratch"',
-            '"cut_paste"',
-            OWN + ("DEFECTS, damage", "defect ="),
+            'defect = "scratch"',
+            'defect = "cut_paste"',
+            (*OWN, "DEFECTS, damage", "defect ="),
             "masks.tolist()",
         ),
     ],
     "11_beyond": [
         settings('"augmentation": "none"', changes=STRONG),
         settings('"label_smoothing": 0.0', changes=STRONG),
-        Try("`least = 1.0`", "least = 5e-4", "least = 1.0", ("patches = F", "least =")),
+        Try("least = 5e-4", "least = 1.0", ("patches = F", "least =")),
     ],
 }
 LINES = [(book, line) for book, lines in TRIES.items() for line in lines]
@@ -206,10 +186,10 @@ def lines(book: str) -> list[str]:
 @pytest.mark.parametrize("book", BOOKS)
 def test_every_line_is_tried_or_asks_for_thought(book):
     for line in lines(book):
-        fits = [one for one in TRIES[book] if one.says in line]
+        fits = [one for one in TRIES[book] if one.is_in(line)]
         assert len(fits) == (0 if line.startswith("- Think:") else 1), line
     for one in TRIES[book]:
-        assert one.file in " ".join(lines(book)) and any(one.says in line for line in lines(book))
+        assert one.file in " ".join(lines(book)) and any(one.is_in(line) for line in lines(book))
 
 
 @pytest.mark.parametrize("book", BOOKS[1:])
@@ -229,44 +209,32 @@ def edited(text: str, line: Try) -> str:
     return text.replace(line.old, line.new, 1) if line.old else text + line.new
 
 
-def play(root: str, results: str, book: str, line: Try, edit: bool) -> str:
-    """Run the cells that a line needs, and say what has to change. edit: whether the notebook's cells are edited before."""
-    cells = nbformat.read(Path(root) / "notebooks" / f"{book}.ipynb", as_version=4).cells
-    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+def play(root: Path, results: str, book: str, line: Try, edit: bool) -> str:
+    """Run the cells that a line needs, edited or as they are, and return what has to change."""
+    cells = nbformat.read(root / "notebooks" / f"{book}.ipynb", as_version=4).cells
+    first, *sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    first = first.replace('"quick"', '"smoke"').replace("results = None", f"results = {results!r}")
     if edit:
+        sources = [first, *sources]
         place = next(i for i, source in enumerate(sources) if line.old in source)
         sources[place] = edited(sources[place], line)
-    needed = [
-        source
-        for source in sources
-        if any(part in source for part in ("study = Study", *line.cells))
-    ]
-    parameters = (
-        sources[0].replace('"quick"', '"smoke"').replace("results = None", f"results = {results!r}")
-    )
+        first, *sources = sources
+    wanted = ("study = Study", *line.cells)
+    needed = [source for source in sources if any(part in source for part in wanted)]
     names, printed = {"__name__": "notebook"}, io.StringIO()
     with threadpool_limits(1):  # on a busy machine threads wait for each other
-        for source in (parameters, *needed):
-            with (
-                contextlib.redirect_stdout(printed)
-                if source == needed[-1]
-                else contextlib.nullcontext()
-            ):
-                exec(compile(source, book, "exec"), names)
-        return repr(eval(line.changes, names)) if line.changes else printed.getvalue()
-
-
-def _in_a_copy(pipe, copy: str, *arguments) -> None:
-    sys.path.insert(0, copy)
-    import ygan_core
-
-    assert Path(ygan_core.__file__).is_relative_to(copy)
-    pipe.send(play(copy, *arguments))
+        for source in (first, *needed[:-1]):
+            exec(compile(source, book, "exec"), names)
+        with contextlib.redirect_stdout(printed):
+            exec(compile(needed[-1], book, "exec"), names)
+        found = repr(eval(line.changes, names)) if line.changes else printed.getvalue()
+    assert Path(sys.modules["ygan_core"].__file__).is_relative_to(root)
+    return found
 
 
 @pytest.fixture(scope="module")
 def here(results, tmp_path_factory):
-    """The smoke profile's results in a place of their own, the trainings there that the unedited lines need."""
+    """The smoke profile's results in a place of their own, where the unedited lines train."""
     folder = tmp_path_factory.mktemp("try") / "results"
     shutil.copytree(results, folder)
     return str(folder)
@@ -274,30 +242,25 @@ def here(results, tmp_path_factory):
 
 @functools.cache
 def unedited(results: str, book: str, cells: tuple[str, ...], changes: str) -> str:
-    return play(str(REPOSITORY), results, book, Try("", "", "", cells, changes), False)
+    return play(REPOSITORY, results, book, Try("", "", cells, changes), False)
 
 
 @pytest.mark.parametrize(
-    "book, line", LINES, ids=[f"{book[:2]}-{line.says}" for book, line in LINES]
+    "book, line", LINES, ids=[f"{book[:2]}-{line.says or line.new}" for book, line in LINES]
 )
 def test_it_does_what_it_says(book, line, here, tmp_path):
     before = unedited(here, book, line.cells, line.changes)
     if not line.file:
-        assert before and play(str(REPOSITORY), here, book, line, True) != before
+        assert before and play(REPOSITORY, here, book, line, True) != before
         return
     ignored = shutil.ignore_patterns(".*", "results", "data", "__pycache__", "tests")
     copy = shutil.copytree(REPOSITORY, tmp_path / "copy", ignore=ignored)
     (copy / "data").symlink_to(REPOSITORY / "data")
-    file = copy / line.file
-    file.write_text(edited(file.read_text(), line))
+    (copy / line.file).write_text(edited((copy / line.file).read_text(), line))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(THIRD_PARTY)  # not the package: the child imports the copy's
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_in_a_copy, args=(theirs, str(copy), here, book, line, False))
-    process.start()
-    theirs.close()
-    after = ours.recv()  # EOFError where the edit breaks something; its traceback is printed
-    process.join()
+    with ProcessPoolExecutor(1, context, sys.path.insert, (0, str(copy))) as pool:
+        after = pool.submit(play, copy, here, book, line, False).result()
     assert before and after != before
 
 

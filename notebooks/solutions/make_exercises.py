@@ -1,8 +1,9 @@
-"""The students' copies, made of the solutions: what stands in a marked region becomes a stub that raises its hint.
+"""Write the students' copies: the solutions with a stub that raises the hint in each marked region.
 
     python notebooks/solutions/make_exercises.py
 
-A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`. Change the notebooks here, never copies.
+A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`.
+Change the notebooks in this folder, never the copies.
 """
 
 from __future__ import annotations
