@@ -47,12 +47,12 @@ def test_only_running_statistics_score_an_image_by_itself(images, small):
     model, (shown, _) = trainer.model, images
     before = copy.deepcopy(model.state_dict())
     rows = [torch.arange(16), torch.arange(16, 80)]
-    one, other = uncertainty(model, shown, rows), doubt(model, shown, [torch.arange(80)])
+    one, other = uncertainty(model, shown, rows), uncertainty(model, shown, [torch.arange(80)])
     assert not torch.allclose(one, other, atol=1e-4)
     brighter = shown.clone()
     brighter[1:] = 255 - brighter[1:]
-    assert uncertainty(model, shown)[0] == pytest.approx(doubt(model, brighter)[0].item(), abs=1e-9)
-    assert abs(uncertainty(model, shown, rows)[0] - doubt(model, brighter, rows)[0]) > 1e-4
+    assert uncertainty(model, shown)[0] == pytest.approx(uncertainty(model, brighter)[0].item(), abs=1e-9)
+    assert abs(uncertainty(model, shown, rows)[0] - uncertainty(model, brighter, rows)[0]) > 1e-4
     assert all(model.state_dict()[name].equal(tensor) for name, tensor in before.items())
     assert not any(module.training for module in model.modules())
 

@@ -11,7 +11,7 @@ from ygan_study.report.tables.benchmarks import benchmark
 from ygan_study.run import training as running
 from ygan_study.run.records import write_record
 from ygan_study.run.store import Study
-from ygan_study.run.tidy import tidy as rows_of
+from ygan_study.run.tidy import tidy
 from ygan_study.run.training import run_all, run_job
 
 
@@ -86,5 +86,5 @@ def test_every_kind_of_training_runs_on_a_gpu(tmp_path):
         write_record(study, run)
         assert run.about["device"] == "cuda" and run.about["gpu"]
         assert "training_seconds" not in {
-            row[-3] for row in rows_of(run)
+            row[-3] for row in tidy(run)
         }  # of a GPU that others may share
