@@ -7,7 +7,8 @@ import pandas as pd
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import class_names
-from ygan_study.run.folder import RUNS_COLUMNS, Run
+from ygan_study.run.folder import Run
+from ygan_study.run.tidy import RUNS_COLUMNS
 
 DEFAULTS = dict.fromkeys(RUNS_COLUMNS, 0) | dict(
     stand_in=-1, method="ygan", variant="full", deviation="none", labels="true", pixels="all",

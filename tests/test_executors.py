@@ -1,28 +1,26 @@
-"""Where jobs run: processes side by side, killed and started again; a real Dask cluster that loses a worker."""
+"""Where jobs run: processes that are killed and started again; a Dask cluster that loses its parts."""
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ygan_core.data.datasets import REPOSITORY
-from ygan_study.__main__ import main
-from ygan_study.run import training
-from ygan_study.run.costs import costs
-from ygan_study.run.executors import run_jobs
-from ygan_study.run.search_report import report
+from ygan_core.checkpoints import checkpoints
+from ygan_study import command_line
+from ygan_study.__main__ import STOPPED, main
+from ygan_study.run import executors, training
+from ygan_study.run.executors import ClusterGone, run_jobs
 from ygan_study.run.store import Study
 
-STUDY = [sys.executable, "-m", "ygan_study"]
 TIMES = ("inference_us", "training_seconds")  # of the metrics in runs.csv
-LONGER = {"epochs": 20}
-posix = pytest.mark.skipif(os.name != "posix", reason="signals")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def few(study):
@@ -34,283 +32,222 @@ def numbers(study):
     return table[~table["metric"].isin(TIMES)].reset_index(drop=True)
 
 
+def at_work(study, settings):
+    """The smoke study with longer trainings, in a folder of its own."""
+    return Study("smoke", study, settings=settings)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    study = Study("smoke", tmp_path_factory.mktemp("undisturbed"), settings=LONGER)
+    """The numbers of a few jobs, trained here one by one: (settings, numbers)."""
+    settings = {"epochs": 30}
+    study = at_work(tmp_path_factory.mktemp("undisturbed"), settings)
     assert run_jobs(study, few(study), workers=1) == {}
-    return numbers(study)
+    return settings, numbers(study)
 
 
-def command(study, *more):
-    line = [
-        *STUDY,
-        "run",
-        "--profile",
-        "smoke",
-        "--results",
-        str(study.root.parent),
-        "--set",
-        "epochs=20",
-    ]
-    return [*line, *more, *(job.id for job in few(study))]
+def written(study):
+    return {path for job in few(study) for path in checkpoints(study.path(job))}
 
 
-def checkpoints(study):
-    return list((study.root / "jobs").glob("*/epoch-*.pt"))
-
-
-def wait_for(condition, process, seconds=600):
+def wait_for(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline and process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-@posix
-def test_killed_at_random_moments_and_run_again_gives_the_same_runs_csv(tmp_path, undisturbed):
-    study, moments = Study("smoke", tmp_path, settings=LONGER), random.Random(0)
-    for _ in range(2):
-        before = set(checkpoints(study))
-        process = subprocess.Popen(
-            command(study, "--workers", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_for(
-            lambda before=before: set(checkpoints(study)) - before, process
-        )  # so that every life gets somewhere
-        time.sleep(moments.uniform(0, 0.5))
-        process.kill()  # SIGKILL, of the parent alone: its workers have to notice
-        process.wait()
+def start(study):
+    """`run` in two processes, in a session of its own; it hears what a shell's background is deaf to."""
+
+    def listen():
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--set", "epochs=30"]
+    line += ["--results", str(study.root.parent), "--workers", "2"]
+    line += [job.id for job in few(study)]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(line, preexec_fn=listen, start_new_session=True, **pipes)
+
+
+def workers_of(process):
+    """The numbers of the worker processes that a process has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"run.worker" in command_of(pid)]
+
+
+def command_of(pid):
+    place = Path(f"/proc/{pid}/cmdline")
+    return place.read_bytes() if place.exists() else b""
+
+
+@linux
+def test_killed_stopped_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturbed):
+    settings, expected = undisturbed
+    study, moments = at_work(tmp_path, settings), random.Random(0)
+    for end in ("kill", "terminal", "workers"):
+        before = written(study)
+        process = start(study)
+        wait_for(lambda before=before: written(study) - before or process.poll() is not None)
+        time.sleep(moments.uniform(0, 0.3))
+        pids = workers_of(process)
+        assert len(pids) == 2
+        if end == "kill":  # of the parent alone: its workers have to notice
+            process.kill()
+        elif end == "terminal":
+            os.killpg(process.pid, signal.SIGHUP)
+        else:
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+        wait_for(lambda pids=pids: not any(map(command_of, pids)), seconds=10)
+        if end == "terminal":
+            assert process.returncode == 130 and said == STOPPED, said
+        elif end == "workers":
+            died = "the process that trained it died: run it again"
+            left = [f"{job.id}: {died}" for job in few(study) if not study.find(job)]
+            assert process.returncode == 1 and sorted(said.splitlines()) == sorted(left) != []
     assert run_jobs(study, few(study), workers=1) == {}
-    pd.testing.assert_frame_equal(numbers(study), undisturbed)
-    assert not checkpoints(study)  # they are gone once a job is done
+    pd.testing.assert_frame_equal(numbers(study), expected)
+    assert not written(study)  # checkpoints are gone once a job is done
 
 
-@posix
-def test_a_dask_cluster_that_loses_a_worker(tmp_path, undisturbed, free_port):
+@pytest.fixture
+def cluster(free_port, tmp_path):
+    """A Dask scheduler and two workers: (address, scheduler, workers)."""
     pytest.importorskip("distributed")
     address, environment = f"tcp://127.0.0.1:{free_port}", {**os.environ, "OMP_NUM_THREADS": "1"}
     quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    dask = [
-        sys.executable,
-        "-m",
-        "distributed.cli.dask_scheduler",
-        "--host",
-        "127.0.0.1",
-        "--no-dashboard",
-    ]
-    running = [subprocess.Popen([*dask, "--port", str(free_port)], **quiet)]
-    study = Study("smoke", tmp_path, settings=LONGER)
-    try:
-        one = [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_worker",
-            address,
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--no-dashboard",
-        ]
-        workers = [
-            subprocess.Popen([*one, "--local-directory", str(tmp_path / "dask")], **quiet)
-            for _ in range(2)
-        ]
-        running += workers
-        client = subprocess.Popen(
-            command(study, "--scheduler", address),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        running.append(client)
-        wait_for(lambda: checkpoints(study), client)  # a job is in the middle
-        workers[0].send_signal(signal.SIGKILL)
-        out, _ = client.communicate(timeout=600)
-        assert client.returncode == 0, out
-    finally:
-        for process in running:
-            process.kill()
-    pd.testing.assert_frame_equal(numbers(study), undisturbed)  # every job, and none twice
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    running = [subprocess.Popen([*dask, "--no-dashboard", "--port", str(free_port)], **quiet)]
+    one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
+    one += ["--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path / "dask")]
+    running += [subprocess.Popen(one, **quiet) for _ in range(2)]
+    yield address, running[0], running[1:]
+    for process in running:
+        process.kill()
+        process.wait()
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "localhost"])
-def test_no_scheduler_there_is_one_clear_line(address, tmp_path, monkeypatch, capsys):
+def kill_when(condition, process):
+    def kill():
+        wait_for(condition)
+        process.kill()
+
+    threading.Thread(target=kill).start()
+
+
+def test_a_dask_cluster_that_loses_a_worker_then_all_then_the_scheduler(
+    cluster, tmp_path, undisturbed
+):
+    settings, expected = undisturbed
+    address, scheduler, workers = cluster
+    study = at_work(tmp_path, settings)
+    kill_when(lambda: written(study), workers[0])  # in the middle of a job
+    assert run_jobs(study, few(study), scheduler=address) == {}
+    pd.testing.assert_frame_equal(numbers(study), expected)  # every job, and none twice
+    other = at_work(tmp_path, {**settings, "seed": 5})
+    kill_when(lambda: written(other), workers[1])
+    with pytest.raises(ClusterGone, match="has had no worker for 1 s: start one, and the same"):
+        run_jobs(other, few(other), scheduler=address, patience=1)
+    scheduler.kill()
+    with pytest.raises((ClusterGone, executors.ConfigError), match=address):
+        run_jobs(other, few(other), scheduler=address, patience=1)
+
+
+def test_no_scheduler_there_is_one_clear_line(tmp_path, monkeypatch, capsys):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("ygan_study.run.executors.ANSWERS_IN", 2)
+    monkeypatch.setattr(executors, "ANSWERS_IN", 1)
     job = Study("smoke", tmp_path).select(method="knn_pixels")[0].id
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--scheduler", address, job]
-    assert main(line) == 2
-    assert f"no Dask scheduler answers at {address}" in capsys.readouterr().err.splitlines()[-1]
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--scheduler", "localhost"]
+    assert main([*line, job]) == 2
+    (said,) = capsys.readouterr().err.splitlines()[-1:]
+    assert said == "--scheduler: no Dask scheduler answers at localhost"
 
 
-def test_a_failure_is_kept_and_tried_again_only_when_asked(tmp_path, monkeypatch, capsys):
-    study, calls = Study("smoke", tmp_path), []
+@pytest.mark.parametrize(
+    "error, is_kept", [(RuntimeError("no ink left"), True), (OSError(28, "No space left"), False)]
+)
+def test_a_failure_is_tried_again_when_asked_and_what_passes_always(
+    error, is_kept, tmp_path, monkeypatch, capsys
+):
+    study, evaluate = Study("smoke", tmp_path), training.evaluate_baseline
     job, other = few(study)[:2]
-    evaluate = training.evaluate_baseline
 
     def broken(baseline, *rest):
         if baseline.config == job.config:
-            calls.append(baseline)
-            raise RuntimeError("no ink left")
+            raise error
         return evaluate(baseline, *rest)
 
     monkeypatch.setattr(training, "evaluate_baseline", broken)
-    line = [
-        "run",
-        "--profile",
-        "smoke",
-        "--results",
-        str(tmp_path),
-        "--workers",
-        "1",
-        job.id,
-        other.id,
-    ]
-    assert main(line) == 1  # the other one is done all the same
-    captured = capsys.readouterr()
-    assert (
-        "no ink left" in captured.err and "1 of 2 jobs done" in captured.out and study.find(other)
-    )
-    assert "RuntimeError: no ink left" in (study.path(job) / "error.txt").read_text()
-    assert study.state(job) == "failed" and main(line) == 1 and len(calls) == 1
-    assert "--retry tries again" in capsys.readouterr().err
-    assert main([*line, "--retry"]) == 1 and len(calls) == 2
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1"]
+    line += [job.id, other.id]
+    assert main(line) == 1 and study.find(other)  # the other one is done all the same
+    said = capsys.readouterr()
+    assert str(error) in said.err and "1 of 2 jobs done" in said.out
+    assert (study.path(job) / "error.txt").exists() == is_kept
+    assert (study.state(job) == "failed") == is_kept
     monkeypatch.setattr(training, "evaluate_baseline", evaluate)
+    assert main(line) == is_kept and ("--retry tries again" in capsys.readouterr().err) == is_kept
     assert main([*line, "--retry"]) == 0 and study.state(job) == "done"
 
 
-@pytest.mark.parametrize("error", [MemoryError("no room"), OSError(28, "No space left on device")])
-def test_what_passes_is_no_failure_of_the_job(error, tmp_path, monkeypatch, capsys):
-    study = Study("smoke", tmp_path)
-    job = few(study)[0]
-    evaluate = training.evaluate_baseline
-    monkeypatch.setattr(training, "evaluate_baseline", lambda *_: (_ for _ in ()).throw(error))
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]
-    assert main(line) == 1
-    assert "the same command goes on from the last epoch that was saved" in capsys.readouterr().err
-    assert not (study.path(job) / "error.txt").exists() and study.state(job) != "failed"
-    monkeypatch.setattr(training, "evaluate_baseline", evaluate)
-    assert main(line) == 0 and study.state(job) == "done"
-
-
-def test_the_list_has_every_job_with_state_and_cost(quickest, capsys):
-    study, _ = quickest
-    assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0
-    first, *lines, last = capsys.readouterr().out.splitlines()
-    assert first == f"{len(study.jobs)} jobs" and "2 done" in last
-    for number, (job, line) in enumerate(zip(study.jobs, lines, strict=True), 1):
-        words = line.split()
-        assert words[:2] == [str(number), job.id] and words[2] == study.state(job)
-        assert (words[2] == "done") != (words[-1] == "min")
-    assert len(list(study.root.glob("jobs/*"))) == 2  # it made nothing
-
-
-def test_jobs_by_their_number_and_by_their_group(tmp_path, capsys):
-    study = Study("smoke", tmp_path)
-    number = 1 + study.jobs.index(study.select(method="knn_pixels")[0])
+def test_jobs_by_their_number_and_by_their_group(tmp_path, monkeypatch, capsys):
+    study, asked = Study("smoke", tmp_path), []
+    monkeypatch.setattr(command_line, "run_jobs", lambda study, jobs, **_: asked.append(jobs) or {})
     line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1"]
-    assert main([*line, "--index", str(number)]) == 0
-    assert [folder.name for folder in (study.root / "jobs").iterdir()] == [
-        study.jobs[number - 1].id
-    ]
-    for index in ("0", str(len(study.jobs) + 1)):
-        assert main([*line, "--index", index]) == 2
-        assert f"numbered from 1 to {len(study.jobs)}" in capsys.readouterr().err
-    assert main([*line, "mnist-of-another-study"]) == 2
-    assert (
-        main([*line, "--group", "baseline"]) == 2
-        and "choose from color_mnist, classifier" in capsys.readouterr().err
-    )
-    asked = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "ygan_study.run.commands.run_jobs",
-            lambda study, jobs, *_, **__: asked.extend(jobs) or {},
-        )
-        assert main([*line, "--group", "baselines", "weak_labels"]) == 0
-    assert asked == study.select(group=("baselines", "weak_labels"))
+    assert main([*line, "--index", "3"]) == main([*line, "--group", "baselines", "paper"]) == 0
+    assert asked == [study.jobs[2:3], study.select(group=("baselines", "paper"))]
+    count = len(study.jobs)
+    for wrong, said in (
+        (["--index", str(count + 1)], f"numbered from 1 to {count}"),
+        (["--index", "1", "--group", "paper"], "--index is one job"),
+        (["mnist-of-another-study"], "no job mnist-of-another-study in profile smoke"),
+        (["--group", "baseline"], "choose from color_mnist, classifier"),
+    ):
+        assert main([*line, *wrong]) == 2 and said in capsys.readouterr().err
 
 
 def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, monkeypatch):
     study, order = Study("smoke", tmp_path), []
-    monkeypatch.setattr(
-        "ygan_study.run.executors.attempt", lambda study, job, **_: order.append(job) or ""
-    )
+    monkeypatch.setattr(executors, "attempt", lambda study, job, **_: order.append(job) or "")
     assert run_jobs(study, list(reversed(study.jobs)), workers=1) == {}
-    assert [job.group for job in order] == [job.group for job in study.jobs] and len(order) == len(
-        study.jobs
-    )
-    cost = costs(study, study.jobs)
+    assert [job.group for job in order] == [job.group for job in study.jobs]
+    cost = {job.id: executors.cost(job) for job in study.jobs}
     for one, other in zip(order, order[1:], strict=False):
         assert one.group != other.group or cost[one.id] >= cost[other.id]
+    wide, long = (Study("smoke", settings=s) for s in ({"width": 64}, {"epochs": 40}))
+    for longer in (wide, long):
+        assert sum(map(executors.cost, longer.jobs)) > 4 * sum(cost.values())
 
 
-def test_a_record_is_trained_anew_only_when_asked(copied, tmp_path, capsys):
-    study, jobs = copied
-    job = jobs["ganomaly"]
-    record = study.root / "records" / job.id
-    record.parent.mkdir()
-    study.path(job).rename(record)
-    assert study.find(job).folder == record
-    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]
-    assert main(line) == 0 and not study.path(job).exists()
-    assert main([*line, "--anew"]) == 0 and study.find(job).folder == study.path(job)
+def test_what_a_worker_and_its_libraries_print_goes_to_the_log_of_the_job(tmp_path):
+    code = """
+import os, sys, warnings
+from ygan_study.run import training, worker
+from ygan_study.run.store import Study
+
+def loud(*_, **__):
+    print("epoch 1")
+    warnings.warn("a warning")
+    os.write(2, b"a library\\n")
+
+training.run_job = loud
+study = Study("smoke", sys.argv[1])
+worker._attempt_with_log(study, study.jobs[0], anew=False)
+"""
+    line = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout == done.stderr == "", done.stderr
+    (log,) = tmp_path.glob("smoke/jobs/*/log.txt")
+    for said in ("epoch 1\n", "UserWarning: a warning", "a library\n"):
+        assert said in log.read_text()
 
 
-def test_the_search_is_a_profile_of_list_and_run_and_a_verb(tmp_path, monkeypatch, capsys):
-    asked = []
-
-    def ran(study, jobs, *_, **__):
-        asked.append((study.profile, len(jobs)))
-        return {}
-
-    monkeypatch.setattr("ygan_study.run.commands.run_jobs", ran)
-    count = len(Study("search", tmp_path).jobs)
-    assert main(["search", "--results", str(tmp_path), "--workers", "1"]) == 0
-    assert main(["run", "--profile", "search", "--results", str(tmp_path)]) == 0
-    assert (
-        asked == [("search", count)] * 2
-        and "nothing of the search is done yet" in capsys.readouterr().out
-    )
-    with pytest.raises(SystemExit):
-        main(["all", "--profile", "search"])
-    (tmp_path / "search.csv").write_text("half")
-    assert (
-        main(["search", "--results", str(tmp_path)]) == 2 and len(asked) == 2
-    )  # said before the training begins
-    assert "search.csv is damaged: restore it" in capsys.readouterr().err
-
-
-def test_the_log_of_the_search_keeps_what_it_has(tmp_path):
-    study, kept = Study("search", tmp_path), tmp_path / "search.csv"
-    shutil.copy(REPOSITORY / "results" / "search.csv", kept)
-    before = kept.read_bytes()
-    text, left = report(study), len({job.id for job in study.jobs} - set(pd.read_csv(kept)["job"]))
-    assert (
-        kept.read_bytes() == before and "lambda_3 50" in text and ("missing" in text) == (left > 0)
-    )
-    kept.write_bytes(b"".join(before.splitlines(keepends=True)[:-1]))
-    assert f"{left + 1} of {len(study.jobs)} trainings are missing" in report(study)
-    kept.write_bytes(before)
-    with kept.open("a") as file:
-        file.write("ygan,base,mnist,4,7,0.5,0.5,0.5,of-a-version-before" + "," * 7 + "\n")
-    report(study)
-    assert kept.read_bytes().startswith(before) and b"of-a-version-before" in kept.read_bytes()
-
-
-def test_costs_follow_the_images_seen_and_the_width():
-    small, long, wide = (Study("smoke", settings=s) for s in ({}, {"epochs": 40}, {"width": 64}))
-    cost = {}
-    for name, study in (("small", small), ("long", long), ("wide", wide)):
-        (job,) = study.select(dataset="mnist", group="balanced")
-        cost[name] = costs(study, [job])[job.id] - 3
-    assert 5 < cost["long"] / cost["small"] < 80 and cost["wide"] > 2 * cost["small"]
-
-
-def test_a_worker_imports_nothing_that_draws():
-    code = "import sys, ygan_study.run.worker as w; early = 'torch' in sys.modules; import ygan_study.run.commands\n"
+def test_a_worker_imports_nothing_heavy_before_it_works_and_nothing_that_draws():
+    code = "import sys, ygan_study.run.worker; early = 'torch' in sys.modules\n"
+    code += "import ygan_study.run.training, ygan_study.run.executors, ygan_study.run.records\n"
     code += "print(early, sorted({'matplotlib', 'papermill', 'IPython'} & sys.modules.keys()))"
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    assert out == "False []\n"
+    line = [sys.executable, "-c", code]
+    assert subprocess.run(line, capture_output=True, text=True).stdout == "False []\n"

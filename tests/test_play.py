@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from ygan_core import scores
 from ygan_study.__main__ import main
-from ygan_study.run.shipped import shipped
+from ygan_study.run import pretrained
 from ygan_study.teach import play
 from ygan_study.teach.answers import gather
 
@@ -128,7 +128,7 @@ def test_two_networks_side_by_side(opened):
 def test_the_threshold_moves_the_rates_as_the_study_measures_them(opened):
     press(opened, "nav [data-to='4']")
     press(opened, "[name='4 zero']")
-    run = shipped(play.NETWORKS["paper"])
+    run = pretrained(play.NETWORKS["paper"])
     press(opened, "[data-network=paper]")
     shift(opened, "#threshold", 0.3)
     test = run.test["in_test"]
@@ -200,7 +200,7 @@ return {z_s: list(z_s), z_r: list(z_r), logits: z_s.map(z => [...network.classif
 
 @pytest.mark.parametrize("name", play.NETWORKS)
 def test_the_networks_compute_what_pytorchs_do(opened, name):
-    run = shipped(play.NETWORKS[name])
+    run = pretrained(play.NETWORKS[name])
     model, images = run.model(), run.images(np.arange(0, 2800, 140))
     found = opened.execute_script(NUMBERS, name, images.flatten(1).tolist())
     x = scores.to_input(images)

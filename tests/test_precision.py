@@ -10,7 +10,7 @@ from ygan_study.engine import Trainer
 from ygan_study.measure import evaluation
 from ygan_study.report.tables.benchmarks import benchmark
 from ygan_study.run import training as running
-from ygan_study.run.folder import tidy as rows_of
+from ygan_study.run.tidy import tidy as rows_of
 from ygan_study.run.records import write_record
 from ygan_study.run.store import Study
 from ygan_study.run.training import run_all, run_job

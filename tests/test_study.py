@@ -24,7 +24,7 @@ from ygan_study.plan.profiles import PROFILES, profile_settings
 from ygan_study.plan.settings import Settings, with_overrides
 from ygan_study.run import shipped, store, training
 from ygan_study.run.checksums import SUMS
-from ygan_study.run.folder import RUNS_COLUMNS
+from ygan_study.run.tidy import RUNS_COLUMNS
 from ygan_study.run.training import run_all, run_job
 
 FACTS = (

@@ -17,7 +17,7 @@ from ygan_study.report.tables.ablations import table5, table6
 from ygan_study.report.tables.benchmarks import benchmark, table4
 from ygan_study.report.tables.color_mnist import color_mnist_probes
 from ygan_study.report.tables.scores import scores
-from ygan_study.run.folder import RUNS_COLUMNS
+from ygan_study.run.tidy import RUNS_COLUMNS
 from ygan_study.run.store import Study
 
 YGAN, CONTROL = ("ours", "Y-GAN", "", "balanced"), ("ours", "Classifier", "", "control")

@@ -15,14 +15,14 @@ from ygan_study import Study
 from ygan_study.measure.colours import read_background, read_ink
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.tables import TABLES
-from ygan_study.run.shipped import shipped
+from ygan_study.run import pretrained
 from ygan_study.teach import tour
 from ygan_study.teach.widgets import SEVEN, ZERO, choice, digit, explore, pad, png, slider
 
 
 @pytest.fixture(scope="module")
 def runs():
-    return [shipped("color_mnist-balanced"), shipped("color_mnist-paper-w32")]
+    return [pretrained("color_mnist-balanced"), pretrained("color_mnist-paper-w32")]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from ygan_study.report.spread import (
     told,
 )
 from ygan_study.report.tables import TABLES, ablations, claims, color_mnist
-from ygan_study.run.folder import RUNS_COLUMNS
+from ygan_study.run.tidy import RUNS_COLUMNS
 from ygan_study.run.store import Study
 
 DEFAULTS = dict(

@@ -1,4 +1,4 @@
-"""The evidence, in the order in which it flows: plan, measure, run, show. A notebook starts with `Study(profile)`."""
+"""The evidence. A notebook starts with `Study(profile)`."""
 
 __all__ = ["Study"]
 

@@ -1,6 +1,6 @@
 """python -m ygan_study: see command_line.py.
 
-Imported first, and quick to import: from here on Ctrl-C gives one line, at any moment, also while PyTorch is being imported.
+It is quick to import: from here on Ctrl-C gives one line, also while PyTorch is being imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ STOPPED = "\nstopped; the same command goes on from here, from the last epoch th
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line; returns its exit status: 0, 1 where something failed, 2 for wrong use."""
+    """Run a command line. Returns its exit status: 0, 1 where something failed, 2 for wrong use."""
     from ygan_study.command_line import run
 
     return run(arguments)

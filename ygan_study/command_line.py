@@ -6,22 +6,26 @@ run_all.sh is a thin door to `all`.
 from __future__ import annotations
 
 import argparse
+import collections
 import os
+import sys
 from pathlib import Path
 
 from ygan_core.config import ConfigError
+from ygan_core.data.datasets import REPOSITORY, DataError, data_root
+from ygan_study.plan.jobs import Job
 from ygan_study.plan.profiles import PROFILES
+from ygan_study.run.executors import ClusterGone, run_jobs
+from ygan_study.run.folder import Damaged, MissingWeights
+from ygan_study.run.records import write_record
+from ygan_study.run.search_report import logged, report
+from ygan_study.run.store import Study
 from ygan_study.terminal import FAILED, OK, WRONG_USE, Parser, check_writable, say
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line; returns its exit status: 0, 1 where something failed, 2 for wrong use."""
+    """Run a command line. Returns its exit status: 0, 1 where something failed, 2 for wrong use."""
     options = parser().parse_args(arguments)
-    from ygan_core.data import (
-        DataError,  # with PyTorch, which takes seconds to import: --help does without
-    )
-    from ygan_study.run.executors import ClusterGone
-
     try:
         apart = {"benchmark": _benchmark, "play": _play}
         return apart.get(options.verb, _study_verb)(options)
@@ -34,34 +38,99 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _study_verb(options: argparse.Namespace) -> int:
-    _set_data(options.data)
+    if options.data and not Path(options.data).expanduser().is_dir():
+        raise DataError(f"--data: no folder {options.data}: give the one that holds the datasets")
+    os.environ["YGAN_DATA"] = options.data or os.environ.get("YGAN_DATA", "")
+    os.environ["YGAN_DATA"] = str(data_root().resolve())  # notebooks run in another folder
     if len(dict(options.set)) < len(options.set):
         raise ConfigError("--set: a setting is given twice")
-    if options.verb in ("all", "draw", "book"):
-        from ygan_study.report.commands import draw_all, make_all, make_book
-        from ygan_study.report.study import Study
+    kind, verbs = Study, {"list": list_jobs, "run": run_some, "search": search}
+    verbs["records"] = keep_records
+    if options.verb not in verbs:  # these import nothing that draws
+        from ygan_study.report import commands
+        from ygan_study.report.study import Study as kind
 
-        verbs = {"all": make_all, "draw": draw_all, "book": make_book}
-    else:
-        from ygan_study.run.commands import keep_records, list_jobs, run_some, search
-        from ygan_study.run.store import Study
-
-        verbs = {"list": list_jobs, "run": run_some, "search": search, "records": keep_records}
-    study = Study(
-        options.profile, options.results, options.device, options.precision, dict(options.set)
-    )
+        verbs = {"all": commands.make_all, "draw": commands.draw_all, "book": commands.make_book}
+    where = (options.profile, options.results, options.device, options.precision)
+    study = kind(*where, dict(options.set))
     if options.verb != "list" and not (options.verb == "all" and options.list):
         _make_writable(study.folder)
     return verbs[options.verb](study, options)
 
 
+def list_jobs(study: Study, options: argparse.Namespace) -> int:
+    """Print every job with its number and its state."""
+    print(f"{len(study.jobs)} jobs", flush=True)
+    counts = collections.Counter()
+    for number, job in enumerate(study.jobs, 1):
+        counts[state := study.state(job)] += 1
+        print(f"{number:4} {job.id:62} {state}", flush=True)
+    print(", ".join(f"{n} {state}" for state, n in counts.items()))
+    return OK
+
+
+def run_some(study: Study, options: argparse.Namespace) -> int:
+    """Run jobs by id, group or number; all of them if none is named."""
+    jobs, how = _chosen(study, options), vars(options)
+    how = {name: how[name] for name in ("workers", "scheduler", "retry", "anew", "patience")}
+    failed = run_jobs(study, jobs, **how)
+    print(f"{len(jobs) - len(failed)} of {len(jobs)} jobs done: {study.root / 'runs.csv'}")
+    return _status(failed.values())
+
+
+def search(study: Study, options: argparse.Namespace) -> int:
+    """Run the trainings by which settings were chosen, and print the choice."""
+    logged(study)  # a log that cannot be read is said before hours of training
+    failed = run_jobs(study, study.jobs, options.workers, retry=options.retry)
+    print(report(study))
+    return _status(failed.values())
+
+
+def keep_records(study: Study, options: argparse.Namespace) -> int:
+    """Put what is done under records/, as far as it is small enough for git."""
+    done, failed = study.found(), []
+    for run in done:
+        try:
+            write_record(study, run)
+        except (Damaged, MissingWeights) as error:
+            failed.append(str(error))
+    kept = f"{len(done) - len(failed)} of {len(study.jobs)} jobs have a record"
+    print(f"{kept}: {study.root / 'records'}")
+    return _status(failed)
+
+
+def _chosen(study: Study, options: argparse.Namespace) -> list[Job]:
+    """The jobs that were asked for by id, by group, or by their number in `list`."""
+    known = {job.id: job for job in study.jobs}
+    groups = dict.fromkeys(job.group for job in study.jobs)
+    for name in (name for name in options.ids if name not in known):
+        raise ConfigError(f"no job {name} in profile {study.profile}: `list` names them")
+    for name in (name for name in options.group if name not in groups):
+        raise ConfigError(f"--group: no {name}: choose from {', '.join(groups)}")
+    if options.index is None:
+        of_groups = [job for job in study.jobs if job.group in options.group]
+        return [*dict.fromkeys([*(known[name] for name in options.ids), *of_groups])] or study.jobs
+    if options.ids or options.group:
+        raise ConfigError("--index is one job: leave out --group and the names")
+    if not 1 <= options.index <= len(study.jobs):
+        count = len(study.jobs)
+        raise ConfigError(f"--index: the jobs of {study.profile} are numbered from 1 to {count}")
+    return [study.jobs[options.index - 1]]
+
+
+def _status(failed) -> int:
+    """The exit status, once each failure is named."""
+    for why in failed:
+        print(why, file=sys.stderr)
+    return FAILED if failed else OK
+
+
 def _benchmark(options: argparse.Namespace) -> int:
-    from ygan_core.data.datasets import REPOSITORY
     from ygan_study.bench.report import TABLES, benchmark
 
     if unknown := [name for name in options.only if name not in TABLES]:
         raise ConfigError(f"--only: no table {', '.join(unknown)}: choose from {', '.join(TABLES)}")
-    folder = Path(options.results or REPOSITORY / "results").expanduser().resolve() / "benchmark"
+    folder = _results(options) / "benchmark"
     _make_writable(folder)
     authors = Path(options.authors) if options.authors else None
     benchmark(folder, options.device, authors, options.quick, options.only or TABLES)
@@ -69,27 +138,16 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 
 def _play(options: argparse.Namespace) -> int:
-    from ygan_core.data.datasets import REPOSITORY
     from ygan_study.teach.play import build
 
-    folder = Path(options.results or REPOSITORY / "results").expanduser().resolve()
+    folder = _results(options)
     _make_writable(folder)
     print(build(folder / "play.html"))
     return OK
 
 
-def _set_data(folder: str | None) -> None:
-    from ygan_core.data import DataError, data_root
-
-    if folder:
-        if not Path(folder).expanduser().is_dir():
-            raise DataError(
-                f"--data: no folder {folder}: make it, or give the one that holds the datasets"
-            )
-        os.environ["YGAN_DATA"] = folder
-    os.environ["YGAN_DATA"] = str(
-        data_root().resolve()
-    )  # notebooks inherit it, and run in another folder
+def _results(options: argparse.Namespace) -> Path:
+    return Path(options.results or REPOSITORY / "results").expanduser().resolve()
 
 
 def _make_writable(folder: Path) -> None:
@@ -97,10 +155,10 @@ def _make_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         check_writable(folder)
     except OSError as error:
-        where = (
-            "choose another folder with --results, and copy the records there where you need them"
-        )
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}): {where}") from None
+        raise ConfigError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder with --results, "
+            "and copy the records there where you need them"
+        ) from None
 
 
 def _count(text: str) -> int:
@@ -109,14 +167,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _number_or_cheapest(text: str) -> str:
+def _count_or_cheapest(text: str) -> str:
     return text if text == "cheapest" else str(_count(text))
-
-
-def _seconds(text: str) -> float:
-    if not text.isdecimal() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return float(text)
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -130,155 +182,79 @@ def parser() -> argparse.ArgumentParser:
     """The command line's options."""
     top = Parser(prog="ygan_study", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    profiles = "; ".join(f"{name}: {p.purpose}" for name, p in PROFILES.items())
+    purposes = {name: profile.purpose for name, profile in PROFILES.items()}
+    purposes["search"] = "the trainings by which settings were chosen"
+    names = dict(nargs="+", metavar="NAME", default=[])
 
-    def options() -> argparse.ArgumentParser:
-        return Parser(add_help=False)
+    def verb(name: str, what: str, *profiles: str, trains: bool = False):
+        """A verb with the options that all verbs of a study share: which study, and where."""
+        p = verbs.add_parser(name, help=what, description=what)
+        add = p.add_argument
+        add("--results", metavar="DIR", help="default results/ of the repository")
+        if name == "play":
+            return add
+        add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+        if name == "benchmark":
+            return add
+        p.set_defaults(profile=name, set=[])
+        if profiles:
+            what = "; ".join(f"{profile}: {purposes[profile]}" for profile in profiles)
+            add("--profile", choices=profiles, default="quick", help=f"{what}; default quick")
+            setting = dict(type=_setting, default=[], metavar="KEY=VALUE", help="epochs=3")
+            add("--set", nargs="+", action="extend", **setting)
+        precisions = ("float32", "tf32", "bfloat16", "fastest")
+        what = "of the convolutions; with fastest numbers differ between machines"
+        add("--precision", choices=precisions, default="float32", help=what)
+        what = "the full datasets; default $YGAN_DATA, or data/ of the repository"
+        add("--data", metavar="DIR", help=what)
+        if trains:
+            what = "processes side by side, a thread each; default one a core, eight at the most, "
+            what += "one on a GPU; as many notebooks at a time, four at the most"
+            add("--workers", type=_count, metavar="N", help=what)
+            add("--retry", action="store_true", help="try again what failed before, from its start")
+        return add
 
-    def profile(*more: str, what: str = "") -> argparse.ArgumentParser:
-        shared, of = options(), f"how much of the paper ({profiles}{what}); default quick"
-        shared.add_argument("--profile", choices=(*PROFILES, *more), default="quick", help=of)
-        shared.add_argument(
-            "--set",
-            nargs="+",
-            action="extend",
-            type=_setting,
-            default=[],
-            metavar="KEY=VALUE",
-            help="epochs=3",
-        )
-        return shared
+    what = "train what is missing and make every notebook, table and figure"
+    add = verb("all", what, *PROFILES, trains=True)
+    add("--only", help="only these notebooks, tables, figures (see --list)", **names)
+    add("--list", action="store_true", help="say what there is, and do nothing")
+    what = "execute notebooks that are up to date too; networks are kept"
+    add("--force", action="store_true", help=what)
+    what = "train N records anew, drawn at random, or the cheapest one, and compare"
+    add("--verify", type=_count_or_cheapest, metavar="N|cheapest", help=what)
+    add("--seed", type=int, default=0, help="of what --verify draws; default 0")
 
-    one, any_one = (
-        profile(),
-        profile("search", what="; search: the trainings by which settings were chosen"),
-    )
-    here = options()
-    here.add_argument(
-        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default auto"
-    )
-    precision = "of the convolutions; default float32; fastest may differ between machines, and so do its numbers"
-    here.add_argument(
-        "--precision",
-        choices=("float32", "tf32", "bfloat16", "fastest"),
-        default="float32",
-        help=precision,
-    )
-    here.add_argument(
-        "--data",
-        metavar="DIR",
-        help="the full datasets; default $YGAN_DATA, or data/ of the repository",
-    )
-    here.add_argument(
-        "--results", metavar="DIR", help="where results/ goes; default results/ of the repository"
-    )
-    working = options()
-    several = "train in N processes side by side, a thread each; default a process a core, eight at the most, one on a GPU; "
-    several += "notebooks are executed in as many, four at the most"
-    working.add_argument("--workers", type=_count, metavar="N", help=several)
-    working.add_argument(
-        "--retry", action="store_true", help="try again what failed before, from its start"
-    )
+    verb("list", "every training of the study, and its state", *PROFILES, "search")
 
-    def verb(name: str, what: str, *shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        return verbs.add_parser(name, help=what, description=what, parents=shared)
+    what = "make tables, figures and the page anew from what is trained, and train nothing"
+    add = verb("draw", what, *PROFILES)
+    add("names", nargs="*", metavar="NAME", help="only these figures and tables")
 
-    a = verb(
-        "all", "train what is missing and make every notebook, table and figure", one, here, working
-    )
-    a.add_argument(
-        "--only",
-        nargs="+",
-        metavar="NAME",
-        default=[],
-        help="only these notebooks, tables, figures (see --list)",
-    )
-    a.add_argument(
-        "--list",
-        action="store_true",
-        help="say what there is and whether it is done, and do nothing",
-    )
-    a.add_argument(
-        "--force",
-        action="store_true",
-        help="execute notebooks that are up to date too; networks are kept",
-    )
-    again = "train N records anew, drawn at random, or the cheapest one, and say how near they come"
-    a.add_argument("--verify", type=_number_or_cheapest, metavar="N|cheapest", help=again)
-    a.add_argument("--seed", type=int, default=0, help="of what --verify draws; default 0")
-    verb("list", "every training of the study, its state and what it will take here", any_one, here)
-    d = verb(
-        "draw",
-        "make tables and figures anew from what is trained, and train nothing",
-        one,
-        here,
-    )
-    d.add_argument("names", nargs="*", metavar="NAME", help="only these figures and tables")
-    verb(
-        "book", "build the site of what is made, results/PROFILE/book, without a network", one, here
-    )
-    r = verb(
-        "run",
-        "train jobs, all of them if none is named, and rebuild runs.csv",
-        any_one,
-        here,
-        working,
-    )
-    r.add_argument("ids", nargs="*", metavar="ID", help="jobs, as `list` names them")
-    r.add_argument(
-        "--group",
-        nargs="+",
-        metavar="NAME",
-        default=[],
-        help="the jobs of these groups: classifier, balanced, ...",
-    )
-    r.add_argument(
-        "--index",
-        type=int,
-        metavar="I",
-        help="the job with this number in `list`, for arrays of a batch system",
-    )
-    r.add_argument(
-        "--anew", action="store_true", help="train also jobs of which only a record is there"
-    )
-    r.add_argument(
-        "--scheduler",
-        default="",
-        metavar="ADDRESS",
-        help="a Dask scheduler, tcp://host:port, whose workers do it",
-    )
-    patience = "how long to wait for a worker of the scheduler where there is none; default 60"
-    r.add_argument("--patience", type=_seconds, default=60, metavar="SECONDS", help=patience)
-    verb(
-        "search",
-        "choose settings anew on validation: train its candidates, and say what the rule chooses",
-        here,
-        working,
-    )
-    verb("records", "keep what is small enough for git of every job that is done", one, here)
-    b = verb(
-        "benchmark",
-        "how fast this machine trains and scores, beside a plain loop and its own matrix product",
-    )
-    b.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
-    b.add_argument(
-        "--results", metavar="DIR", help="where results/ goes; default results/ of the repository"
-    )
-    b.add_argument(
-        "--authors",
-        metavar="DIR",
-        help="a checkout of the authors' public code, to be timed and compared with ours",
-    )
-    b.add_argument(
-        "--only",
-        nargs="+",
-        metavar="NAME",
-        default=[],
-        help="only these tables: training, inference, ...",
-    )
-    b.add_argument("--quick", action="store_true", help="a few seconds, for a look")
-    p = verb("play", "make play.html, a page in which the shipped networks run, for a class")
-    p.add_argument("--results", metavar="DIR", help="where it goes; default results/")
-    top.set_defaults(set=[])
-    verbs.choices["search"].set_defaults(profile="search")
+    what = "build the site of what is made, results/PROFILE/book, without a network"
+    verb("book", what, *PROFILES)
+
+    what = "train jobs, all of them if none is named, and rebuild runs.csv"
+    add = verb("run", what, *PROFILES, "search", trains=True)
+    add("ids", nargs="*", metavar="ID", help="jobs, as `list` names them")
+    add("--group", help="the jobs of these groups: classifier, balanced, ...", **names)
+    what = "the job with this number in `list`, for arrays of a batch system"
+    add("--index", type=int, metavar="I", help=what)
+    what = "train also jobs of which only a record is there"
+    add("--anew", action="store_true", help=what)
+    what = "a Dask scheduler, tcp://host:port, whose workers do it"
+    add("--scheduler", default="", metavar="ADDRESS", help=what)
+    what = "how long the scheduler may be without a worker; default 60"
+    add("--patience", type=_count, default=60, metavar="SECONDS", help=what)
+
+    what = "choose settings anew on validation: train the candidates, and say which is chosen"
+    verb("search", what, trains=True)
+    verb("records", "keep what is small enough for git of every job that is done", *PROFILES)
+
+    what = "how fast this machine trains and scores, beside a plain loop and its matrix product"
+    add = verb("benchmark", what)
+    add("--authors", metavar="DIR", help="a checkout of the authors' public code, to be timed too")
+    add("--only", help="only these tables: training, inference, ...", **names)
+    add("--quick", action="store_true", help="a few seconds, for a look")
+
+    verb("play", "make play.html, a page in which the shipped networks run, for a class")
     return top

@@ -58,15 +58,15 @@ def rates(facts: Facts, score: str, classes: tuple[str, ...], q: float = 0.95) -
     test = facts["in_test"]
     value, truth, label = facts[score][test], facts["anomalous"][test], facts["label"][test]
     at_eer, eer = metrics.eer_threshold(value, truth)
-    found = {"eer": eer, "calibration": len(facts["calibration"])}
+    found, thresholds = {"eer": eer}, {"_eer": at_eer}
+    if "calibration" in facts:  # a record has them with the headline's weights alone
+        found["calibration"] = len(facts["calibration"])
+        thresholds = {"": metrics.percentile_threshold(facts["calibration"], q), **thresholds}
     groups = {"": np.ones(len(value), dtype=bool)}
     if classes[0].count("___"):
         names = np.array(species(classes))
         groups |= {f":{name}": names[label] == name for name in sorted(set(names))}
-    for suffix, threshold in (
-        ("", metrics.percentile_threshold(facts["calibration"], q)),
-        ("_eer", at_eer),
-    ):
+    for suffix, threshold in thresholds.items():
         for group, rows in groups.items():
             tpr, tnr = metrics.rates(value[rows], truth[rows], threshold)
             found |= {f"tpr{suffix}{group}": tpr, f"tnr{suffix}{group}": tnr}

@@ -31,11 +31,11 @@ from ygan_study.report.study import NotTrained
 from ygan_study.report.tables import TABLES
 from ygan_study.report.view import View
 from ygan_study.run.checksums import SUMS, sha256
-from ygan_study.run.shipped import WEIGHTS
 from ygan_study.run.store import Study
 
 SOURCES = REPOSITORY / "notebooks"
 SOCKET = 80  # characters of a folder's name that leave room for a socket in it (107 on Linux)
+WEIGHTS = REPOSITORY / "results" / "weights"
 
 
 class NotebookError(RuntimeError):

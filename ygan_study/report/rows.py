@@ -8,7 +8,8 @@ import pandas as pd
 
 from ygan_core.data import DATASETS
 from ygan_study.methods import BASELINES, METHODS
-from ygan_study.run.folder import RUNS_COLUMNS, Run, tidy
+from ygan_study.run.folder import Run
+from ygan_study.run.tidy import RUNS_COLUMNS, tidy
 
 TITLES = {
     "color_mnist": "Color-MNIST",

@@ -16,7 +16,7 @@ from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
 from ygan_study.run.executors import run_jobs
 from ygan_study.run.folder import Run
-from ygan_study.run.records import narrow, small_facts
+from ygan_study.run.records import has_scores_of
 from ygan_study.run.store import Study
 
 CHEAPEST = "cheapest"
@@ -76,22 +76,12 @@ def _row(records: dict[Job, Run], job: Job, anew: Run | None, failed: dict[str, 
         "difference": difference,
         "std over seeds": spread,
         "alike made": here == there,
-        "verdict": SAME if _same(record, anew) else _judged(difference, spread),
+        "verdict": SAME if has_scores_of(record, anew) else _judged(difference, spread),
     }
 
 
 def _machine(run: Run) -> str:
     return run.about.get("gpu") or run.about["processor"]
-
-
-def _same(record: Run, anew: Run) -> bool:
-    """Whether all scores that a record keeps are the same bytes; old records keep more of them."""
-    kept = [weights for weights in record.kinds if record.at(weights).has_facts]
-    pairs = [(record.at(weights).test, small_facts(anew.at(weights))) for weights in kept]
-    return all(
-        a.keys() == b.keys() and all(np.array_equal(narrow(a[name]), b[name]) for name in a)
-        for a, b in pairs
-    )
 
 
 def _spread(record: Run, records: dict[Job, Run]) -> float:

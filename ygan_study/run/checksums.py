@@ -1,8 +1,9 @@
-"""The checksums of a job's folder: written last, they say that it is whole; and later, that it is still what it was."""
+"""The checksums of a job's folder are written last: they say that it is whole, and unchanged."""
 
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 from ygan_core.checkpoints import checksum, write_atomically
@@ -21,23 +22,21 @@ def _sha256(path: Path, changed: int, size: int) -> str:
     return checksum(path, size).hex()
 
 
-def seal(folder: Path) -> None:
-    """Write the checksums of a folder's files: the mark of a job that is done."""
-    text = "".join(f"{sha256(folder / name)}  {name}\n" for name in sorted(sealed(folder)))
+def seal(folder: Path, *others: Path) -> None:
+    """Write the checksums of a folder's files, and of `others` that it needs: the job is done."""
+    names = sorted(sealed(folder)) + [os.path.relpath(path, folder) for path in others]
+    text = "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
     write_atomically(folder / SUMS, lambda path: path.write_text(text))
 
 
 def sealed(folder: Path) -> set[str]:
     """The names of the files that have a checksum, or should have one."""
-    return {
-        path.name
-        for path in folder.iterdir()
-        if path.suffix in SEALED and not path.name.startswith(".")
-    }
+    files = (path for path in folder.iterdir() if path.suffix in SEALED)
+    return {path.name for path in files if not path.name.startswith(".")}
 
 
 def sums_of(folder: Path) -> dict[str, str]:
-    """The checksum of each file as it was sealed, by name. Raises OSError, or ValueError where SHA256SUMS is no such list."""
+    """The checksum of each file as it was sealed, by name. Raises OSError or ValueError."""
     lines = (folder / SUMS).read_text().splitlines()
     return {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
 

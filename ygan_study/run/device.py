@@ -12,7 +12,7 @@ from ygan_study.engine.precision import PRECISIONS
 
 
 def resolve_device(device: str, profile: str) -> str:
-    """auto is the CPU, so that a profile runs alike everywhere; for the profile paper it is a CUDA device where there is one.
+    """auto is the CPU, so that a profile runs alike everywhere; for `paper` a GPU where there is one.
 
     Raises ConfigError for a device that is not there.
     """
@@ -29,15 +29,14 @@ def resolve_device(device: str, profile: str) -> str:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """float32 unless another is asked for. fastest: bfloat16 on CUDA, and on a CPU where a short trial finds it faster.
+    """float32 unless another is asked for. fastest: bfloat16 on CUDA and on CPUs that are fast in it.
 
-    Two machines of one kind may differ twentyfold in bfloat16; so it is never chosen for results that are to be compared.
-    Raises ConfigError.
+    Two machines of one kind may differ twentyfold in bfloat16, so a short trial decides, and it is
+    never chosen for results that are to be compared. Raises ConfigError.
     """
-    if precision not in (*PRECISIONS, "fastest"):
-        raise ConfigError(
-            f"no precision {precision!r}: choose from {', '.join(PRECISIONS)}, fastest"
-        )
+    choices = (*PRECISIONS, "fastest")
+    if precision not in choices:
+        raise ConfigError(f"no precision {precision!r}: choose from {', '.join(choices)}")
     if precision == "tf32" and device != "cuda":
         raise ConfigError(f"{device} has no tf32: choose from float32, bfloat16, fastest")
     if precision != "fastest":
@@ -47,10 +46,9 @@ def resolve_precision(precision: str, device: str) -> str:
 
 @functools.cache
 def _bfloat16_pays() -> bool:
-    x = torch.randn(64, 64, 16, 16).contiguous(memory_format=torch.channels_last)
-    convolution = torch.nn.Conv2d(64, 128, 4, stride=2, padding=1).to(
-        memory_format=torch.channels_last
-    )
+    fast = {"memory_format": torch.channels_last}
+    x = torch.randn(64, 64, 16, 16).contiguous(**fast)
+    convolution = torch.nn.Conv2d(64, 128, 4, stride=2, padding=1).to(**fast)
 
     def seconds(enabled: bool) -> float:
         start = time.perf_counter()

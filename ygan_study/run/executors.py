@@ -1,23 +1,24 @@
 """Where jobs run: here one by one, in processes side by side, on a Dask cluster.
 
-Nobody hands out the work. Every worker goes through the same list: group by group, in a group the first seed of every cell
-before the second, and of these the costliest job first. It takes the first one that is neither done nor locked by another; a
-lock ends with the process that holds it. So a worker that is killed loses at most an epoch, which another one takes over, and
-any number of workers may share a results folder.
+Nobody hands out the work. Every worker goes through the same list: group by group, in a group the
+first seed of every held-out class before the second, and of these the costliest job first. It takes
+the first one that is neither done nor locked by another; a lock ends with the process that holds it.
+So a worker that is killed loses at most an epoch, which another one takes over, and any number of
+workers may share a results folder.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
-import multiprocessing
 import os
-import signal
+import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
-from multiprocessing.connection import wait
 
 from joblib import cpu_count
 from tqdm.auto import tqdm
@@ -25,9 +26,10 @@ from tqdm.auto import tqdm
 from ygan_core.checkpoints import checkpoints, epoch_of
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
-from ygan_study.run.costs import costs
+from ygan_study.run.checksums import SUMS
+from ygan_study.run.costs import cost
 from ygan_study.run.store import Study
-from ygan_study.run.worker import attempt, lock_bars_here, work
+from ygan_study.run.worker import attempt
 
 PATIENCE = 60  # seconds that a Dask cluster may be without a worker
 ANSWERS_IN = 20  # seconds, or there is no scheduler
@@ -51,153 +53,107 @@ def run_jobs(
     anew: bool = False,
     patience: float = PATIENCE,
 ) -> dict[str, str]:
-    """Run what is not done, on `workers` processes or on the Dask cluster at `scheduler`. Returns {id: why} of what failed.
+    """Run what is not done, on `workers` processes or on the Dask cluster at `scheduler`.
 
-    workers: by default as many as `processes` says. anew: a record without weights is not done. Raises
-    ConfigError where no scheduler answers, and ClusterGone, also where the cluster has no worker for `patience` seconds.
+    Returns {id: why} of what failed, and rebuilds runs.csv. workers: by default as many as `processes`
+    says. anew: a record without weights is not done. Raises ConfigError where no scheduler answers,
+    and ClusterGone, also where the cluster has no worker for `patience` seconds.
     """
     todo = [job for job in jobs if not study.find(job, anew)]
-    if not todo:
-        study.write_runs()
-        return {}
-    workers = workers or processes(study)
-    cost = costs(study, todo)
     for job in todo if retry else []:
         study.forget_failure(job)
-    groups = list(
-        dict.fromkeys(job.group for job in study.jobs)
-    )  # each is whole before the next begins
-    todo.sort(key=lambda job: (groups.index(job.group), job.config.seed, -cost[job.id]))
-    total = sum(cost.values())
-    share = max(total / workers, max(cost.values()))
-    print(
-        f"{len(todo)} of {len(jobs)} jobs to do, about {total / 60:.1f} minutes of one worker, {share / 60:.1f} of {workers}"
-    )
+    groups = list(dict.fromkeys(job.group for job in study.jobs))
+    todo.sort(key=lambda job: (groups.index(job.group), job.config.seed, -cost(job)))
+    workers = min(workers or processes(study), len(todo))
     study.folder.mkdir(parents=True, exist_ok=True)
-    if scheduler:
-        finished = _on_dask(study, todo, scheduler, anew, patience)
+    if todo:
+        print(f"{len(todo)} of {len(jobs)} jobs to do", flush=True)
+    if scheduler and todo:
+        outcomes = _on_dask(study, todo, scheduler, anew, patience)
     elif workers > 1:
-        finished = _in_processes(study, todo, workers, cost, anew)
+        outcomes = _in_processes(study, todo, workers, anew)
     else:
-        finished = _here(study, todo, anew)
+        outcomes = ((job.id, attempt(study, job, anew=anew)) for job in todo)
+    failed, left, start = {}, {job.id: cost(job) for job in todo}, time.perf_counter()
+    total = sum(left.values())
     try:
-        return {job_id: why for job_id, why in finished if why}
+        for job_id, why in outcomes:
+            if left.pop(job_id, None):  # another worker may have said so before
+                failed |= {job_id: why} if why else {}
+                done = 1 - sum(left.values()) / total
+                minutes = (time.perf_counter() - start) * (1 / done - 1) / 60
+                place = f"{len(todo) - len(left)} of {len(todo)}"
+                tqdm.write(f"{place}: {why or f'{job_id} done'}, about {minutes:.1f} min left")
     finally:
         study.write_runs()
-
-
-def _here(study: Study, jobs: list[Job], anew: bool) -> Iterator[tuple[str, str]]:
-    for number, job in enumerate(jobs, 1):
-        print(f"[training {number} of {len(jobs)}] {job.id}", flush=True)
-        yield job.id, attempt(study, job, anew=anew)
+    died = "the process that trained it died: run it again"
+    return failed | {job_id: f"{job_id}: {died}" for job_id in left}
 
 
 def _in_processes(
-    study: Study, jobs: list[Job], workers: int, cost: dict[str, float], anew: bool
+    study: Study, jobs: list[Job], workers: int, anew: bool
 ) -> Iterator[tuple[str, str]]:
-    lock_bars_here()
-    arguments = (study.profile, study.overrides, [job.id for job in jobs], anew)
-    pipes: dict = {}
-    left, start, total = {job.id: job for job in jobs}, time.perf_counter(), sum(cost.values())
-    with tqdm(total=round(total), unit="s", desc=f"{len(jobs)} jobs", disable=None) as bar:
+    """What workers say of each job. They end when this generator or this process does."""
+    tqdm.set_lock(threading.RLock())  # the default one is reported as leaked after a stop
+    todo = {"profile": study.profile, "overrides": study.overrides, "anew": anew}
+    todo["ids"] = [job.id for job in jobs]
+    said: queue.SimpleQueue = queue.SimpleQueue()
+    started: list[subprocess.Popen] = []
+    with tqdm(total=100, unit="%", desc=f"{len(jobs)} jobs", disable=None) as bar:
         try:
-            for _ in range(min(workers, len(jobs))):
-                pipes.update([_start(arguments)])
-            while left and pipes:
-                for pipe in wait(list(pipes), timeout=1):
-                    try:
-                        job_id, why = pipe.recv()
-                    except EOFError:  # the worker ended
-                        pipes.pop(pipe).join()
-                        continue
-                    if left.pop(job_id, None):
-                        done = 1 - sum(cost[j] for j in left) / total
-                        after = (time.perf_counter() - start) * (1 / done - 1)
-                        place = f"{len(jobs) - len(left)} of {len(jobs)}"
-                        bar.write(
-                            f"{place}: {why or f'{job_id} done'}, about {after / 60:.1f} min left"
-                        )
-                        yield job_id, why
-                bar.update(
-                    round(total - sum(cost[j] * _left(study, job) for j, job in left.items()))
-                    - bar.n
-                )
-            for job_id, job in left.items():
-                died = f"{job_id}: the process that trained it died: run it again"
-                yield job_id, "" if study.find(job, anew) else died
+            for _ in range(workers):
+                started.append(_start(todo, said))
+            running = workers
+            while running:
+                with contextlib.suppress(queue.Empty):
+                    if outcome := said.get(timeout=1):
+                        yield outcome
+                    else:
+                        running -= 1
+                bar.update(round(100 * _progress(study, jobs)) - bar.n)
         finally:
-            for process in pipes.values():
-                process.join(
-                    0 if left else 10
-                )  # one that has nothing left to do cleans up after itself
-                process.terminate()
-                process.join()
+            for process in started:
+                process.stdin.close()
+            for process in started:
+                process.wait()
 
 
-def _start(arguments: tuple) -> tuple:
-    """Start a worker; the pipe through which it says what it did, and its process."""
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=work, args=(*arguments, theirs), daemon=True)
-    with (
-        _environment(OMP_NUM_THREADS="1", TQDM_DISABLE="1"),
-        _not_stopped_meanwhile(),
-        _deaf_to_the_terminal(),
-    ):
-        process.start()
-    theirs.close()
-    return ours, process
+def _start(todo: dict, said: queue.SimpleQueue) -> subprocess.Popen:
+    """Start a worker in a session of its own, where it hears no Ctrl-C.
+
+    What it says goes to `said`, and a None when it ends.
+    """
+    path = os.pathsep.join(filter(None, sys.path))
+    alone = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": path}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ygan_study.run.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **alone},
+    )
+
+    def listen() -> None:
+        for line in process.stdout:
+            said.put(tuple(json.loads(line)))
+        said.put(None)
+
+    threading.Thread(target=listen, daemon=True).start()
+    process.stdin.write(json.dumps(todo) + "\n")
+    process.stdin.flush()
+    return process
 
 
-@contextlib.contextmanager
-def _not_stopped_meanwhile() -> Iterator[None]:
-    """Signals that this process handles take effect afterwards: a worker that is half started would print a traceback."""
-    late, handlers = [], {}
-    if threading.current_thread() is threading.main_thread():  # no other may set a handler
-        heard = [number for number in signal.valid_signals() if callable(signal.getsignal(number))]
-        handlers = {
-            number: signal.signal(number, lambda number, _: late.append(number)) for number in heard
-        }
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for number in late:
-            signal.raise_signal(number)
+def _progress(study: Study, jobs: list[Job]) -> float:
+    """The share of jobs that is done, by their newest checkpoints."""
 
+    def done(job: Job) -> float:
+        folder = study.path(job)
+        epochs = [epoch_of(path) for path in checkpoints(folder)[-1:]]
+        return float((folder / SUMS).exists()) or sum(epochs) / job.config.epochs
 
-@contextlib.contextmanager
-def _deaf_to_the_terminal() -> Iterator[None]:
-    """What is started in here never hears the terminal's Ctrl-C or end: it ends with its parent, which says so in one line."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    unheard = {signal.SIGINT, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
-    resource_tracker.ensure_running()  # else the first worker starts it, and Python 3.10 and 3.11 then let SIGINT through again
-    signal.pthread_sigmask(signal.SIG_BLOCK, unheard)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _environment(**changes: str) -> Iterator[None]:
-    before = {key: os.environ.get(key) for key in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            os.environ.pop(key) if value is None else os.environ.update({key: value})
-
-
-def _left(study: Study, job: Job) -> float:
-    """The part of a job that is still to do, by its newest checkpoint."""
-    there = checkpoints(study.path(job))
-    return max(0.0, 1 - epoch_of(there[-1]) / job.config.epochs) if there else 1.0
+    return sum(cost(job) * done(job) for job in jobs) / sum(map(cost, jobs))
 
 
 def _on_dask(
@@ -207,41 +163,29 @@ def _on_dask(
         from distributed import Client
     except ImportError:
         raise ConfigError("--scheduler needs Dask: pip install -e '.[distributed]'") from None
-    logging.getLogger("distributed").setLevel(
-        logging.CRITICAL
-    )  # what goes wrong is said here, in one line
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it is said here, in one line
     try:
         client = Client(address, timeout=ANSWERS_IN)
     except (OSError, ValueError):  # ValueError: an address without a port
         raise ConfigError(f"--scheduler: no Dask scheduler answers at {address}") from None
-    overrides = (
-        study.overrides | study.asked
-    )  # `auto` is for the worker to say: it may have the GPU that this machine lacks
+    # `auto` is for the worker to resolve: it may have the GPU that this machine lacks.
+    what = (study.profile, study.overrides | study.asked)
     try:
         left = {
-            client.submit(
-                _on_worker, study.profile, overrides, job.id, anew, pure=False, priority=-number
-            ): job.id
+            client.submit(_on_worker, *what, job.id, anew, pure=False, priority=-number): job.id
             for number, job in enumerate(jobs)
         }
         seen = time.monotonic()
         while left:
-            for future in [future for future in left if future.status in ("finished", "error")]:
-                job_id = left.pop(future)
-                why = (
-                    f"{job_id}: {future.exception()}"
-                    if future.status == "error"
-                    else future.result()
-                )
-                print(
-                    f"{len(jobs) - len(left)} of {len(jobs)}: {why or f'{job_id} done'}", flush=True
-                )
-                yield job_id, why
+            for future in [one for one in left if one.status in ("finished", "error")]:
+                job_id, failed = left.pop(future), future.status == "error"
+                yield job_id, f"{job_id}: {future.exception()}" if failed else future.result()
             if _has_workers(client, address):
                 seen = time.monotonic()
             elif time.monotonic() - seen > patience:
                 raise ClusterGone(
-                    f"{address} has had no worker for {patience:.0f} s: start one, and the same command goes on"
+                    f"{address} has had no worker for {patience:.0f} s: start one, and the same "
+                    "command goes on"
                 )
             time.sleep(0.5)
     finally:

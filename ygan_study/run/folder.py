@@ -1,10 +1,12 @@
 """A job's folder, read as a Run: it is whole and unchanged, or it is not believed.
 
-results/<profile>/jobs/<id>/     config.json  losses.csv  run.json  <weights>.npz  <weights>.safetensors  SHA256SUMS
-                                 (written last); or, of a job that failed, error.txt
+results/<profile>/jobs/<id>/     config.json  losses.csv  run.json  <weights>.npz
+                                 <weights>.safetensors  SHA256SUMS (written last);
+                                 or, of a job that failed, error.txt
 results/<profile>/records/<id>/  the part of it that is small enough for git (records.py)
+results/<profile>/records/splits/  the images that the records' scores are of
 
-<weights>: `last`, and for Y-GAN and the control `averaged`.
+<weights>: `last`, and for Y-GAN and the classifiers `averaged`.
 """
 
 from __future__ import annotations
@@ -20,32 +22,36 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ygan_core import scores
 from ygan_core.config import ConfigError
 from ygan_core.data.color import colourise
 from ygan_core.data.datasets import DataError, load
 from ygan_core.model import YGAN
-from ygan_study.fresh import cached
 from ygan_study.measure import batch_statistics
 from ygan_study.measure.disentanglement import disentanglement
-from ygan_study.measure.evaluation import OWN
+from ygan_study.measure.evaluation import OWN, Facts
 from ygan_study.measure.flops import training_operations
 from ygan_study.measure.numbers import numbers
-from ygan_study.methods import BASELINES, trainer_of
+from ygan_study.methods import method_of, trainer_of
 from ygan_study.plan.images import background_only
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
+from ygan_study.run.cache import cached
 from ygan_study.run.checksums import sealed, sha256, sums_of
 
 LAST, AVERAGED = "last", "averaged"
-PICTURED = "pictured.npz"  # of a record: what pictures need
+PICTURED = "pictured.npz"  # of a record: the facts that pictures need
+SPLITS = "splits"  # beside the records: index, label, anomalous and colour of the test images
+LATENTS = ("z_s", "z_r")
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError)
 
 
 class Damaged(RuntimeError):
-    """A folder that is not whole, was changed, or belongs to another job; the message is one line that names it."""
+    """A folder that is not whole, was changed, or belongs to another job, named in one line."""
 
 
 class MissingWeights(RuntimeError):
-    """Something was asked of a record that only a whole folder has; the message names the command that trains it."""
+    """A record was asked for what only a whole folder has; the message names the command."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +77,19 @@ class Run:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The weights that something is known of: their facts, or, of a record, their numbers alone."""
-        numbers = self.about.get("numbers", {})
-        return tuple(
-            weights
-            for weights in (LAST, AVERAGED)
-            if self.at(weights).has_facts or weights in numbers
-        )
+        """The weights whose facts are there or, of a record, whose numbers are."""
+        known = self.about.get("numbers", {})
+        return tuple(w for w in (LAST, AVERAGED) if self.at(w).has_facts or w in known)
 
     @property
     def has_facts(self) -> bool:
-        """Whether the facts are there with these weights; a record may hold those of the headline's alone."""
+        """Whether the facts are there with these weights; a record may hold the headline's alone."""
         return (self.folder / f"{self.weights}.npz").exists()
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the trained networks are there; a record may lack them."""
+        return (self.folder / f"{self.weights}.safetensors").exists()
 
     @functools.cached_property
     def about(self) -> dict:
@@ -91,51 +98,45 @@ class Run:
 
     @functools.cached_property
     def losses(self) -> pd.DataFrame:
-        """Every term's mean by epoch, unweighted, lambda_R, and what was measured after the epoch."""
+        """A row an epoch: the mean of each term, lambda_R, and what was measured after the epoch."""
         return pd.read_csv(self.folder / "losses.csv", index_col="epoch")
 
     @functools.cached_property
-    def test(self) -> dict[str, np.ndarray]:
-        """The facts of `measure/evaluation.py`: index, label, scores, latents of every image that no training saw, (n, ...).
+    def test(self) -> Facts:
+        """The facts (`measure/evaluation.py`) of every image that no training saw, (n, ...).
 
-        A record has those of the test set alone.
+        index, label, scores, latents. A record has those of the test set, and one score.
         """
-        with np.load(self.folder / f"{self.weights}.npz") as arrays:
-            return dict(arrays)
+        facts = _arrays(self.folder / f"{self.weights}.npz")
+        if "index" in facts:
+            return facts
+        images = _arrays(self.folder.parent / SPLITS / f"{self.about['split']}.npz")
+        return {**images, "in_test": np.ones(len(images["index"]), bool), **facts}
 
     @functools.cached_property
     def metrics(self) -> dict[str, float]:
-        """The numbers that follow from the facts (`measure/numbers.py`), on Color-MNIST also `disentanglement`.
+        """The numbers that follow from the facts, on Color-MNIST also `disentanglement`.
 
-        A record brings those along that follow from what it left out.
+        A record brings those along that follow from what it leaves out.
         """
-        found = dict(self.about.get("numbers", {}).get(self.weights, {}))
-        if (
-            self.about.get("partial") or not self.has_facts
-        ):  # partial: its facts are of a part of the test images only
-            return found
-        found |= cached(
-            self.cache, self.hash_of("npz"), numbers, self.test, self.score, self.classes
-        )
-        two_latents = self.config.latents in ("dual", "split")
-        if (
-            self.config.dataset == "color_mnist"
-            and two_latents
-            and self.has_weights
-            and not self.about.get("numbers")
-        ):
-            found |= cached(
-                self.cache, self.hash_of("safetensors"), disentanglement, self.model(), self.config
-            )
+        recorded = self.about.get("numbers", {}).get(self.weights, {})
+        if not self.has_facts:
+            return recorded
+        key = f"{self.hash_of('npz')} {self.about['split']}"
+        found = cached(self.cache, key, numbers, self.test, self.score, self.classes)
+        found = recorded | found
+        swaps = self.config.dataset == "color_mnist" and self.config.latents in ("dual", "split")
+        if swaps and self.has_weights and not recorded:
+            key = self.hash_of("safetensors")
+            found |= cached(self.cache, key, disentanglement, self.model(), self.config)
         return found
 
     @functools.cached_property
     def operations(self) -> float:
         """Floating-point operations of the whole training (`measure/flops.py`)."""
         images = self.about["images"]["train"]
-        return cached(
-            self.cache, f"{self.job.id} {images}", training_operations, self.config, images
-        )
+        key = f"{self.job.id} {images}"
+        return cached(self.cache, key, training_operations, self.config, images)
 
     @functools.cached_property
     def batch_statistics(self) -> dict[tuple[str, int], float]:
@@ -143,35 +144,30 @@ class Run:
         if kept := self.about.get("batch_statistics", {}).get(self.weights):
             return {(statistics, size): auc for statistics, size, auc in kept}
         rows = np.flatnonzero(self.test["in_test"])
-        labels, anomalous = (
-            torch.from_numpy(self.test[name][rows]) for name in ("label", "anomalous")
-        )
-        arguments = self.model(), self.images(rows), labels, anomalous
+        known = (torch.from_numpy(self.test[name][rows]) for name in ("label", "anomalous"))
+        arguments = (self.model(), self.images(rows), *known)
         return cached(self.cache, self.hash_of("safetensors"), batch_statistics.aucs, *arguments)
 
     def pictured(self) -> Run:
-        """This run as pictures need it, with latents. Of a record: those unseen images that the starter pack has too.
+        """This run as pictures need it, with latents. Of a record: the images of the starter pack.
 
-        Raises MissingWeights of a record that has no networks of these weights.
+        Raises MissingWeights where there are no networks of these weights.
         """
         self._need_weights()
         if not (self.folder / PICTURED).exists():
             return self
         small = replace(self, source="starter")
-        with np.load(self.folder / PICTURED) as arrays:
-            facts = {
-                name: fact.astype(np.float32) if name in ("z_s", "z_r") else fact
-                for name, fact in arrays.items()
-            }
-        small.__dict__.update(
-            metrics=self.metrics, test={**self.test, **facts}
-        )  # the numbers are those of all images
+        facts = {**(self.test if self.has_facts else {}), **_arrays(self.folder / PICTURED)}
+        small.__dict__.update(test=facts, metrics=self.metrics)  # the numbers are of all images
+        sums = sums_of(self.folder)
+        key = f"{sums[f'{self.weights}.safetensors']} {sums[PICTURED]}"
+        facts.update(cached(self.cache, key, _latents, small))
         return small
 
     @property
     def score(self) -> str:
         """The name of the headline's score."""
-        return OWN if self.config.method in BASELINES else self.config.score
+        return OWN if method_of(self.config).is_baseline else self.config.score
 
     @property
     def scores(self) -> np.ndarray:
@@ -184,32 +180,41 @@ class Run:
         return tuple(self.about["classes"])
 
     def images(self, rows: np.ndarray) -> Tensor:
-        """The images at these rows of `test`, uint8 (len(rows), C, S, S). Raises DataError where others lie in their places."""
-        c = self.config
-        data = load(
-            "mnist" if c.dataset == "color_mnist" else c.dataset,
-            c.image_size,
-            self.source or c.source,
-        )
-        index, labels = data.index.numpy(), data.labels.numpy()
-        places = np.searchsorted(index, self.test["index"]).clip(max=len(data) - 1)
-        same = np.array_equal(index[places], self.test["index"]) and np.array_equal(
-            labels[places], self.test["label"]
-        )
+        """The images at these rows of `test`, uint8 (len(rows), C, S, S).
+
+        Raises DataError where the dataset that lies here has other images in their places.
+        """
+        c, index, label = self.config, self.test["index"], self.test["label"]
+        name = "mnist" if c.dataset == "color_mnist" else c.dataset
+        data = load(name, c.image_size, self.source or c.source)
+        places = np.searchsorted(data.index.numpy(), index).clip(max=len(data) - 1)
+        found = (data.index.numpy()[places], data.labels.numpy()[places])
+        same = np.array_equal(found, (index, label))
         if not same or data.classes != self.classes:
-            what = f"{self.job.id} was trained on another copy of {c.dataset} than lies here, so its images cannot be shown"
             raise DataError(
-                f"{what}: set YGAN_DATA to the folder with that copy, or, to train anew, remove {self.folder}"
+                f"{self.job.id} was trained on another copy of {c.dataset} than lies here, so its "
+                f"images cannot be shown: set YGAN_DATA to the folder with that copy, or, to train "
+                f"anew, remove {self.folder}"
             )
         images = data.images[torch.from_numpy(places[rows])]
         if "colour" in self.test:
             images = colourise(images, torch.from_numpy(self.test["colour"][rows]).long())
         return background_only(images) if c.pixels == "background" else images
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether the trained networks are there; a record may lack them."""
-        return (self.folder / f"{self.weights}.safetensors").exists()
+    def model(self) -> YGAN:
+        """The trained networks, float32, on the CPU, in eval mode. Not for a baseline's.
+
+        A record leaves Ds out, which no score needs: its weights are the initial ones. Raises
+        MissingWeights.
+        """
+        self._need_weights()
+        state = load_file(self.folder / f"{self.weights}.safetensors")
+        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
+        channels, classes = state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"])
+        model = trainer_of(self.config).build(self.config, channels, classes)
+        initial = {k: t for k, t in model.state_dict().items() if k.startswith("Ds.")}
+        model.load_state_dict(initial | state)
+        return model.eval()
 
     def _need_weights(self) -> None:
         if not self.has_weights:
@@ -218,17 +223,6 @@ class Run:
             raise MissingWeights(
                 f"{self.job.id} is a record without weights: `{command}` trains it"
             )
-
-    def model(self) -> YGAN:
-        """The trained networks, float32, on the CPU, in eval mode. Not for a baseline's. Raises MissingWeights."""
-        self._need_weights()
-        state = load_file(self.folder / f"{self.weights}.safetensors")
-        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-        model = trainer_of(self.config).build(
-            self.config, state["E_s.features.0.weight"].shape[1], len(state["C.2.bias"])
-        )
-        model.load_state_dict(state)
-        return model.eval()
 
     @property
     def cache(self) -> Path:
@@ -240,128 +234,50 @@ class Run:
         return sums_of(self.folder)[f"{self.weights}.{ending}"]
 
 
-def read(folder: Path, job: Job | None = None, source: str = "") -> Run:
-    """The run in a folder, with the headline's weights. Raises Damaged, also where it is not that of `job`."""
+def read(folder: Path, job: Job | None = None) -> Run:
+    """The run in a folder, with the headline's weights. Raises Damaged, also if it is not `job`'s."""
     try:
         sums = sums_of(folder)
         changed = [name for name, checksum in sums.items() if sha256(folder / name) != checksum]
         changed += sorted(sealed(folder) - sums.keys())
         config = Settings(**json.loads((folder / "config.json").read_text()))
         about = json.loads((folder / "run.json").read_text())
-        found = Run(Job(config), folder, config.headline, source)
-        needed = {
-            "config.json",
-            "losses.csv",
-            "run.json",
-            f"{LAST if source else config.headline}.npz",
-        }
-        _check(about)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        ConfigError,
-    ) as error:
+        found = Run(Job(config), folder, config.headline)
+        needed = {"config.json", "losses.csv", "run.json"}
+        needed |= {f"{config.headline}.npz"} if PICTURED not in sums else set()
+        changed += sorted(needed - sums.keys())
+        own_id = about["id"]
+    except DAMAGE as error:
         raise Damaged(f"{folder} is not whole ({in_a_line(error)}): {_remedy(folder)}") from None
-    if changed or not needed <= sums.keys():
-        what = ", ".join([*changed, *sorted(needed - sums.keys())])
-        raise Damaged(f"{folder} was changed ({what}): {_remedy(folder)}")
-    if job and (found.job != job or about["id"] != job.id):
+    if changed:
+        raise Damaged(f"{folder} was changed ({', '.join(changed)}): {_remedy(folder)}")
+    if job and (found.job != job or own_id != job.id):
         raise Damaged(
             f"{folder} holds another job, {found.job.id}: move it to its own place, or remove it"
         )
-    return replace(
-        found, job=job or found.job, weights=found.weights if found.weights in found.kinds else LAST
-    )
+    weights = found.weights if found.weights in found.kinds else LAST
+    return replace(found, job=job or found.job, weights=weights)
 
 
 def _remedy(folder: Path) -> str:
     """What to do with a folder that cannot be believed. A record cannot always be trained again."""
-    return (
-        f"`git checkout -- {folder}` brings it back"
-        if folder.parent.name == "records"
-        else "remove it"
-    )
+    in_git = folder.parent.name in ("records", "weights")
+    return f"`git checkout -- {folder.parent}` brings it back" if in_git else "remove it"
 
 
 def in_a_line(error: Exception) -> str:
     """An error's kind, and the first line of what it says."""
-    missing = isinstance(error, FileNotFoundError) and error.filename
-    what = f"no {Path(error.filename).name}" if missing else (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {what}"
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"{type(error).__name__}: no {Path(error.filename).name}"
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
-def _check(about: dict) -> None:
-    """Raises ValueError, KeyError or TypeError where run.json lacks what tables need, or has it in another kind."""
-    amounts = [
-        about["seconds"],
-        *(about["images"][part] for part in ("train", "held_back", "test")),
-    ]
-    amounts += about["inference_us"].values()
-    words = [about["id"], about["split"], about["precision"], *about["classes"]]
-    if not all(isinstance(word, str) for word in words) or not about["classes"]:
-        raise ValueError("run.json")
-    if not all(type(number) in (int, float) and 0 <= number < float("inf") for number in amounts):
-        raise ValueError("run.json")
+def _latents(run: Run) -> Facts:
+    """z_s and z_r of every image in `run.test`."""
+    here = scores.encode(run.model(), run.images(np.arange(len(run.test["index"]))))
+    return {name: getattr(here, name).numpy() for name in LATENTS}
 
 
-SHOWN = (
-    *("dataset", "held_out", "stand_in", "method", "variant", "deviation", "labels", "pixels"),
-    *("width", "epochs", "batch_size", "image_size", "seed", "split_seed"),
-)
-RUNS_COLUMNS = [
-    *(*SHOWN, "class", "configuration", "precision", "weights", "headline"),
-    *("epoch_rule", "epoch", "metric", "value", "job"),
-]
-
-
-def tidy(run: Run) -> list[tuple]:
-    """The rows of runs.csv that a run gives, with its weights of one kind. headline: whether tables print these weights."""
-    c, about = run.config, run.about
-    held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
-    label = "" if c.method in BASELINES else c.configuration
-    headline = run.weights == (c.headline if c.headline in run.kinds else LAST)
-    shown = (
-        *(getattr(c, key) for key in SHOWN),
-        held_out,
-        label,
-        about["precision"],
-        run.weights,
-        headline,
-    )
-    found = {
-        **run.metrics,
-        "training_images": about["images"]["train"],
-        "training_operations": run.operations,
-    }
-    if about["device"] == "cpu":  # of a core; what a GPU shared with others takes is no cost
-        found |= {
-            "inference_us": about["inference_us"].get(run.weights, np.nan),
-            "training_seconds": about["seconds"],
-        }
-    rows = [
-        (*shown, "last", c.epochs, metric, value, run.job.id) for metric, value in found.items()
-    ]
-    suffix = "" if run.weights == LAST else f"_{run.weights}"
-    if f"auc{suffix}" in run.losses:
-        best = int(run.losses[f"auc{suffix}"].idxmax())
-        seen = [
-            name
-            for name in ("auc", "auc_sorted", "normal_accuracy")
-            if f"{name}{suffix}" in run.losses
-        ]
-        rows += [
-            (
-                *shown,
-                "best_on_test",
-                best,
-                name,
-                run.losses.loc[best, f"{name}{suffix}"],
-                run.job.id,
-            )
-            for name in seen
-        ]
-    return rows
+def _arrays(path: Path) -> Facts:
+    with np.load(path) as arrays:
+        return dict(arrays)

@@ -14,27 +14,23 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib")
 
 def provenance() -> dict:
     """Commit, versions and machine, for the JSON beside every result."""
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     return {
         "commit": _commit(),
-        "versions": versions,
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "machine": platform.machine(),
         "processor": processor(),
     }
 
 
 def _commit() -> str:
-    git = ["git", "-C", str(REPOSITORY)]
+    def git(*command: str) -> str:
+        line = ["git", "-C", str(REPOSITORY), *command]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        return git("rev-parse", "HEAD") + " with changes" * bool(git("status", "--porcelain"))
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return commit + (" with changes" if changed else "")
 
 
 @functools.cache
@@ -42,8 +38,7 @@ def processor() -> str:
     """The processor's name, as the system has it."""
     try:
         with open("/proc/cpuinfo") as lines:
-            return next(
-                line.partition(":")[2].strip() for line in lines if line.startswith("model name")
-            )
+            named = (line for line in lines if line.startswith("model name"))
+            return next(named).partition(":")[2].strip()
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

@@ -1,115 +1,93 @@
-"""Records: the part of a job's folder that is small enough for git, under results/<profile>/records/<id>/.
+"""The part of a job's folder that is small enough for git, under results/<profile>/records/<id>/.
 
     python -m ygan_study records --profile laptop
 
-A record holds config, losses and run.json, and of each image of the test set index, label and the headline's score, with the
-last and with the averaged weights; of the groups in HEADLINE_ALONE with those of the headline alone. Other scores' AUCs, and
-what follows from latents and networks, stand as numbers in its run.json. The record of a job that pictures show also has the
-headline's networks, their convolutions in half precision, and all facts of those unseen images that the starter pack has too,
-SHOWN of a class at most. A record is never written again.
+A record holds config.json, losses.csv, run.json, and of each image of the test set the headline's
+score. Which images these are stands in records/splits/, once for all records of a split. Other
+scores' AUCs, and what follows from latents and networks, are numbers in its run.json. The record of
+a job that pictures show also has the headline's networks, their convolutions in half precision and
+without Ds, and the scores of those unseen images that the starter pack has too.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from safetensors.torch import load_file, save_file
 
-from ygan_core import scores
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data import load
 from ygan_study.measure.evaluation import Facts
 from ygan_study.plan.jobs import first_seeds, pictured, pictured_at_paper_size
 from ygan_study.plan.settings import TENS
 from ygan_study.run.checksums import SUMS, seal
-from ygan_study.run.folder import PICTURED, Run, read
+from ygan_study.run.folder import LATENTS, PICTURED, SPLITS, Damaged, Run, read
 from ygan_study.run.store import Study
 
-SHOWN = 250  # images a class whose latents are kept: as many as the maps draw
-KEPT = (
-    "index",
-    "label",
-    "anomalous",
-    "in_test",
-    "colour",
-    "calibration",
-    "train_class",
-)  # and clusters, the headline's score
-IN_BATCHES = (
-    "classifier",
-    "balanced",
-    "paper",
-    "deviations",
-)  # groups whose batch statistics notebook 09 shows, on TENS
-HEADLINE_ALONE = (
-    "paper_rate",
-    "ablations",
-    "weak_labels",
-    "background_only",
-    "deviations",
-)  # so that all records stay below 100 MB
+PICTURED_PER_CLASS = 250  # images of a class that pictures show: as many as the maps draw
+OF_SPLIT = ("index", "label", "anomalous", "colour")  # the same for all trainings on a split
+OF_RUN = ("calibration", "train_class", "clusters_cosine", "clusters_as_written")
+# Groups whose records have the scores with the last and with the averaged weights; others have
+# those of the headline.
+BOTH_WEIGHTS = ("color_mnist", "classifier", "balanced", "paper", "strong", "whitened")
+IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # of notebook 09, on TENS
 
 
 def write_record(study: Study, run: Run) -> Run:
     """Put a finished run under results/<profile>/records/, and return it as it is read from there.
 
-    Raises MissingWeights, and Damaged where a record is there that cannot be believed.
+    A record that is there is kept; one of the older form, which had the images of its split and
+    all networks in it, is brought into this form. Raises MissingWeights, and Damaged where the
+    record that is there cannot be believed.
     """
     folder = study.root / "records" / run.job.id
     if (folder / SUMS).exists():
-        return read(folder, run.job)
-    folder.mkdir(parents=True, exist_ok=True)
-    about = {**run.about, "numbers": {}, "batch_statistics": {}}
-    for weights in run.kinds:
-        own = run.at(weights)
-        if weights == run.weights or run.job.group not in HEADLINE_ALONE:
-            _save(folder / f"{weights}.npz", small_facts(own))
-        about["numbers"][weights] = own.metrics
-        if run.config.dataset in TENS and run.job.group in IN_BATCHES:
-            about["batch_statistics"][weights] = [
-                [*setting, auc] for setting, auc in own.batch_statistics.items()
-            ]
-    color_mnist = first_seeds(study.select(group="color_mnist"))
-    if run.job in [
-        *color_mnist,
-        *pictured(study.jobs),
-        *pictured_at_paper_size(study.jobs),
-    ]:  # pictures show it
-        _save_networks(run, folder)
+        run = read(folder, run.job)
+        if not _is_of_the_older_form(run):
+            return run
+    is_record = "numbers" in run.about
+    made = folder.with_name(f".{folder.name}")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
     for name in ("config.json", "losses.csv"):
-        write_atomically(
-            folder / name, lambda p, n=name: p.write_bytes((run.folder / n).read_bytes())
-        )
-    write_atomically(
-        folder / "run.json", lambda p: p.write_text(json.dumps(about, indent=1) + "\n")
-    )
-    seal(folder)
+        shutil.copyfile(run.folder / name, made / name)
+    for own in map(run.at, run.kinds):
+        kept = own.weights == run.weights or is_record or run.job.group in BOTH_WEIGHTS
+        if own.has_facts and kept:
+            _save(made / f"{own.weights}.npz", small_facts(own, own.weights == run.weights))
+    about = run.about if is_record else run.about | _numbers(run)
+    (made / "run.json").write_text(json.dumps(about, indent=1) + "\n")
+    if (run.folder / PICTURED).exists() or (not is_record and run.job in _pictured_jobs(study)):
+        _save_networks(run, made)
+    seal(made, _save_split(run, folder.parent))
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
     return read(folder, run.job)
 
 
-def small_facts(run: Run) -> Facts:
-    """The facts of the test set, by index, with one score. Accuracy and purity are over more images, and stand as numbers."""
-    test, n = run.test, len(run.test["index"])
-    rows = np.flatnonzero(test["in_test"])
-    rows = rows[np.argsort(test["index"][rows])]
-    kept = [*KEPT, *(name for name in test if name.startswith("clusters_")), run.score]
-    return {
-        name: narrow(test[name][rows] if len(test[name]) == n else test[name])
-        for name in kept
-        if name in test
-    }
+def small_facts(run: Run, calibration: bool = True) -> Facts:
+    """The facts of the test set that are of this run alone, in the order of the index.
+
+    calibration: with the scores of the normal images that were left untrained. Accuracy and purity
+    are over more images, and stand as numbers.
+    """
+    kept = [name for name in OF_RUN if calibration or name != "calibration"]
+    facts = {name: narrow(run.test[name]) for name in kept if name in run.test}
+    return facts | {run.score: narrow(run.scores[_test_rows(run)])}
 
 
 def narrow(values: np.ndarray) -> np.ndarray:
     """Numbers in as few bytes as they need: whole ones in the smallest type, scores in float32.
 
-    Scores that rounding would make a tie are set one step apart: their order, and so every AUC, stays as it was.
+    Scores that rounding would make a tie are set one step apart: their order, and so every AUC,
+    stays as it was.
     """
-    if values.dtype == np.int64:
+    if values.dtype.kind == "i":
         return values.astype(np.min_scalar_type(-int(abs(values).max(initial=0)) - 1))
     if values.dtype != np.float64:
         return values
@@ -122,24 +100,72 @@ def narrow(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def has_scores_of(record: Run, run: Run) -> bool:
+    """Whether all scores that a record keeps are those of another run, byte for byte."""
+    pairs = [
+        (small_facts(record.at(weights)), small_facts(run.at(weights)))
+        for weights in record.kinds
+        if record.at(weights).has_facts
+    ]
+    return all(np.array_equal(a[name], b[name]) for a, b in pairs for name in a)
+
+
+def _is_of_the_older_form(record: Run) -> bool:
+    with np.load(record.folder / f"{record.weights}.npz") as facts:
+        return "index" in facts
+
+
+def _numbers(run: Run) -> dict:
+    """What follows from all facts and networks of a run, for its record's run.json."""
+    found = {"numbers": {w: run.at(w).metrics for w in run.kinds}, "batch_statistics": {}}
+    if run.config.dataset in TENS and run.job.group in IN_BATCHES:
+        for own in map(run.at, run.kinds):
+            aucs = own.batch_statistics.items()
+            found["batch_statistics"][own.weights] = [[*setting, auc] for setting, auc in aucs]
+    return found
+
+
+def _pictured_jobs(study: Study) -> list:
+    color_mnist = first_seeds(study.select(group="color_mnist"))
+    return [*color_mnist, *pictured(study.jobs), *pictured_at_paper_size(study.jobs)]
+
+
+def _test_rows(run: Run) -> np.ndarray:
+    rows = np.flatnonzero(run.test["in_test"])
+    return rows[np.argsort(run.test["index"][rows])]
+
+
+def _save_split(run: Run, records: Path) -> Path:
+    """Keep the images of a run's split, once for all records. Raises Damaged where others are."""
+    rows, path = _test_rows(run), records / SPLITS / f"{run.about['split']}.npz"
+    images = {name: narrow(run.test[name][rows]) for name in OF_SPLIT if name in run.test}
+    if not path.exists():
+        _save(path, images)
+    with np.load(path) as kept:
+        if not all(np.array_equal(kept[name], images[name]) for name in images):
+            raise Damaged(f"{path} has other images than {run.folder}: remove one of them")
+    return path
+
+
+def _save_networks(run: Run, made: Path) -> None:
+    """Save the halved networks, and the scores of images of the starter pack, for pictures."""
+    state = load_file(run.folder / f"{run.weights}.safetensors")
+    state = {k: t.half() if t.dim() == 4 else t for k, t in state.items() if k[:3] != "Ds."}
+    write_atomically(made / f"{run.weights}.safetensors", lambda p: save_file(state, p))
+    if (run.folder / PICTURED).exists():
+        with np.load(run.folder / PICTURED) as arrays:
+            facts = dict(arrays)
+    else:
+        test, n, c = run.test, len(run.test["index"]), run.config
+        name = "mnist" if c.dataset == "color_mnist" else c.dataset
+        starter = load(name, c.image_size, "starter")
+        there = np.flatnonzero(np.isin(test["index"], starter.index.numpy()))
+        kinds = pd.DataFrame({key: test[key][there] for key in ("label", "anomalous")})
+        rows = there[kinds.groupby(list(kinds)).cumcount().to_numpy() < PICTURED_PER_CLASS]
+        facts = {name: fact[rows] for name, fact in test.items() if len(fact) == n}
+    facts = {name: narrow(fact) for name, fact in facts.items() if name not in LATENTS}
+    _save(made / PICTURED, facts)
+
+
 def _save(path: Path, facts: Facts) -> None:
     write_atomically(path, lambda p: np.savez_compressed(p, **facts))
-
-
-def _save_networks(run: Run, folder: Path) -> None:
-    """Save the halved networks, and all facts of images of the starter pack: pictures then need no full data.
-
-    The latents are those of the halved networks.
-    """
-    state = load_file(run.folder / f"{run.weights}.safetensors")
-    state = {name: t.half() if t.dim() == 4 else t for name, t in state.items()}
-    write_atomically(folder / f"{run.weights}.safetensors", lambda p: save_file(state, p))
-    model, c = Run(run.job, folder, run.weights).model(), run.config
-    starter = load("mnist" if c.dataset == "color_mnist" else c.dataset, c.image_size, "starter")
-    there = np.flatnonzero(np.isin(run.test["index"], starter.index.numpy()))
-    kinds = pd.DataFrame({key: run.test[key][there] for key in ("label", "anomalous")})
-    rows = there[kinds.groupby(list(kinds)).cumcount().to_numpy() < SHOWN]
-    n, here = len(run.test["index"]), scores.encode(model, run.images(rows))
-    facts = {name: fact[rows] for name, fact in run.test.items() if len(fact) == n}
-    facts |= {name: getattr(here, name).numpy().astype(np.float16) for name in ("z_s", "z_r")}
-    _save(folder / PICTURED, {name: narrow(fact) for name, fact in facts.items()})

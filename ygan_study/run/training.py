@@ -1,4 +1,4 @@
-"""Training a job into its folder: from its last checkpoint where it has one, sealed when it is whole."""
+"""Training a job into its folder: from its last checkpoint if it has one; sealed when it is whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
 from ygan_study.measure.evaluation import Facts, each_epoch, evaluate, evaluate_baseline
 from ygan_study.methods import method_of, train, trainer_of
-from ygan_study.methods.weak_labels import FORMS, WeakLabels
+from ygan_study.methods.weak_labels import FORMS
 from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
@@ -31,22 +31,12 @@ from ygan_study.run.folder import AVERAGED, LAST, Run, in_a_line, read
 from ygan_study.run.provenance import provenance
 from ygan_study.run.store import Study
 
-# What run.json says of the networks themselves: it stays where they are measured once more. The times are of that device.
-OF_TRAINING = (
-    "precision",
-    "device",
-    "gpu",
-    "inference_us",
-    "commit",
-    "versions",
-    "machine",
-    "processor",
-)
-PASSING = (
-    MemoryError,
-    torch.OutOfMemoryError,
-    OSError,
-)  # no memory or no disk, now: what was trained is not at fault
+# What run.json says of the networks: it stays where only the facts are made again.
+OF_NETWORKS = ("precision", "device", "gpu", "inference_us")
+OF_NETWORKS += ("commit", "versions", "machine", "processor")
+COSINE = next(iter(FORMS))  # the clusters that are trained with
+# No memory or no disk, now: what was trained is not at fault.
+PASSING = (MemoryError, torch.OutOfMemoryError, OSError)
 
 
 class JobFailed(RuntimeError):
@@ -62,8 +52,9 @@ def run_job(
 ) -> Run | None:
     """The run of a job: loaded where it is done, else trained. Rebuilds runs.csv where it trained.
 
-    Where another process is at it: waits for that, or returns None. anew: a record without weights does not count as done.
-    Raises JobFailed, also for a job that failed before; DataError or ConfigError where its data or its settings do not do.
+    Where another process is at it: waits for that, or returns None. anew: a record without weights
+    does not count as done. Raises JobFailed, also for a job that failed before; DataError or
+    ConfigError where its data or its settings do not do.
     """
     folder = study.path(job)
     if done := study.find(job, anew):
@@ -82,7 +73,7 @@ def run_job(
             raise JobFailed(f"{job.id} failed before ({log}): --retry tries again")
         if done := study.trained(job):
             return done
-        if (other := _holds(folder)) not in (None, job):
+        if (other := _job_in(folder)) not in (None, job):
             raise JobFailed(
                 f"{folder} holds another job, {other.id}: move it to its own place, or remove it"
             )
@@ -92,12 +83,12 @@ def run_job(
         raise
     except PASSING as error:
         raise JobFailed(
-            f"{job.id}: {in_a_line(error)}: the same command goes on from the last epoch that was saved"
+            f"{job.id}: {in_a_line(error)}: the same command goes on from the last epoch that was "
+            "saved"
         ) from error
     except Exception as error:
-        write_atomically(
-            log, lambda p: p.write_text(f"{traceback.format_exc()}\n{json.dumps(provenance())}\n")
-        )
+        text = f"{traceback.format_exc()}\n{json.dumps(provenance())}\n"
+        write_atomically(log, lambda p: p.write_text(text))
         raise JobFailed(f"{job.id}: {in_a_line(error)} ({log})") from error
     finally:
         lock.release()
@@ -106,7 +97,7 @@ def run_job(
 
 
 def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
-    """The runs of jobs, trained where they are missing. One that fails is named and left out: the others count still.
+    """The runs of jobs, trained where they are missing. One that fails is named and left out.
 
     Raises JobFailed, DataError or ConfigError where none is left.
     """
@@ -123,25 +114,16 @@ def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
 
 
 def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
-    config = job.config
-    data, parts = prepare(config)
-    _write_json(folder / "config.json", config.as_json())
-    about = {
-        "id": job.id,
-        "classes": data.classes,
-        "split": parts.hash,
-        "images": {
-            "train": len(parts.train),
-            "held_back": len(parts.held_back),
-            "test": len(parts.test),
-        },
-    }
-    how = _baseline if method_of(config).is_baseline else _ygan
+    data, parts = prepare(job.config)
+    _write_json(folder / "config.json", job.config.as_json())
+    sizes = {part: len(getattr(parts, part)) for part in ("train", "held_back", "test")}
+    about = {"id": job.id, "classes": data.classes, "split": parts.hash, "images": sizes}
+    how = _baseline if method_of(job.config).is_baseline else _ygan
     facts, found = how(study, job, folder, data, parts, callbacks)
     for weights, arrays in facts.items():
         write_atomically(folder / f"{weights}.npz", lambda p, a=arrays: np.savez_compressed(p, **a))
-    seconds = pd.read_csv(folder / "losses.csv")["seconds"].sum()
-    _write_json(folder / "run.json", {**about, **found, "seconds": round(float(seconds), 1)})
+    seconds = float(pd.read_csv(folder / "losses.csv")["seconds"].sum())
+    _write_json(folder / "run.json", {**about, **found, "seconds": round(seconds, 1)})
     seal(folder)
     for checkpoint in checkpoints(folder):
         checkpoint.unlink()
@@ -151,92 +133,92 @@ def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) 
 def _baseline(
     study: Study, job: Job, folder: Path, data: Dataset, parts: Split, _
 ) -> tuple[dict[str, Facts], dict]:
-    """Train a baseline; its facts, and what run.json says of it."""
+    """Train a baseline: its facts, and what run.json says of it."""
     baseline = trainer_of(job.config)(job.config, study.device)
     baseline.fit(data.images[parts.train], folder=folder, title=_title(job))
     _save_losses(folder, baseline.history)
     _save_weights(folder, LAST, baseline.state_dict())
     facts, microseconds = evaluate_baseline(baseline, data, parts)
-    return {LAST: facts}, {
-        "precision": "float32",
-        **_here(study),
-        "inference_us": {LAST: microseconds},
-    }
+    where = {"precision": "float32", **_where(study)}
+    return {LAST: facts}, {**where, "inference_us": {LAST: microseconds}}
 
 
 def _ygan(
     study: Study, job: Job, folder: Path, data: Dataset, parts: Split, callbacks
 ) -> tuple[dict[str, Facts], dict]:
-    """Train Y-GAN or the control; the facts of its last and of its averaged weights, and what run.json says of it."""
+    """Train Y-GAN or a classifier: the facts with its last and its averaged weights, and run.json's."""
     config, images = job.config, data.images[parts.train]
     truth = sub_classes(data, *config.outside)[parts.train]
+    weak = config.labels == "weak"
+    # Eq. 17 has the clusters' means also where the true classes are trained on.
     scored_by_clusters = (
         config.dataset != "color_mnist" and config.stand_in < 0 and config.method != "strong"
     )
-    clusters = study.weak_labels(config) if config.labels == "weak" else {}
-    y = next(iter(clusters.values())).labels if clusters else truth
-    trained = _trained(folder, job, parts.hash)
-    if not trained:  # else only what was measured is lost, and made again
-        measure = each_epoch(config, data, parts)
-        options = dict(callbacks=callbacks, title=_title(job), measure=measure)
-        trainer = train(config, images, y, folder, study.device, study.precision, **options)
-        trained = {"precision": trainer.precision, **_here(study)}
+    clusters = study.weak_labels(config) if weak else {}
+    y = clusters[COSINE].labels if weak else truth
+    about = _networks_in(folder, job, parts.hash)
+    if not about:
+        trainer = train(
+            config,
+            images,
+            y,
+            folder,
+            study.device,
+            study.precision,
+            callbacks=callbacks,
+            title=_title(job),
+            measure=each_epoch(config, data, parts),
+        )
+        about = {"precision": trainer.precision, **_where(study)}
         _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
         _save_weights(folder, LAST, trainer.model.state_dict())
         _save_losses(folder, trainer.history)
-    if (
-        scored_by_clusters and not clusters
-    ):  # after the training: they take minutes, in which a GPU would wait
+    if scored_by_clusters and not clusters:  # after the training: a GPU would wait for minutes
         clusters = study.weak_labels(config)
-    prototypes_of = next(iter(clusters.values())).labels if clusters else None
+    of_clusters = clusters[COSINE].labels if clusters else None
     facts, microseconds = {}, {}
     for weights in (LAST, AVERAGED):
         model = Run(job, folder, weights).model().to(study.device)
-        facts[weights], microseconds[weights] = evaluate(
-            model, config, data, parts, y, prototypes_of
-        )
-        if config.labels == "weak":
-            made = {
-                f"clusters_{form}": clusters[form].labels.numpy().astype(np.int16) for form in FORMS
-            }
-            facts[weights] |= made | {"train_class": truth.numpy().astype(np.int16)}
-    about = {"inference_us": microseconds, **trained}
-    return facts, about | ({"weak_labels": _about(clusters)} if config.labels == "weak" else {})
+        found = evaluate(model, config, data, parts, y, of_clusters)
+        facts[weights], microseconds[weights] = found
+        if weak:
+            made = {f"clusters_{form}": clusters[form].labels for form in FORMS}
+            made["train_class"] = truth
+            facts[weights] |= {name: a.numpy().astype(np.int16) for name, a in made.items()}
+    about = {"inference_us": microseconds, **about}
+    if weak:
+        tried, first = {form: clusters[form].silhouette for form in FORMS}, clusters[COSINE]
+        about["weak_labels"] = {"network": first.network, "side": first.side, "silhouette": tried}
+    return facts, about
 
 
-def _holds(folder: Path) -> Job | None:
-    """The job whose config lies in a folder, unless it was damaged or is of an older version."""
+def _job_in(folder: Path) -> Job | None:
+    """The job whose settings lie in a folder, unless it was damaged or is of an older version."""
     try:
-        config = Settings(**json.loads((folder / "config.json").read_text()))
+        job = Job(Settings(**json.loads((folder / "config.json").read_text())))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return (
-        Job(config) if not (folder / SUMS).exists() or is_unchanged(folder, "config.json") else None
-    )
+    return job if not (folder / SUMS).exists() or is_unchanged(folder, "config.json") else None
 
 
-def _here(study: Study) -> dict:
+def _where(study: Study) -> dict:
     """What run.json says of where a network was trained."""
     gpu = {"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}
     return {"device": study.device, **gpu, **provenance()}
 
 
-def _trained(folder: Path, job: Job, split: str) -> dict:
-    """What run.json says of the networks in a folder; {} where they, or what is known of them, is not as sealed.
+def _networks_in(folder: Path, job: Job, split: str) -> dict:
+    """What run.json says of the trained networks in a folder; {} where they have to be trained.
 
-    So it is where they were trained on another split. A training that was stopped before it was sealed has its checkpoints.
+    They need not be where only facts were lost or damaged: then these alone are made again.
     """
-    if not (folder / SUMS).exists():
+    if not (folder / SUMS).exists():  # not sealed yet: a training that was stopped goes on
         return {}
-    if is_unchanged(
-        folder,
-        *(f"{weights}.safetensors" for weights in (LAST, AVERAGED)),
-        "losses.csv",
-        "run.json",
-    ):
+    files = ("last.safetensors", "averaged.safetensors", "losses.csv", "run.json")
+    if is_unchanged(folder, *files):
         about = json.loads((folder / "run.json").read_text())
         if about["id"] == job.id and about["split"] == split:
-            return {key: about[key] for key in OF_TRAINING if key in about}
+            return {key: about[key] for key in OF_NETWORKS if key in about}
     print(f"{folder}: what was trained is damaged, or of other data; trained anew", flush=True)
     return {}
 
@@ -257,13 +239,3 @@ def _write_json(path: Path, content: dict) -> None:
 
 def _title(job: Job) -> str:
     return " ".join(job.id.split("-")[:-1])
-
-
-def _about(clusters: dict[str, WeakLabels]) -> dict:
-    """What run.json says of weak labels: whose features, and the average silhouette of each k that was tried."""
-    first = next(iter(clusters.values()))
-    return {
-        "network": first.network,
-        "side": first.side,
-        "silhouette": {form: c.silhouette for form, c in clusters.items()},
-    }

@@ -1,65 +1,62 @@
-"""What a worker process does. Nothing heavy is imported before it watches its parent, which it must not outlive."""
+"""A worker process: python -m ygan_study.run.worker, started by `executors`.
+
+It reads what to do from its input, which its parent keeps open, and ends when that is closed. On its
+output it says of each job that it took whether it is done. Nothing heavy is imported before it
+watches its parent, which it must not outlive.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
+import json
 import os
-import signal
 import sys
 import threading
 import time
 from contextlib import redirect_stderr, redirect_stdout
 
-from tqdm import tqdm
 
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-
-
-def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes) -> None:
+def work(profile: str, overrides: dict, ids: list[str], anew: bool, say) -> None:
     """Go through the jobs of a study and take each that no other process has.
 
-    outcomes: a pipe, for the id of each job and why it failed, "" where it is done.
+    say: called with the id of each job and why it failed, "" where it is done.
     """
-    _end_with_parent()
-    lock_bars_here()
+    from tqdm import tqdm
+
     from ygan_study.run.store import Study
 
+    tqdm.set_lock(threading.RLock())  # the default one is reported as leaked after a stop
     study = Study(profile, **overrides)
     known = {job.id: job for job in study.jobs}
     left = [known[job_id] for job_id in ids]
     while left:
         busy = []
         for job in left:
-            why = _logged(study, job, anew)
+            why = _attempt_with_log(study, job, anew)
             if why is None:
                 busy.append(job)
             else:
-                outcomes.send((job.id, why))
+                say(job.id, why)
         left = busy
         if busy:
             time.sleep(1)
 
 
-def _logged(study, job, anew: bool) -> str | None:
-    """`attempt` to run a job. From here on all that this process prints, warnings and libraries too, goes to its log.txt."""
+def _attempt_with_log(study, job, anew: bool) -> str | None:
+    """`attempt` to run a job; all that this process and its libraries print goes to its log.txt."""
     log = study.path(job) / "log.txt"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            open(log, "a", encoding="utf-8", buffering=1) as file,
-            redirect_stdout(file),
-            redirect_stderr(file),
-        ):
+        with open(log, "a", encoding="utf-8", buffering=1) as file:
             for output in (1, 2):
                 os.dup2(file.fileno(), output)
-            return attempt(study, job, wait=False, anew=anew)
+            with redirect_stdout(file), redirect_stderr(file):
+                return attempt(study, job, wait=False, anew=anew)
     except OSError as error:
         return f"{job.id}: {error}"
 
 
 def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
-    """Run a job: "" where it is done, what went wrong in one line where it failed, None where another process is at it."""
+    """Run a job: "" where it is done, else why not, in one line; None if another process has it."""
     from ygan_study.run.training import JobFailed, run_job
 
     try:
@@ -69,20 +66,20 @@ def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
         return line if isinstance(error, JobFailed) else f"{job.id}: {type(error).__name__}: {line}"
 
 
-def lock_bars_here() -> None:
-    """Give progress bars a lock of this process alone: theirs is a semaphore, which Python reports as leaked after a stop."""
-    tqdm.set_lock(threading.RLock())
+def main() -> None:
+    """Do what the first line of the input says, and end with the parent."""
+
+    def end_with_parent() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(1)
+
+    if not (line := sys.stdin.buffer.raw.readline()):
+        return
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    output = os.fdopen(os.dup(1), "w", buffering=1)
+    work(**json.loads(line), say=lambda *outcome: print(json.dumps(outcome), file=output))
 
 
-def _end_with_parent() -> None:
-    """From here on this process ends when its parent does."""
-    if (
-        sys.platform == "linux"
-    ):  # the kernel sees to it, also while a library is being loaded and no thread can run
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+if __name__ == "__main__":
+    main()

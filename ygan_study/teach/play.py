@@ -23,7 +23,7 @@ from ygan_core.checkpoints import write_atomically
 from ygan_core.data.color import COLOURS
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.run.folder import Run
-from ygan_study.run.shipped import shipped
+from ygan_study.run import pretrained
 
 NETWORKS = {"balanced": "color_mnist-balanced", "paper": "color_mnist-paper-w32"}
 EACH = 6  # images of each digit, in different colours
@@ -33,7 +33,7 @@ TEMPLATES = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).par
 
 def build(to: Path = REPOSITORY / "results" / "play.html") -> Path:
     """Write the page; returns where it is. Raises DataError where the networks are damaged."""
-    runs = {name: shipped(folder) for name, folder in NETWORKS.items()}
+    runs = {name: pretrained(folder) for name, folder in NETWORKS.items()}
     halves, full, networks = [], [], {}
     for name, run in runs.items():
         tensors = {}

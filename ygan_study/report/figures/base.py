@@ -27,7 +27,6 @@ from torch import Tensor
 
 from ygan_core.data import COLOURS
 from ygan_core.scores import decode, swap
-from ygan_study.fresh import cached
 from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job, first_seeds
 from ygan_study.plan.jobs import pictured as pictured_jobs
@@ -35,6 +34,7 @@ from ygan_study.plan.settings import DATASETS, TENS
 from ygan_study.report.rows import TITLES
 from ygan_study.report.statistics import Estimate
 from ygan_study.report.view import View
+from ygan_study.run.cache import cached
 from ygan_study.run.folder import MissingWeights, Run
 from ygan_study.run.store import Study
 

@@ -19,7 +19,7 @@ from ygan_study.report.figures.base import (
     pictured,
 )
 from ygan_study.run.folder import Run
-from ygan_study.run.records import SHOWN
+from ygan_study.run.records import PICTURED_PER_CLASS
 from ygan_study.run.store import Study
 
 
@@ -72,7 +72,9 @@ def fig6b(runs: list[Run]) -> Figure:
     """
     runs = pictured(runs)
     each = [
-        np.concatenate([np.flatnonzero(run.test["label"] == digit)[:SHOWN] for digit in range(10)])
+        np.concatenate(
+            [np.flatnonzero(run.test["label"] == digit)[:PICTURED_PER_CLASS] for digit in range(10)]
+        )
         for run in runs
     ]
     wanted = [(run, z, rows) for run, rows in zip(runs, each, strict=True) for z in ("z_s", "z_r")]
@@ -115,9 +117,9 @@ def tsne_latents(runs: list[Run]) -> Figure:
     if leaves:
         groups = np.array([SPECIES.index(name) for name in species(run.classes)])[groups]
     each = [np.flatnonzero(groups == group) for group in range(len(names))]
-    normal = [rows[~anomalous[rows]][:SHOWN] for rows in each]
+    normal = [rows[~anomalous[rows]][:PICTURED_PER_CLASS] for rows in each]
     fewest = min(len(rows) for rows in normal if len(rows))  # for species without healthy leaves
-    most = [(len(rows) or fewest) if leaves else SHOWN for rows in normal]
+    most = [(len(rows) or fewest) if leaves else PICTURED_PER_CLASS for rows in normal]
     anomalies = [rows[anomalous[rows]][:n] for rows, n in zip(each, most, strict=True)]
     rows = np.concatenate([*normal, *anomalies])
 
