@@ -1,7 +1,6 @@
-"""Where jobs run: processes that are killed and started again; a Dask cluster that loses its parts."""
+"""Where jobs run: processes that are killed and started again; a Dask cluster that goes."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -57,15 +56,15 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
-def start(study):
-    """`run` in two processes, in a session of its own; it hears what a shell's background is deaf to."""
+def start(study, workers):
+    """`run`, in a session of its own; it hears the signals that a shell's background is deaf to."""
 
     def listen():
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
 
     line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--set", "epochs=30"]
-    line += ["--results", str(study.root.parent), "--workers", "2"]
+    line += ["--results", str(study.root.parent), "--workers", str(workers)]
     line += [job.id for job in few(study)]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(line, preexec_fn=listen, start_new_session=True, **pipes)
@@ -85,32 +84,33 @@ def command_of(pid):
 @linux
 def test_killed_stopped_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturbed):
     settings, expected = undisturbed
-    study, moments = at_work(tmp_path, settings), random.Random(0)
-    for end in ("kill", "terminal", "workers"):
-        before = written(study)
-        process = start(study)
-        wait_for(lambda before=before: written(study) - before or process.poll() is not None)
-        time.sleep(moments.uniform(0, 0.3))
-        pids = workers_of(process)
-        assert len(pids) == 2
-        if end == "kill":  # of the parent alone: its workers have to notice
-            process.kill()
-        elif end == "terminal":
-            os.killpg(process.pid, signal.SIGHUP)
-        else:
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
-        wait_for(lambda pids=pids: not any(map(command_of, pids)), seconds=10)
-        if end == "terminal":
-            assert process.returncode == 130 and said == STOPPED, said
-        elif end == "workers":
-            died = "the process that trained it died: run it again"
-            left = [f"{job.id}: {died}" for job in few(study) if not study.find(job)]
-            assert process.returncode == 1 and sorted(said.splitlines()) == sorted(left) != []
+    study = at_work(tmp_path, settings)
+    process = start(study, 2)
+    wait_for(lambda: written(study) or process.poll() is not None)
+    pids = workers_of(process)
+    assert len(pids) == 2
+    process.kill()  # the parent alone: its workers have to notice
+    process.communicate()
+    wait_for(lambda: not any(map(command_of, pids)), seconds=10)
+    before = written(study)
+    process = start(study, 1)
+    wait_for(lambda: written(study) - before or process.poll() is not None)
+    os.killpg(process.pid, signal.SIGHUP)  # the terminal is closed
+    assert (process.communicate()[1], process.returncode) == (STOPPED, 130)
+    states = [study.state(job) for job in few(study)]
+    assert "stopped" in states and {*states} <= {"done", "stopped", "waiting"}
     assert run_jobs(study, few(study), workers=1) == {}
     pd.testing.assert_frame_equal(numbers(study), expected)
     assert not written(study)  # checkpoints are gone once a job is done
+
+
+def test_workers_that_die_are_named_and_the_command_ends(tmp_path, monkeypatch):
+    study, started = Study("smoke", tmp_path), subprocess.Popen
+    dead = lambda line, **options: started([sys.executable, "-c", "input()"], **options)  # noqa: E731
+    monkeypatch.setattr(subprocess, "Popen", dead)
+    jobs = few(study)[:2]
+    died = "the process that trained it died: run it again"
+    assert run_jobs(study, jobs, workers=2) == {job.id: f"{job.id}: {died}" for job in jobs}
 
 
 @pytest.fixture
@@ -197,12 +197,12 @@ def test_jobs_by_their_number_and_by_their_group(tmp_path, monkeypatch, capsys):
     study, asked = Study("smoke", tmp_path), []
     monkeypatch.setattr(command_line, "run_jobs", lambda study, jobs, **_: asked.append(jobs) or {})
     line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1"]
-    assert main([*line, "--index", "3"]) == main([*line, "--group", "baselines", "paper"]) == 0
-    assert asked == [study.jobs[2:3], study.select(group=("baselines", "paper"))]
+    assert main([*line, "--index", "3"]) == main([*line, "--group", "baselines", "ablations"]) == 0
+    assert asked == [study.jobs[2:3], study.select(group=("baselines", "ablations"))]
     count = len(study.jobs)
     for wrong, said in (
         (["--index", str(count + 1)], f"numbered from 1 to {count}"),
-        (["--index", "1", "--group", "paper"], "--index is one job"),
+        (["--index", "1", "--group", "ablations"], "--index is one job"),
         (["mnist-of-another-study"], "no job mnist-of-another-study in profile smoke"),
         (["--group", "baseline"], "choose from color_mnist, classifier"),
     ):
@@ -222,11 +222,14 @@ def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, mon
         assert sum(map(executors.cost, longer.jobs)) > 4 * sum(cost.values())
 
 
-def test_what_a_worker_and_its_libraries_print_goes_to_the_log_of_the_job(tmp_path):
+def test_a_worker_imports_nothing_that_draws_and_its_prints_go_to_the_log_of_the_job(tmp_path):
     code = """
 import os, sys, warnings
-from ygan_study.run import training, worker
+from ygan_study.run import worker
+assert "torch" not in sys.modules  # before it watches its parent
+from ygan_study.run import executors, records, training
 from ygan_study.run.store import Study
+assert not {"matplotlib", "papermill", "IPython"} & sys.modules.keys()
 
 def loud(*_, **__):
     print("epoch 1")
@@ -243,11 +246,3 @@ worker._attempt_with_log(study, study.jobs[0], anew=False)
     (log,) = tmp_path.glob("smoke/jobs/*/log.txt")
     for said in ("epoch 1\n", "UserWarning: a warning", "a library\n"):
         assert said in log.read_text()
-
-
-def test_a_worker_imports_nothing_heavy_before_it_works_and_nothing_that_draws():
-    code = "import sys, ygan_study.run.worker; early = 'torch' in sys.modules\n"
-    code += "import ygan_study.run.training, ygan_study.run.executors, ygan_study.run.records\n"
-    code += "print(early, sorted({'matplotlib', 'papermill', 'IPython'} & sys.modules.keys()))"
-    line = [sys.executable, "-c", code]
-    assert subprocess.run(line, capture_output=True, text=True).stdout == "False []\n"

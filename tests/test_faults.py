@@ -1,25 +1,26 @@
-"""What is stored or supplied is checked before it is believed: one line that says what to do, and the other jobs go on."""
+"""What is stored or supplied is checked before it is believed, and the other jobs go on.
+
+What is wrong is named in one line that says what to do.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import torch
 
 from ygan_core.checkpoints import checkpoints, save_state
 from ygan_core.config import ConfigError
 from ygan_study.__main__ import main
-from ygan_study.methods import train
-from ygan_study.plan.settings import Settings, with_overrides
-from ygan_study.run import training
+from ygan_study.methods import train, trainer_of
+from ygan_study.report import study as shown
 from ygan_study.run.checksums import SUMS, seal
-from ygan_study.run.folder import Damaged, read
 from ygan_study.run.store import Study
 from ygan_study.run.training import JobFailed, run_job
 
@@ -29,16 +30,15 @@ def jobs_in(study):
 
 
 def run(study, *more):
-    return main(
-        ["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1", *more]
-    )
+    line = ["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1"]
+    return main([*line, *more])
 
 
-def swap(study, jobs):
-    one, other = (study.path(job) for job in jobs.values())
-    one.rename(study.root / "between")
-    other.rename(one)
-    (study.root / "between").rename(other)
+def flip(path):
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 # --- folders of jobs ---
@@ -46,22 +46,25 @@ def swap(study, jobs):
 
 def test_folders_that_were_swapped_are_not_believed_and_nothing_is_lost(copied, capsys):
     study, jobs = copied
-    swap(study, jobs)
+
+    def swap():
+        one, other = (study.path(job) for job in jobs.values())
+        one.rename(study.root / "between")
+        other.rename(one)
+        (study.root / "between").rename(other)
+
+    swap()
     assert [study.find(job) for job in jobs.values()] == [None, None]
     assert [study.state(job) for job in jobs.values()] == ["damaged", "damaged"]
     third = study.select(method="knn_pixels")[0]
     assert run(study, third.id, *(job.id for job in jobs.values())) == 1
     captured = capsys.readouterr()
-    assert (
-        "1 of 3 jobs done" in captured.out
-        and jobs_in(study) == {third.id}
-        and len(captured.err.splitlines()) == 2
-    )
+    assert "1 of 3 jobs done" in captured.out and jobs_in(study) == {third.id}
+    assert len(captured.err.splitlines()) == 2
     for own, other in (("ganomaly", "classifier"), ("classifier", "ganomaly")):
-        assert (
-            f"{study.path(jobs[own])} holds another job, {jobs[other].id}: move it" in captured.err
-        )
-    swap(study, jobs)
+        said = f"{study.path(jobs[own])} holds another job, {jobs[other].id}: move it"
+        assert said in captured.err
+    swap()
     assert all(study.find(job) for job in jobs.values())
 
 
@@ -72,14 +75,10 @@ def test_networks_of_another_job_are_not_measured_as_this_ones(copied, quickest,
     with pytest.raises(JobFailed, match="holds another job"):
         run_job(study, job)
     weights = study.path(jobs["classifier"]) / "averaged.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-5] ^= 1
-    weights.write_bytes(content)
+    flip(weights)
     run_job(study, jobs["classifier"])
-    assert (
-        weights.read_bytes()
-        == (quickest[1]["classifier"].folder / "averaged.safetensors").read_bytes()
-    )
+    whole = quickest[1]["classifier"].folder / "averaged.safetensors"
+    assert weights.read_bytes() == whole.read_bytes()
     assert "what was trained is damaged, or of other data; trained anew" in capsys.readouterr().out
 
 
@@ -88,102 +87,43 @@ def test_networks_that_are_measured_once_more_keep_who_trained_them(copied, same
     study, jobs = copied
     folder = study.path(jobs["classifier"])
     now = json.loads((folder / "run.json").read_text())
-    then = {
-        "device": "cuda",
-        "gpu": "A GPU",
-        "commit": "an older one",
-        "inference_us": {"last": 1.0, "averaged": 1.0},
-    }
-    then |= {} if same_data else {"split": "of other images"}
-    (folder / "run.json").write_text(json.dumps(now | then))
+    times = {"last": 1.0, "averaged": 1.0}
+    then = {"device": "cuda", "gpu": "A GPU", "commit": "an older one", "inference_us": times}
+    other = {} if same_data else {"split": "of other images"}
+    (folder / "run.json").write_text(json.dumps(now | then | other))
     seal(folder)
     (folder / "last.npz").write_bytes(b"damaged")
     about = run_job(study, jobs["classifier"]).about
     assert "trained anew" in capsys.readouterr().out or same_data
     assert about["split"] == now["split"] and about["device"] == ("cuda" if same_data else "cpu")
-    assert ({key: about.get(key) for key in then} == then) == same_data and (
-        "gpu" in about
-    ) == same_data
+    assert ({key: about.get(key) for key in then} == then) == same_data
 
 
-EDITS = {
-    "an AUC": {"metrics": {"auc": 0.999}},
-    "no seconds": {"seconds": None},
-    "seconds that are text": {"seconds": "fast"},
-    "seconds that are not a number": {"seconds": float("nan")},
-    "no images": {"images": {}},
-    "no classes": {"classes": []},
-    "classes that are numbers": {"classes": list(range(9))},
-    "another id": {"id": "mnist-9-ganomaly-s0-0123456789"},
-}
-
-
-@pytest.mark.parametrize("sealed", [False, True])
-@pytest.mark.parametrize("edit", EDITS)
-def test_an_edited_run_json_is_not_believed_and_the_other_jobs_count(copied, edit, sealed, capsys):
+@pytest.mark.parametrize(
+    "file, content, is_sealed",
+    [
+        ("run.json", b'{"id": "edited"}', False),
+        ("run.json", b"", True),
+        ("run.json", b"[" * 100_000, True),
+        ("last.npz", b"no archive", True),
+        ("last.npz", None, True),
+        (SUMS, b"some  last.npz\n", False),
+        (SUMS, b"{}", False),
+    ],
+)
+def test_a_folder_that_was_changed_is_named_and_left_out(copied, file, content, is_sealed, capsys):
     study, jobs = copied
-    file = study.path(jobs["ganomaly"]) / "run.json"
-    auc = study.find(jobs["ganomaly"]).metrics["auc"]
-    file.write_text(json.dumps({**json.loads(file.read_text()), **EDITS[edit]}))
-    if sealed:
-        seal(file.parent)
-    table = study.write_runs()
-    if sealed and edit == "an AUC":  # numbers follow from the scores
-        rows = table[
-            (table["job"] == jobs["ganomaly"].id)
-            & (table["metric"] == "auc")
-            & (table["epoch_rule"] == "last")
-        ]
-        assert rows["value"].tolist() == [auc]
+    path = study.path(jobs["ganomaly"]) / file
+    if content is None:
+        np.savez_compressed(path, index=np.arange(3))  # without scores
     else:
-        assert study.find(jobs["ganomaly"]) is None
-    if not sealed or "id" not in EDITS[edit] and edit != "an AUC":
-        assert set(table["job"]) == {jobs["classifier"].id}
-        assert f"left out of runs.csv: {file.parent} " in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, "[]", "null", '{"id": 1}'])
-def test_a_run_json_that_is_something_else_is_named_and_left_out(copied, text, capsys):
-    study, jobs = copied
-    folder = study.path(jobs["ganomaly"])
-    (folder / "run.json").write_text(text)
-    seal(folder)
-    assert study.find(jobs["ganomaly"]) is None and set(study.write_runs()["job"]) == {
-        jobs["classifier"].id
-    }
-    assert f"left out of runs.csv: {folder} is not whole" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("damage", ["no scores", "not an archive"])
-def test_facts_that_are_missing_are_named_and_left_out(copied, damage, capsys):
-    study, jobs = copied
-    file = study.path(jobs["ganomaly"]) / "last.npz"
-    if damage == "no scores":
-        np.savez_compressed(file, index=np.arange(3))
-    else:
-        file.write_bytes(b"something else")
-    seal(file.parent)
+        path.write_bytes(content)
+    if is_sealed:
+        seal(path.parent)
     assert set(study.write_runs()["job"]) == {jobs["classifier"].id}
-    assert f"left out of runs.csv: {file.parent} (" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("sums", ["", "{}", "\n\n", "some  last.npz\n", "without"])
-def test_edited_checksums_are_not_believed(copied, sums):
-    study, jobs = copied
-    file = study.path(jobs["classifier"]) / SUMS
-    if sums == "without":  # of a file that was replaced
-        (file.parent / "averaged.safetensors").write_bytes(
-            (file.parent / "last.safetensors").read_bytes()
-        )
-        sums = "".join(
-            line for line in file.read_text().splitlines(True) if "averaged.safetensors" not in line
-        )
-    file.write_text(sums)
-    assert study.find(jobs["classifier"]) is None and set(study.write_runs()["job"]) == {
-        jobs["ganomaly"].id
-    }
-    with pytest.raises(Damaged):
-        read(file.parent)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"left out of runs.csv: {path.parent} ")
+    assert study.find(jobs["ganomaly"]) is None or file == "last.npz"
 
 
 def test_the_averaged_half_of_a_folder_cannot_be_taken_away(copied):
@@ -201,7 +141,7 @@ def test_the_averaged_half_of_a_folder_cannot_be_taken_away(copied):
 def failed_at_the_end(study, job):
     """A job that failed after its last epoch; its newest checkpoint."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.BASELINES["ganomaly"], "finish", lambda self, images: 1 / 0)
+        patch.setattr(trainer_of(job.config), "finish", lambda self, images: 1 / 0)
         with pytest.raises(JobFailed, match="ZeroDivisionError"):
             run_job(study, job)
     return checkpoints(study.path(job))[-1]
@@ -212,9 +152,7 @@ def test_retry_mends_what_is_of_another_shape(tmp_path, capsys):
     (job,), (wider,) = (one.select(method="ganomaly") for one in (study, wide))
     newest, other = failed_at_the_end(study, job), failed_at_the_end(wide, wider)
     state, another = (torch.load(path, weights_only=True) for path in (newest, other))
-    save_state(
-        {**state, "model": another["model"]}, newest.parent, 2
-    )  # as written, and of another network
+    save_state({**state, "model": another["model"]}, newest.parent, 2)
     (newest.parent / "error.txt").unlink()
     (newest.parent / "a folder").mkdir()
     assert run(study, job.id) == 1 and "size mismatch" in (newest.parent / "error.txt").read_text()
@@ -223,25 +161,20 @@ def test_retry_mends_what_is_of_another_shape(tmp_path, capsys):
     assert "ganomaly s0: epoch 1/2" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", [{"history": []}, {"precision": "bfloat16"}, {"model": {}}])
+@pytest.mark.parametrize("change", ["a bit", "a key", "another epoch's name"])
 def test_a_checkpoint_that_was_changed_is_refused(change, small, images, tmp_path, capsys):
     whole = train(small, *images, folder=tmp_path).model.state_dict()
     newest = checkpoints(tmp_path)[-1]
-    torch.save({**torch.load(newest, weights_only=True), **change}, newest)
+    if change == "a bit":
+        flip(newest)
+    elif change == "a key":
+        torch.save({**torch.load(newest, weights_only=True), "history": []}, newest)
+    else:
+        newest = newest.rename(newest.with_name("epoch-00009.pt"))
     again = train(small, *images, folder=tmp_path)
     assert f"{newest} is damaged or was changed" in capsys.readouterr().out
-    assert len(again.history) == 4 and again.precision == "float32"
-    assert all(
-        torch.equal(whole[name], tensor) for name, tensor in again.model.state_dict().items()
-    )
-
-
-def test_a_checkpoint_under_another_epochs_name_is_refused(small, images, tmp_path, capsys):
-    train(small, *images, folder=tmp_path)
-    older, newest = checkpoints(tmp_path)
-    older.rename(newest.with_name("epoch-00009.pt"))
-    assert len(train(small, *images, folder=tmp_path).history) == 4
-    assert "epoch-00009.pt is damaged or was changed" in capsys.readouterr().out
+    found = again.model.state_dict()
+    assert len(again.history) == 4 and all(whole[name].equal(found[name]) for name in whole)
 
 
 def test_a_checkpoint_of_another_job_is_refused_also_for_a_baseline(tmp_path, capsys):
@@ -250,10 +183,8 @@ def test_a_checkpoint_of_another_job_is_refused_also_for_a_baseline(tmp_path, ca
     study.path(job).mkdir(parents=True)
     shutil.copy(failed_at_the_end(seeded, other), study.path(job))
     assert run(study, job.id) == 1
-    assert (
-        f"the checkpoint in {study.path(job)} belongs to another configuration: remove it"
-        in capsys.readouterr().err
-    )
+    said = f"the checkpoint in {study.path(job)} belongs to another configuration: remove it"
+    assert said in capsys.readouterr().err
 
 
 # --- what is supplied ---
@@ -261,43 +192,20 @@ def test_a_checkpoint_of_another_job_is_refused_also_for_a_baseline(tmp_path, ca
 
 @pytest.mark.parametrize(
     "key, value",
-    [
-        ("lr", "1000"),
-        ("lr", "1e38"),
-        ("batch_size", "1000000000000"),
-        ("image_size", "1099511627776"),
-        ("epochs", "1e25"),
-        ("epochs", "9" * 25),
-        ("epochs", "9" * 5000),
-        ("lambda_1", "1e38"),
-        ("images_per_class", "9" * 20),
-        ("x" * 5000, "1"),
-    ],
+    [("lr", "1e38"), ("batch_size", "1" + "0" * 12), ("epochs", "9" * 5000), ("x" * 5000, "1")],
 )
 def test_settings_out_of_all_bounds_are_one_short_line(key, value, tmp_path, capsys):
-    with pytest.raises(ConfigError):
-        with_overrides(Settings(), {key: value})
-    assert (
-        main(["list", "--profile", "smoke", "--results", str(tmp_path), "--set", f"{key}={value}"])
-        == 2
-    )
-    (line,) = capsys.readouterr().err.splitlines()
-    assert len(line) < 600 and (key.partition("_")[0] in line or "no setting" in line)
-
-
-def test_networks_that_no_memory_holds_are_refused():
-    with pytest.raises(ConfigError, match="width times image_size"):
-        with_overrides(Settings(), {"width": 1024, "image_size": 1024})
+    line = ["list", "--profile", "smoke", "--results", str(tmp_path), "--set", f"{key}={value}"]
+    assert main(line) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert len(said) < 600 and (key in said or "no setting" in said)
 
 
 @pytest.mark.parametrize(
     "wrong, said",
     [
         ({"settings": "epochs=3"}, 'settings takes a dictionary such as {"epochs": 3}'),
-        ({"profile": ["smoke"]}, "profile takes a profile's name"),
         ({"results": 5}, "results takes a folder's name"),
-        ({"device": ["cpu"]}, "device takes a device's name"),
-        ({"precision": None}, "precision takes a word"),
         ({"precision": "auto"}, "no precision 'auto'"),
     ],
 )
@@ -306,36 +214,22 @@ def test_parameters_of_a_wrong_kind_are_one_clear_line(wrong, said):
         Study(**wrong)
 
 
-def test_a_parameter_that_the_notebook_has_not_is_no_silent_quick_run(tmp_path, notebook):
-    made = notebook(
-        "from ygan_study import Study\nStudy(profile, results, device, precision, settings)"
-    )
-    with pytest.raises(
-        papermill.PapermillExecutionError,
-        match="this notebook has no parameter epochs: give it as settings",
-    ):
-        papermill.execute_notebook(
-            str(made), str(tmp_path / "out.ipynb"), {"epochs": 3}, progress_bar=False
-        )
+def test_a_parameter_that_the_notebook_has_not_is_no_silent_quick_run(monkeypatch):
+    cells = {"In": ["profile = 'quick'\nsettings = {}", "# Parameters\nepochs = 3\n", "%time 1"]}
+    monkeypatch.setattr(shown, "get_ipython", lambda: SimpleNamespace(user_ns=cells))
+    with pytest.raises(ConfigError, match="no parameter epochs: give it as settings"):
+        shown.Study("smoke")
 
 
 def test_paths_with_an_umlaut_where_the_language_is_c(copied, tmp_path):
     study, jobs = copied
     shutil.copytree(study.root, tmp_path / "Ähren" / "smoke")
-    line = [
-        sys.executable,
-        "-m",
-        "ygan_study",
-        "run",
-        "--profile",
-        "smoke",
-        "--results",
-        str(tmp_path / "Ähren"),
-        jobs["ganomaly"].id,
-    ]
-    for language in (
-        {"LANG": "C", "LC_ALL": "C"},
-        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
-    ):
-        done = subprocess.run(line, capture_output=True, text=True, env={**os.environ, **language})
-        assert done.returncode == 0 and "1 of 1 jobs done" in done.stdout, done.stderr
+    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--results"]
+    language = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [*line, str(tmp_path / "Ähren"), jobs["ganomaly"].id],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **language},
+    )
+    assert done.returncode == 0 and "1 of 1 jobs done" in done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""The study: settings and ids, what a job's folder holds, what follows from it, runs.csv, the command line."""
+"""The study: settings, ids, what a job's folder holds and what follows, the command line."""
 
 import io
 import json
@@ -12,218 +12,197 @@ import pytest
 import torch
 
 from ygan_core.config import ConfigError
-from ygan_core.data import DataError, sub_classes
-from ygan_study import Study
+from ygan_core.data import sub_classes
 from ygan_study.__main__ import main
 from ygan_study.engine import Trainer
 from ygan_study.methods import BASELINES, METHODS
 from ygan_study.methods.weak_labels import WeakLabels, weak_labels
 from ygan_study.plan.images import prepare
-from ygan_study.plan.jobs import Job, _groups, settings_read
+from ygan_study.plan.jobs import Job, settings_read
 from ygan_study.plan.profiles import PROFILES, profile_settings
 from ygan_study.plan.settings import Settings, with_overrides
-from ygan_study.run import shipped, store, training
+from ygan_study.report import study as shown
+from ygan_study.report.figures import FIGURES
+from ygan_study.run import cache, store, training
 from ygan_study.run.checksums import SUMS
+from ygan_study.run.store import Study
 from ygan_study.run.tidy import RUNS_COLUMNS
 from ygan_study.run.training import run_all, run_job
 
-FACTS = (
-    "config.json",
-    "losses.csv",
-    "run.json",
-    "last.npz",
-    "averaged.npz",
-    "last.safetensors",
-    "averaged.safetensors",
-)
+FACTS = {"config.json", "losses.csv", "run.json", "last.npz", "averaged.npz"}
+FACTS |= {"last.safetensors", "averaged.safetensors"}
+
+
+# --- settings, jobs, profiles ---
 
 
 def test_the_paper_configuration_is_the_papers():
     c = Settings()
-    assert (c.lambda_1, c.lambda_2, c.lambda_3, c.lambda_4, c.lambda_5, c.lambda_6) == (
-        50,
-        1,
-        1,
-        1,
-        50,
-        1,
-    )
-    assert (c.lr, c.beta_1, c.beta_2, c.epochs, c.d, c.hidden, c.image_size) == (
-        2e-4,
-        0.5,
-        0.999,
-        100,
-        100,
-        30,
-        32,
-    )
+    assert [getattr(c, f"lambda_{i}") for i in range(1, 7)] == [50, 1, 1, 1, 50, 1]
+    assert (c.lr, c.beta_1, c.beta_2, c.epochs, c.d, c.hidden) == (2e-4, 0.5, 0.999, 100, 100, 30)
     assert METHODS["paper"].settings == {} and not c.ramp_con and c.headline == "last"
     assert profile_settings("paper", "color_mnist", "paper") == c
 
 
 def test_profiles():
     assert list(PROFILES) == ["smoke", "quick", "laptop", "paper"]
-    quick = store.Study("quick")
-    assert [job.config.name for job in quick.select(group="color_mnist")] == ["balanced", "paper"]
-    assert [job.config.seed for job in Study("laptop").select(group="color_mnist")] == [0, 1, 2] * 2
-    draws = [
-        (job.config.seed, job.config.split_seed)
-        for job in quick.select(group="balanced", dataset="mnist")
-    ]
-    assert draws == [(0, 0), (1, 0), (2, 1)]  # the third moves the split too
-    planned = [Job(config).id for configs in _groups("smoke", {}).values() for config in configs]
-    assert [job.id for job in store.Study("smoke").jobs] == list(
-        dict.fromkeys(planned)
-    )  # asked for twice: the first place
-    groups = [job.group for job in store.Study("laptop").jobs]
-    assert groups == sorted(
-        groups, key=list(dict.fromkeys(groups)).index
-    )  # each is whole before the next begins
+    for name in PROFILES:
+        jobs = Study(name, device="cpu").jobs
+        ids, groups = {job.id for job in jobs}, [job.group for job in jobs]
+        assert len(ids) == len(jobs)  # none twice
+        # each group is whole before the next begins
+        assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+    drawn = [job.config for job in Study("quick").select(group="balanced", dataset="mnist")]
+    assert [(c.seed, c.split_seed) for c in drawn] == [(0, 0), (1, 0), (2, 1)]
 
 
-def test_ids_are_stable_and_tell_configs_apart():
+def test_ids_are_stable_and_tell_settings_apart():
     assert Job(Settings()).id == "color_mnist-0-paper-s0-d916c65e2a"
-    ids = {
-        Job(with_overrides(Settings(), {key: value})).id
-        for key, value in [("seed", 1), ("width", 8), ("lambda_5", 0)]
-    }
+    changes = [("seed", 1), ("width", 8), ("lambda_5", 0)]
+    ids = {Job(with_overrides(Settings(), {key: value})).id for key, value in changes}
     assert len(ids | {Job(Settings()).id}) == 4
 
 
-@pytest.mark.parametrize("method", BASELINES)
-def test_an_id_hashes_what_the_method_reads_and_nothing_else(method):
-    own = Settings(dataset="mnist", method=method)
-    other = dict(
-        lambda_5=0.0,
-        ramp_con=True,
-        lr=1e-3,
-        d=50,
-        width=8,
-        epochs=3,
-        batch_size=32,
-        seed=1,
-        split_seed=1,
-    )
-    changed = {
-        key for key, value in other.items() if Job(replace(own, **{key: value})).id != Job(own).id
-    }
-    assert (
-        changed == other.keys() & settings_read(own)
-        and "lambda_5" not in changed
-        and "split_seed" in changed
-    )
+def test_an_id_hashes_what_the_method_reads_and_nothing_else():
+    other = dict(lambda_5=0.0, ramp_con=True, lr=1e-3, d=50, width=8, epochs=3, batch_size=32)
+    other |= dict(seed=1, split_seed=1)
+    for method in BASELINES:
+        own = Settings(dataset="mnist", method=method)
+        ids = {key: Job(replace(own, **{key: value})).id for key, value in other.items()}
+        changed = {key for key in other if ids[key] != Job(own).id}
+        assert changed == other.keys() & settings_read(own)
+        assert "lambda_5" not in changed and "split_seed" in changed
     assert settings_read(Settings()) == {field.name for field in fields(Settings)}
 
 
 def test_a_setting_trains_anew_what_reads_it_and_nothing_else(quickest):
     study, runs = quickest
-    for profile in ("smoke", "laptop"):
-        plain, changed = store.Study(profile), store.Study(profile, settings={"lambda_5": "0"})
-        ids = {job.id for job in changed.select(method=tuple(BASELINES))}
-        assert ids == {job.id for job in plain.select(method=tuple(BASELINES))}
-        assert not {job.id for job in changed.select(group="balanced")} & {
-            job.id for job in plain.select(group="balanced")
-        }
-    changed = store.Study("smoke", study.root.parent, settings={"lambda_5": "0"})
+    changed = Study("smoke", study.root.parent, settings={"lambda_5": "0"})
+    ids = {job.id for job in changed.select(method=BASELINES)}
+    assert ids == {job.id for job in study.select(method=BASELINES)}
+    assert not {*changed.select(group="balanced")} & {*study.select(group="balanced")}
     assert changed.find(runs["ganomaly"].job).folder == runs["ganomaly"].folder
     assert changed.folder == study.root / "changed" / "lambda_5=0"
 
 
+@pytest.mark.parametrize(
+    "key, value, typed",
+    [("epochs", "3", 3), ("lr", "1e-3", 1e-3), ("ramp_con", "true", True), ("lambda_5", 0, 0.0)],
+)
+def test_overrides_are_typed(key, value, typed):
+    got = getattr(with_overrides(Settings(), {key: value}), key)
+    assert got == typed and type(got) is type(typed)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"epoch": "3"}, "no setting 'epoch'"),
+        ({"epochs": "3.5"}, "epochs takes a whole number, not '3.5'"),
+        ({"lr": "nan"}, "lr takes a number"),
+        ({"ramp_con": "yes"}, "ramp_con takes true or false"),
+        ({"batch_size": "1"}, "batch_size"),
+        ({"image_size": "48"}, "power of two"),
+        ({"latents": "semantic"}, "lambda_1"),
+        ({"held_out": "12"}, "held_out"),
+        ({"name": "mine"}, "no setting 'name'"),
+        ({"width": 1024, "image_size": 1024}, "width times image_size"),
+        ({"images_per_class": "3"}, "at least 20"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        with_overrides(Settings(), settings)
+
+
+# --- a run ---
+
+
 def test_a_run_leaves_all_its_files_and_no_checkpoint(smoke):
-    _, runs = smoke
-    for run in runs.values():
-        assert {p.name for p in run.folder.iterdir()} - {".lock", "log.txt"} == {*FACTS, SUMS}
-        assert (
-            len(run.losses) == run.config.epochs
-            and run.about["split"] == prepare(run.config)[1].hash
-        )
-        assert Settings(**json.loads((run.folder / "config.json").read_text())) == run.config
+    for run in smoke[1].values():
+        names = {path.name for path in run.folder.iterdir()}
+        assert names - {".lock", "log.txt"} == {*FACTS, SUMS}
+        assert len(run.losses) == run.config.epochs
+        assert run.about["split"] == prepare(run.config)[1].hash
+        recorded = json.loads((run.folder / "config.json").read_text())
+        assert Settings(**recorded) == run.config
 
 
 def test_numbers_follow_from_the_facts_with_both_weights(smoke):
-    _, runs = smoke
-    for run in (run.at(weights) for run in runs.values() for weights in ("last", "averaged")):
-        test = {
-            key: array[run.test["in_test"]]
-            for key, array in run.test.items()
-            if len(array) == len(run.test["index"])
-        }
+    for run in (one.at(weights) for one in smoke[1].values() for weights in one.kinds):
+        n, tested = len(run.test["index"]), run.test["in_test"]
+        test = {key: array[tested] for key, array in run.test.items() if len(array) == n}
         normal, anomalous = test["s"][~test["anomalous"]], test["s"][test["anomalous"]]
         assert len(normal) == len(anomalous)
         wins = (anomalous[:, None] > normal).mean() + 0.5 * (anomalous[:, None] == normal).mean()
         assert run.metrics["auc"] == pytest.approx(wins) and "auc" not in run.about
         data, _ = prepare(run.config)
-        rows = np.arange(5)
-        places = [data.index.tolist().index(place) for place in run.test["index"][rows]]
-        assert run.images(rows).equal(data.images[places])
+        places = [data.index.tolist().index(place) for place in run.test["index"][:5]]
+        assert run.images(np.arange(5)).equal(data.images[places])
 
 
 def test_stored_networks_give_the_stored_latents_with_both_weights(smoke):
     run = smoke[1]["balanced"]
     x = run.images(np.arange(9)).float() / 127.5 - 1
-    for weights in run.kinds:
+    for own in map(run.at, run.kinds):
         with torch.inference_mode():
-            np.testing.assert_allclose(
-                run.at(weights).model()(x)[0], run.at(weights).test["z_s"][:9], atol=1e-4, rtol=1e-4
-            )
-    assert run.kinds == ("last", "averaged") and not np.allclose(
-        run.at("last").scores, run.at("averaged").scores
-    )
-    assert (run.weights, smoke[1]["paper"].weights) == (
-        "averaged",
-        "last",
-    )  # whose result is the headline
+            z_s = own.model()(x)[0]
+        np.testing.assert_allclose(z_s, own.test["z_s"][:9], atol=1e-4, rtol=1e-4)
+    assert not np.allclose(run.at("last").scores, run.at("averaged").scores)
+    # whose result is the headline
+    assert (run.weights, smoke[1]["paper"].weights) == ("averaged", "last")
 
 
 def test_runs_csv_has_a_row_a_number_and_both_weights(smoke):
     study, runs = smoke
     table = pd.read_csv(study.root / "runs.csv")
     assert list(table) == RUNS_COLUMNS
+    aucs = table[table["metric"] == "auc"]
     for run in runs.values():
-        rows = table[
-            (table["job"] == run.job.id)
-            & (table["metric"] == "auc")
-            & (table["epoch_rule"] == "last")
-        ]
-        assert dict(rows[["weights", "value"]].values) == {
-            w: pytest.approx(run.at(w).metrics["auc"]) for w in run.kinds
-        }
-        assert rows[rows["headline"]]["weights"].tolist() == [run.config.headline]
-        best = table[
-            (table["job"] == run.job.id)
-            & (table["metric"] == "auc")
-            & (table["epoch_rule"] == "best_on_test")
-        ]
-        assert best[best["weights"] == "last"]["value"].tolist() == [
-            pytest.approx(run.losses["auc"].max())
-        ]
+        rows = aucs[aucs["job"] == run.job.id]
+        last, best = (rows[rows["epoch_rule"] == rule] for rule in ("last", "best_on_test"))
+        found = dict(last[["weights", "value"]].values)
+        assert found == {w: pytest.approx(run.at(w).metrics["auc"]) for w in run.kinds}
+        assert last[last["headline"]]["weights"].tolist() == [run.config.headline]
+        of_last = best[best["weights"] == "last"]["value"].tolist()
+        assert of_last == [pytest.approx(run.losses["auc"].max())]
+    few = study.runs([runs["paper"].job])
+    assert list(few) == RUNS_COLUMNS and len(few) == (table["job"] == runs["paper"].job.id).sum()
+    assert len(study.runs()) == table["job"].isin([job.id for job in study.jobs]).sum()
 
 
-@pytest.mark.parametrize("door", ["run_job", "run_all", "Study.run", "command line"])
+def test_what_is_kept_is_not_computed_again_unless_it_is_damaged(tmp_path):
+    calls = []
+
+    def double(x):
+        calls.append(x)
+        return 2 * x
+
+    folder = tmp_path / "cache"
+    assert cache.cached(folder, "key", double, 5) == cache.cached(folder, "key", double, 5) == 10
+    assert cache.cached(folder, "other facts", double, 6) == 12 and calls == [5, 6]
+    for file in folder.rglob("output.pkl"):
+        file.write_bytes(file.read_bytes()[:-3] + b"abc")
+    assert cache.cached(folder, "key", double, 5) == 10 and calls == [5, 6, 5]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "MEASURE_VERSION", 0)
+        assert cache.cached(folder, "key", double, 7) == 14
+    (tmp_path / "file").write_text("in the place of a folder")
+    assert cache.cached(tmp_path / "file", "key", double, 5) == 10
+
+
+@pytest.mark.parametrize("door", ["run_all", "Study.run", "command line"])
 def test_runs_csv_is_rebuilt_by_whichever_door_a_training_came_in(door, copied, tmp_path):
-    _, jobs = copied
-    study = Study("smoke", tmp_path)
+    study = shown.Study("smoke", tmp_path)
     job, before = study.select(method="knn_pixels")[0], set(study.write_runs()["job"])
+    line = ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]
     doors = {
-        "run_job": lambda: run_job(store.Study("smoke", tmp_path), job),
-        "run_all": lambda: run_all(store.Study("smoke", tmp_path), [job]),
+        "run_all": lambda: run_all(study, [job]),
         "Study.run": lambda: study.run(job),
-        "command line": lambda: main(
-            ["run", "--profile", "smoke", "--results", str(tmp_path), "--workers", "1", job.id]
-        ),
+        "command line": lambda: main(line),
     }
     doors[door]()
-    assert set(pd.read_csv(study.root / "runs.csv")["job"]) == before | {job.id} and len(
-        before
-    ) == len(jobs)
-
-
-def test_what_is_done_is_not_trained_again(smoke, monkeypatch):
-    study, runs = smoke
-    monkeypatch.setattr(training, "train", None)
-    assert [run.folder for run in study.run_all(study.select(dataset="color_mnist"))] == [
-        run.folder for run in runs.values()
-    ]
+    assert set(pd.read_csv(study.root / "runs.csv")["job"]) == before | {job.id}
 
 
 def test_a_lost_result_is_measured_again_without_training(copied, monkeypatch):
@@ -238,61 +217,55 @@ def test_a_lost_result_is_measured_again_without_training(copied, monkeypatch):
     assert all(np.array_equal(again.test[k], v) for k, v in np.load(io.BytesIO(before)).items())
 
 
-@pytest.mark.parametrize("name", [*FACTS, SUMS])
-@pytest.mark.parametrize("damage", ["cut", "gone", "flip"])
-def test_a_damaged_file_of_a_job_is_noticed_and_made_again(copied, quickest, name, damage):
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_file_of_a_job_is_noticed_and_made_again(copied, quickest, damage):
     study, jobs = copied
     job, whole = jobs["classifier"], quickest[1]["classifier"]
-    file = study.path(job) / name
-    content, half = file.read_bytes(), len(file.read_bytes()) // 2
-    damaged = {
-        "cut": content[:half],
-        "flip": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
-    }
-    file.unlink() if damage == "gone" else file.write_bytes(damaged[damage])
-    assert study.find(job) is None
+    for name in sorted({*FACTS, SUMS}):
+        file = study.path(job) / name
+        content = file.read_bytes()
+        file.unlink() if damage == "gone" else file.write_bytes(content[: len(content) // 2])
+        assert study.find(job) is None, name
+        file.write_bytes(content)
+    (study.path(job) / "averaged.safetensors").unlink()
     run = run_job(study, job)
-    assert study.find(job) and run.metrics == pytest.approx(whole.metrics)
-    for weights in run.kinds:
-        assert (run.folder / f"{weights}.safetensors").read_bytes() == (
-            whole.folder / f"{weights}.safetensors"
-        ).read_bytes()
+    assert run.metrics == whole.metrics
+    for weights in (f"{weights}.safetensors" for weights in run.kinds):
+        assert (run.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
 
 
 def test_an_interrupted_job_can_be_run_again_in_the_same_process(tmp_path):
-    study = store.Study("smoke", tmp_path)
+    study = Study("smoke", tmp_path)
     job = study.select(dataset="color_mnist")[0]
 
     def stop(epoch):
         raise KeyboardInterrupt
 
-    with pytest.raises(
-        KeyboardInterrupt
-    ) as kept:  # a notebook keeps the traceback, and all that it refers to
+    with pytest.raises(KeyboardInterrupt) as kept:  # a notebook keeps all that it refers to
         run_job(study, job, callbacks=[stop])
-    assert run_job(study, job).metrics and kept
+    assert study.state(job) == "stopped" and run_job(study, job).metrics and kept
 
 
 def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch):
     """Watches every batch of a real job, image by image."""
     seen = set()
 
+    def as_set(x, y):
+        pairs = zip(x.contiguous(), y, strict=True)
+        return {(image.numpy().tobytes(), int(label)) for image, label in pairs}
+
     def watch(self, x, y, partner, lambda_R):
-        seen.update(
-            (image.numpy().tobytes(), int(label))
-            for image, label in zip(x.contiguous(), y, strict=True)
-        )
+        seen.update(as_set(x, y))
         return torch.zeros(6)
 
     monkeypatch.setattr(Trainer, "step", watch)
-    study = store.Study("smoke", tmp_path)
+    study = Study("smoke", tmp_path)
     job = study.select(dataset="color_mnist")[0]
     run_job(study, job)
     data, parts = prepare(job.config)
 
     def images(which):
-        x, y = data.images[which].float() / 127.5 - 1, sub_classes(data, 0)[which]
-        return {(image.numpy().tobytes(), int(label)) for image, label in zip(x, y, strict=True)}
+        return as_set(data.images[which].float() / 127.5 - 1, sub_classes(data, 0)[which])
 
     assert seen and seen <= images(parts.train)
     for part in (parts.calibration, parts.held_back, parts.test_normal, parts.test_anomalous):
@@ -300,12 +273,12 @@ def test_no_anomaly_and_no_test_image_in_a_training_batch(tmp_path, monkeypatch)
 
 
 def _train_in_child(results):
-    study = store.Study("smoke", results)
+    study = Study("smoke", results)
     run_all(study, study.select(method=("ganomaly", "ocgan")))
 
 
 def test_two_processes_never_train_the_same_job(tmp_path, capfd):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     children = [context.Process(target=_train_in_child, args=(tmp_path,)) for _ in range(2)]
     for process in children:
         process.start()
@@ -315,50 +288,81 @@ def test_two_processes_never_train_the_same_job(tmp_path, capfd):
     assert capfd.readouterr().out.count("epoch 2/2") == 2  # two jobs, each trained once
 
 
-def test_shipped_weights_are_what_they_say(tmp_path, monkeypatch):
-    run = shipped.shipped("color_mnist-paper-w32")
-    assert run.model().E_s(torch.zeros(1, 3, 32, 32)).shape == (1, 100) and run.config.width == 32
-    x = run.images(np.arange(9)).float() / 127.5 - 1
-    with torch.inference_mode():
-        np.testing.assert_allclose(
-            run.model()(x)[1].numpy(), run.test["z_r"][:9], atol=1e-2, rtol=1e-3
-        )
-    shutil.copytree(run.folder, tmp_path / "copy")
-    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path)
-    content = bytearray((tmp_path / "copy/last.safetensors").read_bytes())
-    content[-5] ^= 1
-    (tmp_path / "copy/last.safetensors").write_bytes(content)
-    with pytest.raises(DataError, match="restore it with"):
-        shipped.shipped("copy")
-    with pytest.raises(DataError, match="no weights 'other'"):
-        shipped.shipped("other")
+# --- weak labels ---
 
 
-def test_the_list_makes_nothing(tmp_path, capsys):
-    assert main(["all", "--profile", "smoke", "--results", str(tmp_path), "--list"]) == 0
-    out = capsys.readouterr().out
-    assert all(name in out for name in ("01_color_mnist", "fig6a", "fig6b", "color_mnist_probes"))
-    assert not list(tmp_path.iterdir())
+def test_each_kind_of_images_has_its_own_weak_labels(tmp_path, monkeypatch):
+    study, asked = Study("smoke", tmp_path), []
+    (job,) = study.select(dataset="mnist", labels="weak")
+
+    def made(images, *_):
+        asked.append(images)
+        labels = images.sum((1, 2, 3)) % 2
+        return {"cosine": WeakLabels(labels, 2, {2: 0.1}, "a network", 32)}
+
+    monkeypatch.setattr(store, "weak_labels", made)
+    changes = ({}, {"pixels": "background"}, {"image_size": 64})
+    kinds = [replace(job.config, **change) for change in changes]
+    first, again = ([study.weak_labels(c)["cosine"].labels for c in kinds] for _ in range(2))
+    assert len(asked) == 3 and all(a.equal(b) for a, b in zip(first, again, strict=True))
+    assert not asked[0].equal(asked[1])
+
+
+def test_features_are_computed_once_for_all_held_out_classes(tmp_path, monkeypatch):
+    study, asked = Study("smoke", tmp_path), []
+    weak = study.select(dataset="mnist", labels="weak")[0].config
+    configs = [replace(weak, held_out=held_out) for held_out in (3, 4)]
+
+    def features(images, device):
+        asked.append(len(images))
+        return images.flatten(1)[:, ::8].float(), "a network"
+
+    monkeypatch.setattr(store, "imagenet_features", features)
+    made = [study.weak_labels(config)["cosine"] for config in configs]
+    assert asked == [len(prepare(configs[0])[0].images)]
+    for config, found in zip(configs, made, strict=True):
+        data, parts = prepare(config)
+        own = data.images[parts.train]
+        again = weak_labels(own, config.split_seed, lambda own=own: features(own, "cpu"))
+        assert found.network == "a network" and found.labels.equal(again["cosine"].labels)
+
+
+# --- the command line ---
+
+
+def test_the_list_has_every_job_with_its_state_and_makes_nothing(quickest, tmp_path, capsys):
+    study, _ = quickest
+    assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert first == f"{len(study.jobs)} jobs" and "2 done" in last
+    for number, (job, line) in enumerate(zip(study.jobs, lines, strict=True), 1):
+        assert line.split() == [str(number), job.id, study.state(job)]
+    assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "r"), "--list"]) == 0
+    assert "fig6a" in capsys.readouterr().out and not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["--profile", "fast"], "invalid choice"),
+        (["--profile", "search"], "invalid choice"),
         (["--profil", "quick"], "unrecognized arguments"),
-        (["--jobs", "2"], "unrecognized arguments"),
         (["--workers", "0"], "not a number from 1 to 1024"),
-        (["--precision", "auto"], "invalid choice"),
         (["--set", "epochs"], "not key=value"),
-        (["--set", "epochs=many"], "epochs takes a whole number"),
-        (["--set", "depth=3"], "no setting 'depth'"),
         (["--set", "epochs=1", "epochs=2"], "given twice"),
         (["--only", "fig99"], "no fig99: there are fig9"),
         (["--data", "/nowhere/at/all"], "no folder /nowhere/at/all"),
-        (["--device", "tpu"], "invalid choice"),
+        (["--results", "{file}"], "choose another folder with --results"),
+        pytest.param(
+            ["--device", "cuda"],
+            "try --device auto",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
     ],
 )
-def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys):
+def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("YGAN_DATA", "")
+    (tmp_path / "file").write_text("")
+    arguments = [word.format(file=tmp_path / "file") for word in arguments]
     try:
         status = main(["all", "--results", str(tmp_path / "r"), *arguments])
     except SystemExit as stop:
@@ -367,134 +371,62 @@ def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys):
     assert status == 2 and said in line and not list(tmp_path.rglob("*.*"))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-@pytest.mark.parametrize("verb", ["all", "benchmark"])
-def test_a_device_that_is_not_there(verb, tmp_path, capsys):
-    assert main([verb, "--device", "cuda", "--results", str(tmp_path)]) == 2
-    assert "try --device auto" in capsys.readouterr().err
-
-
-def test_a_dataset_that_is_not_there_leaves_the_other_runs(copied, tmp_path, monkeypatch, capsys):
-    _, jobs = copied
+def test_a_dataset_that_is_not_there_leaves_the_other_runs(copied, monkeypatch, capsys):
+    study, jobs = copied
     monkeypatch.setenv("YGAN_DATA", "/nowhere/at/all")
-    full = store.Study("laptop", tmp_path, device="cpu").select(
-        dataset="plantvillage", method="classifier"
-    )[:1]
-    assert len(run_all(store.Study("smoke", tmp_path), [*full, *jobs.values()])) == 2
+    full = Study("laptop", device="cpu").select(dataset="plantvillage", method="classifier")[:1]
+    assert len(run_all(study, [*full, *jobs.values()])) == 2
     assert "PlantVillage: no class folders in /nowhere/at/all" in capsys.readouterr().out
 
 
-def test_each_kind_of_images_has_its_own_weak_labels(tmp_path, monkeypatch):
-    study, asked = store.Study("smoke", tmp_path), []
-    (job,) = study.select(dataset="mnist", labels="weak")
-
-    def made(images, *_):
-        asked.append(images)
-        return {
-            form: WeakLabels(images.sum((1, 2, 3)) % 2, 2, {2: 0.1}, "a network", 32)
-            for form in ("cosine", "as_written")
-        }
-
-    monkeypatch.setattr(store, "weak_labels", made)
-    kinds = [
-        replace(job.config, **change)
-        for change in ({}, {"pixels": "background"}, {"image_size": 64})
-    ]
-    first = [study.weak_labels(config)["cosine"].labels for config in kinds]
-    again = [study.weak_labels(config)["cosine"].labels for config in kinds]
-    assert len(asked) == 3 and all(a.equal(b) for a, b in zip(first, again, strict=True))
-    assert not asked[0].equal(asked[1])
-
-
-def test_features_are_computed_once_for_all_cells_of_a_dataset(tmp_path, monkeypatch):
-    study, asked = store.Study("smoke", tmp_path), []
-    configs = [
-        replace(study.select(dataset="mnist", labels="weak")[0].config, held_out=held_out)
-        for held_out in (3, 4)
-    ]
-
-    def features(images, device):
-        asked.append(len(images))
-        return images.flatten(1)[:, ::8].float(), "a network"
-
-    monkeypatch.setattr(store, "imagenet_features", features)
-    made = [study.weak_labels(config)["cosine"] for config in configs]
-    assert (
-        asked == [len(prepare(configs[0])[0].images)]
-        and [m.network for m in made] == ["a network"] * 2
+def test_the_search_is_a_profile_and_a_verb_and_keeps_its_log(tmp_path, monkeypatch, capsys):
+    asked, kept = [], tmp_path / "search.csv"
+    monkeypatch.setattr(
+        "ygan_study.command_line.run_jobs",
+        lambda study, jobs, *_, **__: asked.append((study.profile, len(jobs))) or {},
     )
-    for config, found in zip(configs, made, strict=True):
-        data, parts = prepare(config)
-        own = data.images[parts.train]
-        again = weak_labels(own, config.split_seed, lambda own=own: features(own, "cpu"))
-        assert found.labels.equal(again["cosine"].labels)
+    count, line = len(Study("search", tmp_path).jobs), ["--results", str(tmp_path)]
+    assert main(["search", "--workers", "1", *line]) == 0
+    assert main(["run", "--profile", "search", *line]) == 0
+    assert asked == [("search", count)] * 2
+    assert "nothing of the search is done yet" in capsys.readouterr().out
+    shutil.copy(store.REPOSITORY / "results" / "search.csv", kept)
+    before = kept.read_bytes()
+    assert main(["search", *line]) == 0 and kept.read_bytes() == before
+    said = capsys.readouterr().out
+    assert "lambda_3 50" in said and "chosen by AUC" in said
+    kept.write_text("half")
+    assert main(["search", *line]) == 2 and len(asked) == 3  # said before the training begins
+    assert "search.csv is damaged: restore it" in capsys.readouterr().err
 
 
-def test_results_that_cannot_be_written(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "file")]) == 2
-    assert "choose another folder with --results" in capsys.readouterr().err
-
-
-def test_with_other_settings_what_is_drawn_lies_apart(smoke, results, capsys):
+def test_with_other_settings_what_is_drawn_lies_apart(smoke, results):
     study, _ = smoke
-    line = [
-        "all",
-        "--profile",
-        "smoke",
-        "--results",
-        str(results),
-        "--workers",
-        "1",
-        "--only",
-        "color_mnist_probes",
-    ]
+    line = ["all", "--profile", "smoke", "--results", str(results), "--workers", "1"]
+    line += ["--only", "color_mnist_probes"]
     assert main(line) == 0
-    table = study.folder / "tables/color_mnist_probes.csv"
+    table = study.folder / "tables" / "color_mnist_probes.csv"
     before = table.read_bytes()
     assert main([*line, "--set", "lambda_5=0", "epochs=1"]) == 0
-    changed = study.root / "changed" / "epochs=1 lambda_5=0"
-    assert (changed / table.relative_to(study.folder)).read_bytes() != before
-    assert table.read_bytes() == before and not list(study.root.glob("changed/jobs"))
+    changed = study.root / "changed" / "epochs=1 lambda_5=0" / table.relative_to(study.folder)
+    assert changed.read_bytes() != before and table.read_bytes() == before
 
 
-def test_a_failed_part_does_not_stop_the_others(smoke, results, monkeypatch, capsys):
-    from ygan_study.report.figures import FIGURES
+def test_what_is_asked_for_is_drawn_and_one_that_fails_stops_no_other(
+    smoke, results, monkeypatch, capsys
+):
+    calls, view = [], FIGURES["color_mnist_scores"]
 
     def broken(runs):
         raise RuntimeError("no ink left")
 
+    def drawn(runs):
+        calls.append(runs)
+        return view.make(runs)
+
     monkeypatch.setitem(FIGURES, "fig6a", replace(FIGURES["fig6a"], make=broken))
-    line = [
-        "all",
-        "--profile",
-        "smoke",
-        "--results",
-        str(results),
-        "--only",
-        "fig6a",
-        "color_mnist_probes",
-    ]
-    assert main(line) == 1
-    out = capsys.readouterr().out
-    assert (
-        "fig6a: RuntimeError: no ink left" in out
-        and (results / "smoke/tables/color_mnist_probes.csv").exists()
-    )
-
-
-def test_what_is_asked_for_by_name_is_always_drawn(smoke, results, monkeypatch):
-    from ygan_study.report.figures import FIGURES
-
-    calls, view = [], FIGURES["color_mnist_scores"]
-    monkeypatch.setitem(
-        FIGURES,
-        "color_mnist_scores",
-        replace(view, make=lambda runs: calls.append(runs) or view.make(runs)),
-    )
-    for line in (["all", "--only"], ["all", "--only"], ["draw"]):
-        assert (
-            main([*line, "color_mnist_scores", "--profile", "smoke", "--results", str(results)])
-            == 0
-        )
-    assert len(calls) == 3
+    monkeypatch.setitem(FIGURES, "color_mnist_scores", replace(view, make=drawn))
+    line = ["--profile", "smoke", "--results", str(results)]
+    assert main(["all", *line, "--only", "fig6a", "color_mnist_scores"]) == 1
+    assert "fig6a: RuntimeError: no ink left" in capsys.readouterr().out
+    assert main(["draw", "color_mnist_scores", *line]) == 0 and len(calls) == 2
