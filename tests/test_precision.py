@@ -1,8 +1,8 @@
 """float32 is float32 on every device; what a GPU took is no cost of a core."""
 
+import made_up
 import pytest
 import torch
-from made_up import rows_of, training
 
 from ygan_study.__main__ import main
 from ygan_study.engine import Trainer
@@ -66,11 +66,11 @@ def test_tf32_is_of_a_cuda_device(tmp_path, capsys):
 
 
 def test_minutes_are_those_of_a_core():
-    of_a_core = training(metrics={"training_seconds": 60.0, "inference_us": 50.0})
-    of_a_gpu = training(seed=1)  # `folder.tidy` leaves its costs out
-    both = benchmark(1, rows_of(of_a_core, of_a_gpu)).loc["ours"].iloc[0]
+    of_a_core = made_up.training(metrics={"training_seconds": 60.0, "inference_us": 50.0})
+    of_a_gpu = made_up.training(seed=1)  # `folder.tidy` leaves its costs out
+    both = benchmark(1, made_up.rows_of(of_a_core, of_a_gpu)).loc["ours"].iloc[0]
     assert both[["minutes", "scoring µs", "seeds"]].tolist() == [1, 50, "2"]
-    alone = benchmark(1, rows_of(of_a_gpu)).loc["ours"]
+    alone = benchmark(1, made_up.rows_of(of_a_gpu)).loc["ours"]
     assert alone[["minutes", "scoring µs"]].isna().all(axis=None)
 
 

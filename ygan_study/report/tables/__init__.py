@@ -41,7 +41,7 @@ def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.D
     """Make a table of `runs`, save it (`made.keep`), and return it."""
     table = make(name, runs)
     files = {
-        "csv": table.to_csv(float_format="%.6f"),
+        "csv": table.dropna(axis=1, how="all").to_csv(float_format="%.6f"),
         "tex": f"% profile: {study.profile}\n{render.latex(table)}",
     }
     keep(
