@@ -54,7 +54,9 @@ def smoke(results):
 
 @pytest.fixture(scope="session")
 def quickest(tmp_path_factory):
-    """The smoke study, with two trainings of MNIST that take no time: a baseline's, and the control's."""
+    """The smoke study, with two trainings of MNIST that take no time: a baseline's, and the
+    control's.
+    """
     from ygan_study.run.store import Study
     from ygan_study.run.training import run_all
 

@@ -51,7 +51,9 @@ def test_only_running_statistics_score_an_image_by_itself(images, small):
     assert not torch.allclose(one, other, atol=1e-4)
     brighter = shown.clone()
     brighter[1:] = 255 - brighter[1:]
-    assert uncertainty(model, shown)[0] == pytest.approx(uncertainty(model, brighter)[0].item(), abs=1e-9)
+    assert uncertainty(model, shown)[0] == pytest.approx(
+        uncertainty(model, brighter)[0].item(), abs=1e-9
+    )
     assert abs(uncertainty(model, shown, rows)[0] - uncertainty(model, brighter, rows)[0]) > 1e-4
     assert all(model.state_dict()[name].equal(tensor) for name, tensor in before.items())
     assert not any(module.training for module in model.modules())

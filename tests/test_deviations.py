@@ -19,7 +19,9 @@ from ygan_study.methods.tuned import Tuned as Trainer
 
 @pytest.fixture
 def batch(images, small):
-    """The arguments of a step, by the deviation's name: its Trainer in training mode, x, y, partner, lambda_R."""
+    """The arguments of a step, by the deviation's name: its Trainer in training mode, x, y,
+    partner, lambda_R.
+    """
 
     def made(name=None, **settings):
         trainer = DEVIATIONS.get(name, Trainer)(

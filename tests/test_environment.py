@@ -1,4 +1,6 @@
-"""The lists of packages agree with each other and with the code, and the start scripts find the right Python."""
+"""The lists of packages agree with each other and with the code, and the start scripts find the
+right Python.
+"""
 
 import ast
 import json
@@ -31,7 +33,9 @@ PROMISED = (
 
 
 def listed(array):
-    """The requirements of one array, read as environment.sh reads them (and Python 3.10 has no tomllib)."""
+    """The requirements of one array, read as environment.sh reads them (and Python 3.10 has no
+    tomllib).
+    """
     lines = re.search(rf"^{array} = \[\n(.*?)^\]", PYPROJECT, re.M | re.S).group(1)
     return {
         canonicalize_name(need.name): need for need in map(Requirement, re.findall('"(.+)"', lines))
@@ -90,7 +94,8 @@ def test_promised_packages_are_listed():
 
 def test_every_import_is_listed():
     dependencies = listed("dependencies")
-    # what the installed packages hold (packages_distributions does not know most of them on Python 3.10)
+    # what the installed packages hold (packages_distributions does not know most of them on Python
+    # 3.10)
     provided = {file.parts[0].removesuffix(".py") for name in dependencies for file in files(name)}
     # imported where they are asked for: extras, and a checkout of the authors' code
     provided |= {"distributed", "onnx", "onnxscript", "lib"}
@@ -248,7 +253,9 @@ def function(copy, command, **variables):
 
 
 def pip_calls(copy, command, **variables):
-    """What `command` of environment.sh would install, a line for each call of pip; the Python of .venv does nothing."""
+    """What `command` of environment.sh would install, a line for each call of pip; the Python of
+    .venv does nothing.
+    """
     (copy / "bin" / "base").write_text(
         '#!/bin/sh\nmkdir -p "$4/bin" && echo "#!/bin/sh" >"$4/bin/python" && chmod +x "$4/bin/python"'
     )

@@ -1,4 +1,6 @@
-"""Each equation against a few lines of NumPy, and the gradient reversal against a gradient negated by hand."""
+"""Each equation against a few lines of NumPy, and the gradient reversal against a gradient negated
+by hand.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Scores against a few lines of NumPy, thresholds against cases made by hand, OOD scores against their definitions."""
+"""Scores against a few lines of NumPy, thresholds against cases made by hand, OOD scores against
+their definitions.
+"""
 
 import numpy as np
 import pytest
@@ -177,7 +179,9 @@ def test_equal_error_rate_of_a_case_made_by_hand():
 
 
 def test_equal_error_rate_between_kinds_of_different_numbers():
-    """Three normal images, two anomalous: the shares cannot be equal, so the EER lies between two points of the curve."""
+    """Three normal images, two anomalous: the shares cannot be equal, so the EER lies between two
+    points of the curve.
+    """
     kinds = [False, False, False, True, True]
     threshold, eer = metrics.eer_threshold([1, 2, 4, 3, 5], kinds)
     assert eer == pytest.approx(1 / 3)  # missed: 1/2 above 3, 0 above 2; false alarms: 1/3 at both
@@ -202,7 +206,8 @@ def test_many_ties_are_never_split():
     threshold, eer = metrics.eer_threshold(values, kinds)
     assert threshold == 0
     assert metrics.rates(values, kinds, threshold) == (pytest.approx(0.5), pytest.approx(0.9))
-    # the straight line from (0.1 false alarms, 0.5 hits) to (1, 1) meets false alarms = 1 - hits at 5 / 14
+    # the straight line from (0.1 false alarms, 0.5 hits) to (1, 1) meets false alarms = 1 - hits at
+    # 5 / 14
     assert eer == pytest.approx(5 / 14)
 
 
@@ -249,7 +254,9 @@ def test_percentile_threshold_lets_enough_normal_images_pass(n):
 
 @pytest.fixture(scope="module")
 def clusters():
-    """Three clusters in R^20, and C trained to tell them apart; test: 40 normal latents, 40 of a far cluster between them."""
+    """Three clusters in R^20, and C trained to tell them apart; test: 40 normal latents, 40 of a
+    far cluster between them.
+    """
     random = np.random.RandomState(0)
     centres = 3 * random.randn(3, 20)
     y = np.arange(300) % 3
@@ -297,7 +304,9 @@ def test_a_far_cluster_scores_higher(later, name):
 
 @pytest.mark.parametrize("name", ["max-logit", "energy"])
 def test_doubtful_logits_score_higher(clusters, name):
-    """These two read logits: what C knows nothing of is where its logits are low, here the middle of the clusters."""
+    """These two read logits: what C knows nothing of is where its logits are low, here the middle
+    of the clusters.
+    """
     C, z, y, test = clusters
     middle = np.repeat(z.mean(0, keepdims=True), 40, axis=0)
     score = ood_scores(C, z, y, np.concatenate([test[:40], middle]))[name]
@@ -332,7 +341,9 @@ def test_mahalanobis(clusters, later):
 
 
 def test_mahalanobis_does_not_depend_on_the_axes(clusters):
-    """Nor on how far latents spread along them: stretched by 1 to 10,000, turned, and with a unit that is always 0."""
+    """Nor on how far latents spread along them: stretched by 1 to 10,000, turned, and with a unit
+    that is always 0.
+    """
     _, z, y, test = clusters
     turn = np.linalg.qr(np.random.RandomState(0).randn(20, 20))[0]
     mapped = [

@@ -1,4 +1,6 @@
-"""The strong control of notebook 11: its encoder, its schedule, its optimiser, its augmentation, what it costs."""
+"""The strong control of notebook 11: its encoder, its schedule, its optimiser, its augmentation,
+what it costs.
+"""
 
 from dataclasses import replace
 
@@ -262,7 +264,9 @@ def test_relative_mahalanobis_by_hand():
 
 
 def test_operations_are_those_of_the_convolutions(config):
-    """Each convolution and linear layer once forward, and twice backward; but the first trained one hands no gradient on."""
+    """Each convolution and linear layer once forward, and twice backward; but the first trained one
+    hands no gradient on.
+    """
     w, patches = config.width, 12
     maps = [
         (31, 2 * patches, w),

@@ -34,7 +34,9 @@ def same(a, b):
 
 
 def reference_losses(model, images, labels, cfg):
-    """The equations of section 3 once more, plainly: own passes for each update, losses by hand, Adam unfused."""
+    """The equations of section 3 once more, plainly: own passes for each update, losses by hand,
+    Adam unfused.
+    """
     G = [p for name, p in model.named_parameters() if not name.startswith("Ds.")]
     adam_G, adam_D = (
         torch.optim.Adam(p, lr=cfg.lr, betas=(0.5, 0.999)) for p in (G, list(model.Ds.parameters()))

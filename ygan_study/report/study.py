@@ -41,7 +41,7 @@ class Study(store.Study):
         return training.run_job(self, job)
 
     def run_all(self, jobs: Iterable[Job]) -> list[Run]:
-        """The runs of jobs, trained where they are missing; one that fails is named and left out."""
+        """The runs of jobs, trained where missing; one that fails is named and left out."""
         return training.run_all(self, jobs) if self.trains else self.found(jobs)
 
     def figure(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:

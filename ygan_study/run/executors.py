@@ -2,9 +2,9 @@
 
 Nobody hands out the work. Every worker goes through the same list: group by group, in a group the
 first seed of every held-out class before the second, and of these the costliest job first. It takes
-the first one that is neither done nor locked by another; a lock ends with the process that holds it.
-So a worker that is killed loses at most an epoch, which another one takes over, and any number of
-workers may share a results folder.
+the first one that is neither done nor locked by another; a lock ends with the process that holds
+it. So a worker that is killed loses at most an epoch, which another one takes over, and any number
+of workers may share a results folder.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def run_jobs(
 ) -> dict[str, str]:
     """Run what is not done, on `workers` processes or on the Dask cluster at `scheduler`.
 
-    Returns {id: why} of what failed, and rebuilds runs.csv. workers: by default as many as `processes`
-    says. anew: a record without weights is not done. Raises ConfigError where no scheduler answers,
-    and ClusterGone, also where the cluster has no worker for `patience` seconds.
+    Returns {id: why} of what failed, and rebuilds runs.csv. workers: by default as many as
+    `processes` says. anew: a record without weights is not done. Raises ConfigError where no
+    scheduler answers, and ClusterGone, also where the cluster has no worker for `patience` seconds.
     """
     todo = [job for job in jobs if not study.find(job, anew)]
     for job in todo if retry else []:

@@ -1,4 +1,6 @@
-"""What the search of `plan/search.py` found: its log, results/search.csv, and what its rules choose."""
+"""What the search of `plan/search.py` found: its log, results/search.csv, and what its rules
+choose.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ def report(study: Study) -> str:
 def log(study: Study) -> pd.DataFrame:
     """A row a training of the search: candidate, images, AUC of both weights, accuracy, swaps.
 
-    Trainings whose folders are gone are taken from the log that there is. auc_reestimated: the averaged
-    weights, with running statistics estimated anew on the training images.
+    Trainings whose folders are gone are taken from the log that there is. auc_reestimated: the
+    averaged weights, with running statistics estimated anew on the training images.
     """
     table = pd.DataFrame([_row(run) for run in study.found()])
     if len(known := logged(study)):
@@ -117,8 +119,8 @@ def auc_reestimated(run: Run) -> float:
 def aucs_with_residual(run: Run) -> dict[str, float]:
     """Does z_r help? The AUC of its kNN distance to training images, alone and beside s.
 
-    auc_residual: of the distance r. auc_combined: of log s + log r, each brought to mean 0 and deviation
-    1 on the normal images that were left untrained.
+    auc_residual: of the distance r. auc_combined: of log s + log r, each brought to mean 0 and
+    deviation 1 on the normal images that were left untrained.
     """
     (data, parts), model = prepare(run.config), run.model()
     sets = (parts.train, parts.calibration, parts.test)

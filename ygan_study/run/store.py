@@ -40,10 +40,10 @@ PARAMETERS = {  # of a Study: their kinds, and how a message names these
 class Study:
     """One profile's results: results/<profile>/. It finds what is done, and trains nothing.
 
-    profile: smoke, quick, laptop, paper, or search; results: the folder above, by default results/ of
-    the repository; device: auto, cpu, cuda or mps; precision: float32, tf32, bfloat16 or fastest;
-    settings: overrides of Settings, typed and checked. Where there are settings, the results lie in a
-    folder of their own, `folder`. Raises ConfigError.
+    profile: smoke, quick, laptop, paper, or search; results: the folder above, by default results/
+    of the repository; device: auto, cpu, cuda or mps; precision: float32, tf32, bfloat16 or
+    fastest; settings: overrides of Settings, typed and checked. Where there are settings, the
+    results lie in a folder of their own, `folder`. Raises ConfigError.
     """
 
     profile: str = "quick"
@@ -157,7 +157,7 @@ class Study:
         return found
 
     def forget_failure(self, job: Job) -> None:
-        """Let a job that failed be tried again from its start: what is left may be why it failed."""
+        """Let a job that failed be tried again from its start."""
         folder = self.path(job)
         for path in folder.iterdir() if (folder / "error.txt").exists() else ():
             if path.is_dir() and not path.is_symlink():
@@ -187,8 +187,8 @@ class Study:
     def write_runs(self) -> pd.DataFrame:
         """Rebuild runs.csv from the folders of all jobs that are done, and return its rows.
 
-        A folder that cannot be believed is named and left out. Jobs that should be of the same images,
-        and are not, are named: what is paired of them means nothing.
+        A folder that cannot be believed is named and left out. Jobs that should be of the same
+        images, and are not, are named: what is paired of them means nothing.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with FileLock(self.root / ".runs.lock"):  # one after the other, so that no rows are lost

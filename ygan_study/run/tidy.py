@@ -22,9 +22,9 @@ def tidy(run: Run, batches: bool = False) -> list[tuple]:
     """The rows of runs.csv of a run, with its weights of one kind: one tidy row a number.
 
     weights: last or averaged; headline: whether tables print these. epoch_rule: `last`;
-    `best_on_test`, the epoch whose AUC on the test set is the highest, which cannot be known without
-    the labels of the test set; or `best_sorted`, the same in batches that are sorted by class.
-    batches: with the AUC in batches at test time, also where it has yet to be computed.
+    `best_on_test`, the epoch whose AUC on the test set is the highest, which cannot be known
+    without the labels of the test set; or `best_sorted`, the same in batches that are sorted by
+    class. batches: with the AUC in batches at test time, also where it has yet to be computed.
     """
     c, about = run.config, run.about
     held_out = "diseased" if c.held_out < 0 else run.classes[c.held_out]
