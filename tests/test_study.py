@@ -334,7 +334,7 @@ def test_the_list_has_every_job_with_its_state_and_makes_nothing(quickest, tmp_p
     study, _ = quickest
     assert main(["list", "--profile", "smoke", "--results", str(study.root.parent)]) == 0
     first, *lines, last = capsys.readouterr().out.splitlines()
-    assert first == f"{len(study.jobs)} jobs" and "2 done" in last
+    assert first == f"{len(study.jobs)} jobs" and "2 done" in last and "% of the work" in last
     for number, (job, line) in enumerate(zip(study.jobs, lines, strict=True), 1):
         assert line.split() == [str(number), job.id, study.state(job)]
     assert main(["all", "--profile", "smoke", "--results", str(tmp_path / "r"), "--list"]) == 0

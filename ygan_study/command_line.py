@@ -15,6 +15,7 @@ from ygan_core.config import ConfigError
 from ygan_core.data.datasets import REPOSITORY, DataError, data_root
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.profiles import PROFILES
+from ygan_study.run.costs import cost
 from ygan_study.run.executors import ClusterGone, run_jobs
 from ygan_study.run.folder import Damaged, MissingWeights
 from ygan_study.run.records import write_record
@@ -59,13 +60,16 @@ def _study_verb(options: argparse.Namespace) -> int:
 
 
 def list_jobs(study: Study, options: argparse.Namespace) -> int:
-    """Print every job with its number and its state."""
+    """Print every job with its number and its state, and how much of the work is done."""
     print(f"{len(study.jobs)} jobs", flush=True)
-    counts = collections.Counter()
+    counts, costs = collections.Counter(), collections.Counter()
     for number, job in enumerate(study.jobs, 1):
-        counts[state := study.state(job)] += 1
+        state = study.state(job)
         print(f"{number:4} {job.id:62} {state}", flush=True)
-    print(", ".join(f"{n} {state}" for state, n in counts.items()))
+        counts[state] += 1
+        costs[state] += cost(job)
+    share = f"{costs['done'] / costs.total():.0%} of the work is done"
+    print(", ".join([*(f"{n} {state}" for state, n in counts.items()), share]))
     return OK
 
 

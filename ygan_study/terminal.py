@@ -1,7 +1,7 @@
 """What the command lines of this repository share.
 
-Wrong use is one line on stderr and exit status 2; a stop is one line and 130; a reader that leaves,
-as in `list | head -1`, stops nothing.
+Wrong use is one line on stderr and exit status 2; a stop is one line and 130; a reader that
+leaves, as in `list | head -1`, stops nothing.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ def take_over(stopped: str) -> None:
     """Prepare a process that is a command line alone. stopped: the line that a stop ends it with.
 
     Ctrl-C, SIGTERM and SIGHUP end it at once, unless it was started deaf to them (nohup): what is
-    durable is whole at any moment, and an exception could be swallowed by whatever code it lands
-    in.
+    durable is whole at any moment, and an exception could be swallowed by the code that it hits.
     """
 
     def stop(*_) -> None:

@@ -13,11 +13,9 @@ MEASURE_VERSION = 1  # raised when an edit changes what a function that is kept 
 
 
 def cached(folder: Path, key: str, function: Callable, *arguments):
-    """function(*arguments), computed once for each key and kept in `folder`, where that can be
-    written.
+    """function(*arguments), computed once for each key and kept in `folder` if that can be written.
 
-    key: names the facts of which the result is a function, so that the arguments need not be
-    hashed.
+    key: names the facts of which the result is a function, so that no argument has to be hashed.
     """
     call = (f"{function.__module__}.{function.__qualname__}", MEASURE_VERSION, key)
     try:

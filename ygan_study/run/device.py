@@ -12,8 +12,7 @@ from ygan_study.engine.precision import PRECISIONS
 
 
 def resolve_device(device: str, profile: str) -> str:
-    """auto is the CPU, so that a profile runs alike everywhere; for `paper` a GPU where there is
-    one.
+    """auto is the CPU, so that a profile runs alike everywhere; for `paper` a GPU if there is one.
 
     Raises ConfigError for a device that is not there.
     """
@@ -30,8 +29,7 @@ def resolve_device(device: str, profile: str) -> str:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """float32 unless another is asked for. fastest: bfloat16 on CUDA and on CPUs that are fast in
-    it.
+    """float32 unless another is asked for. fastest: bfloat16 on CUDA and on CPUs that gain by it.
 
     Two machines of one kind may differ twentyfold in bfloat16, so a short trial decides, and it is
     never chosen for results that are to be compared. Raises ConfigError.

@@ -1,10 +1,10 @@
 """Where jobs run: here one by one, in processes side by side, on a Dask cluster.
 
 Nobody hands out the work. Every worker goes through the same list: group by group, in a group the
-first seed of every held-out class before the second, and of these the costliest job first. It takes
-the first one that is neither done nor locked by another; a lock ends with the process that holds
-it. So a worker that is killed loses at most an epoch, which another one takes over, and any number
-of workers may share a results folder.
+first seed of every held-out class before the second, and of these the costliest job first. It
+takes the first one that is neither done nor locked by another; a lock ends with the process that
+holds it. So a worker that is killed loses at most an epoch, which another one takes over, and any
+number of workers may share a results folder.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run_jobs(
 
     Returns {id: why} of what failed, and rebuilds runs.csv. workers: by default as many as
     `processes` says. anew: a record without weights is not done. Raises ConfigError where no
-    scheduler answers, and ClusterGone, also where the cluster has no worker for `patience` seconds.
+    scheduler answers, and ClusterGone, also where it has no worker for `patience` seconds.
     """
     todo = [job for job in jobs if not study.find(job, anew)]
     for job in todo if retry else []:

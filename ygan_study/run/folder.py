@@ -83,7 +83,7 @@ class Run:
 
     @property
     def has_facts(self) -> bool:
-        """Whether it has facts with these weights; a record may hold the headline's alone."""
+        """Whether the facts are there with these weights; a record may have those of one kind."""
         return (self.folder / f"{self.weights}.npz").exists()
 
     @property
@@ -98,7 +98,7 @@ class Run:
 
     @functools.cached_property
     def losses(self) -> pd.DataFrame:
-        """A row per epoch: the mean of each term, lambda_R, and what was measured after it."""
+        """A row an epoch: the mean of each term, lambda_R, and what was measured after it."""
         return pd.read_csv(self.folder / "losses.csv", index_col="epoch")
 
     @functools.cached_property
@@ -235,7 +235,7 @@ class Run:
 
 
 def read(folder: Path, job: Job | None = None) -> Run:
-    """The run in a folder, with the headline's weights. Raises Damaged, also for another job."""
+    """The run in a folder, with the headline's weights. Raises Damaged, also for another job's."""
     try:
         sums = sums_of(folder)
         changed = [name for name, checksum in sums.items() if sha256(folder / name) != checksum]

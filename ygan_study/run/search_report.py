@@ -1,6 +1,4 @@
-"""What the search of `plan/search.py` found: its log, results/search.csv, and what its rules
-choose.
-"""
+"""What the search of `plan/search.py` found: its log, results/search.csv, and what it chooses."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class Study:
         return found
 
     def forget_failure(self, job: Job) -> None:
-        """Let a job that failed be tried again from its start."""
+        """Let a failed job be tried again from its start: what is left may be why it failed."""
         folder = self.path(job)
         for path in folder.iterdir() if (folder / "error.txt").exists() else ():
             if path.is_dir() and not path.is_symlink():

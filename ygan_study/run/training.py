@@ -1,4 +1,4 @@
-"""Training a job into its folder, from its last checkpoint if there is one."""
+"""Training a job into its folder: from its last checkpoint, if any; sealed when it is whole."""
 
 from __future__ import annotations
 
@@ -146,9 +146,7 @@ def _baseline(
 def _ygan(
     study: Study, job: Job, folder: Path, data: Dataset, parts: Split, callbacks
 ) -> tuple[dict[str, Facts], dict]:
-    """Train Y-GAN or a classifier: the facts with its last and its averaged weights, and
-    run.json's.
-    """
+    """Train Y-GAN or a classifier: the facts with both weights, and what run.json says of it."""
     config, images = job.config, data.images[parts.train]
     truth = sub_classes(data, *config.outside)[parts.train]
     weak = config.labels == "weak"

@@ -1,8 +1,8 @@
 """A worker process: python -m ygan_study.run.worker, started by `executors`.
 
 It reads what to do from its input, which its parent keeps open, and ends when that is closed. On
-its output it says of each job that it took whether it is done. Nothing heavy is imported before it
-watches its parent, which it must not outlive.
+its output it says of each job whether it is done. Nothing heavy is imported before it watches its
+parent, which it must not outlive.
 """
 
 from __future__ import annotations
