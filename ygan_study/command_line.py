@@ -56,7 +56,12 @@ def _study_verb(options: argparse.Namespace) -> int:
     study = kind(*where, dict(options.set))
     if options.verb != "list" and not (options.verb == "all" and options.list):
         _make_writable(study.folder)
-    return verbs[options.verb](study, options)
+    status = verbs[options.verb](study, options)
+    if (study.folder / "book").is_dir() and options.verb in ("all", "book"):
+        from ygan_study.teach.play import build
+
+        build(study.folder / "book" / "play.html")
+    return status
 
 
 def list_jobs(study: Study, options: argparse.Namespace) -> int:
