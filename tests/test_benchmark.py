@@ -10,7 +10,7 @@ from ygan_study.__main__ import main
 from ygan_study.bench.loops import Plain
 from ygan_study.bench.processes import train_together
 from ygan_study.bench.report import BARS, TABLES, benchmark, captured_against_eager
-from ygan_study.bench.tables import QUICK, TRIED, Run, rows, speeds
+from ygan_study.bench.tables import COSTS, QUICK, TRIED, Run, rows, speeds
 from ygan_study.engine import Trainer
 from ygan_study.plan.settings import Settings
 
@@ -50,7 +50,7 @@ def test_quick_run(tmp_path, capsys):
     assert (training.loc["ours", "of_product"] > 0).all()
     assert (training["images_per_s_low"] <= training["images_per_s"]).all()
     assert (tables["inference"]["ms_per_image"] > 0).all()
-    assert set(tables["cost"]["setting"]) == set(QUICK.costs)
+    assert set(tables["cost"]["setting"]) == set(COSTS)
     shares = tables["breakdown"].groupby("precision")["share"]
     assert shares.sum().tolist() == pytest.approx([1, 1], abs=1e-4)
     convolutions = tables["breakdown"]["kind"].str.startswith("convolution")

@@ -66,14 +66,15 @@ def benchmark(
     try:
         if authors:
             _keep(folder, "authors", "Ours and the authors' code", held_against(authors))
+            speed = tables.authors_speed(authors, extent, device)
+            _keep(folder, "authors_speed", "Training at width 64", speed)
         if device == "cuda":
             largest = captured_against_eager(device)
             print(f"The losses of the captured and the eager step differ by {largest:.1e} at most.")
         for key in (key for key in TABLES if key in only):
             title, measure = TABLES[key]
-            options = {"authors": authors} if key == "training" else {}
             with convolutions_in("float32"):  # a Trainer sets its own
-                table = measure(extent, device, **options)
+                table = measure(extent, device)
             _keep(folder, key, title, table.assign(machine=name))
     finally:
         torch.set_num_threads(threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from ygan_study.measure.flops import counted
 from ygan_study.plan.settings import Settings
 
 OURS = "ours"
-AUTHORS_WIDTH = 64  # the authors' code has no other width
 # Milliseconds by image size, width and batch size on an RTX 2080 Ti and an i7-8700K (section 4.3).
 PAPER_MS = {(32, 64, 1): 2.6, (256, 64, 1): 13.5}
 # The kind of an operator, by the first of these parts that its name contains.
@@ -50,44 +49,25 @@ COSTS = {
     "width": (8, 16, 32, 64),
     "image_size": (32, 64, 128),
 }
+SCORED = (32, 1), (32, 64), (256, 1), (256, 16)  # image size, batch size
 
 
 @dataclass(frozen=True)
 class Extent:
     """What is measured, and for how long."""
 
-    widths: tuple[int, ...] = (16, 32, 64)  # all but `training` and `cost` take the last one
-    costs: dict[str, tuple[int, ...]] = field(default_factory=lambda: COSTS)
-    cost_width: int = 16  # of the costs that are not a function of the width
-    scored: tuple[tuple[int, int], ...] = ((32, 1), (32, 64), (256, 1), (256, 16))  # size, batch
+    widths: tuple[int, ...] = (16, 32, 64)  # `cost` takes the first one, the others the last
     precisions: tuple[str, ...] = ("float32", "bfloat16")
     steps: int = 2  # training steps in an epoch
     side: int = 2048  # rows, and columns, of the matrices that are multiplied
     turns: int = 5
     seconds: float = 0.5  # of a run in a turn, at least
-    quick: bool = False  # leaves out what takes long: torch.compile, and several processes
+    quick: bool = False  # leaves out what takes long
 
 
 CPU = Extent()
-CUDA = Extent(
-    cost_width=64,
-    scored=(*CPU.scored, (32, 1024)),
-    precisions=PRECISIONS,
-    steps=50,
-    side=8192,
-    turns=3,
-)
-QUICK = Extent(
-    widths=(8,),
-    costs={"batch_size": (8, 16), "width": (8,)},
-    cost_width=8,
-    scored=((32, 1),),
-    steps=1,
-    side=512,
-    turns=2,
-    seconds=0,
-    quick=True,
-)
+CUDA = Extent(precisions=PRECISIONS, steps=50, side=8192, turns=3)
+QUICK = Extent(widths=(8,), steps=1, side=512, turns=2, seconds=0, quick=True)
 
 
 @dataclass(frozen=True)
@@ -139,10 +119,10 @@ def rows(runs: list[Run], speed: np.ndarray, **ratios: list[int]) -> pd.DataFram
     return pd.DataFrame(table)
 
 
-def training(extent: Extent, device: str, authors: Path | None = None) -> pd.DataFrame:
+def training(extent: Extent, device: str) -> pd.DataFrame:
     """Training images per second at each width, as a multiple of the plain loop's (times_plain) and
     of what the machine's matrix product would reach in the same precision (of_product), if it did
-    the operations of a training image. authors: a checkout of the authors' public code, or None.
+    the operations of a training image.
     """
     tables = []
     for width in extent.widths:
@@ -152,29 +132,33 @@ def training(extent: Extent, device: str, authors: Path | None = None) -> pd.Dat
         for precision in extent.precisions:
             for what in (OURS, "ours, not captured")[: 2 if device == "cuda" else 1]:
                 runs.append(training_run(what, Trainer, precision, config, extent, device))
+        product = {}
         for precision in extent.precisions:
             dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
             a = torch.randn(extent.side, extent.side, device=device, dtype=dtype)
             images, call = 2 * extent.side**3 / operations, partial(_multiply, a, precision)
+            product[precision] = len(runs)
             runs.append(Run("matrix product", precision, config, images, call))
-        product = {run.precision: i for i, run in enumerate(runs) if run.what == "matrix product"}
-        if authors and width == AUTHORS_WIDTH:
-            x, y = random_images(config.batch_size, config.image_size)
-            for permutations in (1, 64):
-                step = authors_step(authors, to_input(x).to(device), y.to(device), permutations)
-                what = f"authors' code, {permutations} permutations"
-                runs.append(Run(what, "float32", config, config.batch_size, step))
-            # With 64 permutations a step takes a hundred times as long as ours: it is timed once.
-            once = [runs[0], runs.pop()]
-            default = rows(
-                once, speeds(once, replace(extent, turns=1, seconds=0)), times_plain=[0, 0]
-            )
         of = [product[run.precision] for run in runs]
         speed = speeds(runs, extent)
         tables.append(rows(runs, speed, times_plain=[0] * len(runs), of_product=of))
-    if authors and AUTHORS_WIDTH in extent.widths:
-        tables.append(default[1:])
     return pd.concat(tables, ignore_index=True)
+
+
+def authors_speed(folder: Path, extent: Extent, device: str) -> pd.DataFrame:
+    """Training images per second of the authors' public code in `folder`, beside the plain loop.
+
+    With its default of 64 permutations a step takes a hundred times as long as ours, so there is
+    one turn. A quick look leaves it out.
+    """
+    config = Settings(width=64)  # the authors' code has no other width
+    runs = [training_run("plain loop", Plain, "float32", config, extent, device)]
+    images, labels = random_images(config.batch_size, config.image_size)
+    for permutations in (1,) if extent.quick else (1, 64):
+        x, what = to_input(images).to(device), f"authors' code, {permutations} permutations"
+        step = authors_step(folder, x, labels.to(device), permutations)
+        runs.append(Run(what, "float32", config, config.batch_size, step))
+    return rows(runs, speeds(runs, replace(extent, turns=1)), times_plain=[0] * len(runs))
 
 
 def _multiply(a: torch.Tensor, precision: str) -> None:
@@ -192,27 +176,27 @@ def inference(extent: Extent, device: str) -> pd.DataFrame:
     def score(networks: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
         return s(networks(to_input(images.to(device)))).cpu()
 
-    width, runs = extent.widths[-1], []
-    for size, batch in extent.scored:
+    width, runs, scored = extent.widths[-1], [], SCORED[:1] if extent.quick else SCORED
+    for size, batch in scored:
         config = Settings(width=width, image_size=size)
         E_s, C = Encoder(3, size, width, config.d), LatentClassifier(config.d, config.hidden, 9)
         networks = torch.nn.Sequential(E_s, C).eval()
         networks.to(device, memory_format=torch.channels_last)
         call = partial(score, networks, random_images(batch, size)[0])
         runs.append(Run("E_s and C", "float32", config, batch, call))
-    table = pd.DataFrame(extent.scored, columns=["image_size", "batch_size"]).assign(width=width)
+    table = pd.DataFrame(scored, columns=["image_size", "batch_size"]).assign(width=width)
     table = table.join(pd.DataFrame(spread("ms_per_image", 1e3 / t) for t in speeds(runs, extent)))
-    paper = [PAPER_MS.get((size, width, batch), np.nan) for size, batch in extent.scored]
+    paper = [PAPER_MS.get((size, width, batch), np.nan) for size, batch in scored]
     return table.assign(ms_per_image_paper=paper)
 
 
 def cost(extent: Extent, device: str) -> pd.DataFrame:
     """Training images per second of our loop where one setting is changed."""
-    base = Settings(width=extent.cost_width)
+    base = Settings(width=extent.widths[0])
     points = [
         (key, replace(base, **{key: value}), precision)
-        for key, values in extent.costs.items()
-        for value in values
+        for key, values in COSTS.items()
+        for value in values[: 2 if extent.quick else None]
         for precision in extent.precisions
     ]
     runs = [
