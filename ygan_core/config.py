@@ -21,7 +21,7 @@ class Config:
 
     # The networks (section 4.3)
     image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"; PlantVillage 256
-    width: int = 64  # filters of the first convolution, doubled at each further one; DCGAN's value
+    width: int = 64  # filters of the first convolution; the text gives none, DCGAN has 64
     d: int = 100  # z_s and z_r are in R^d
     hidden: int = 30  # "one hidden layer and 30 hidden units" in C
     latents: str = "dual"  # dual; or the ablations of section 6.2: split (B1), single (B2 and B3)
@@ -35,12 +35,12 @@ class Config:
     lambda_6: float = 1.0  # L_bce
 
     # The training (section 4.3)
-    augmentation: str = "none"  # leaves: that of section 4.2, for PlantVillage
     lr: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
     batch_size: int = 64  # the text gives none; the last, partial batch is dropped
-    epochs: int = 100
+    epochs: int = 100  # 200 on PlantVillage
+    augmentation: str = "none"  # or leaves, that of PlantVillage (4.2)
     seed: int = 0  # of the initial weights and of the order of the batches
 
     score: str = "s"  # the anomaly score: s (Eq. 12), or s_x (Eq. 13) where there is no C (6.2, B3)

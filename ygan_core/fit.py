@@ -36,9 +36,9 @@ def fit(
 ) -> None:
     """Let a Trainer train to the end, from the newest good checkpoint in `folder` if there is one.
 
-    After every epoch, what `measure` finds of the trainer is put beside the losses, a checkpoint is
+    After every epoch, what `measure` returns is added to the losses, a checkpoint is
     written (the newest two are kept), and the callbacks are called. A notebook or a terminal shows
-    a progress bar, other outputs a line an epoch. Raises ConfigError where the checkpoint belongs
+    a progress bar, other outputs a line per epoch. Raises ConfigError where the checkpoint belongs
     to another training.
     """
     config = trainer.config

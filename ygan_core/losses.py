@@ -1,4 +1,4 @@
-"""The training objective of section 3, one function an equation: Eq. 3 to 11, under their names.
+"""The training objective of section 3, one function per equation: Eq. 3 to 11, under their names.
 
 Where the paper writes a norm, the mean is taken over pixels or features and over the batch: a sum
 would let L_rec, which is weighted by 50, drown every other term. All losses are scalars.
@@ -63,7 +63,8 @@ def lambda_R(p: float) -> float:
 def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
     """Eq. 8: cross-entropy of C(R(z_r)). Shapes as for L_s.
 
-    C minimises it. Behind the reversal R, E_r maximises it, which removes the class from z_r.
+    C minimises it. Because R reverses the gradient, E_r maximises it, which removes the class
+    from z_r.
     """
     return F.cross_entropy(logits_r, y)
 
@@ -71,14 +72,14 @@ def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
 def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     """Eq. 9, consistency: minus the cosine between z_s and E_s(D(z_s (+) z_r')). Both (B, d).
 
-    z_r' is another image's. Nothing is detached: the gradient runs through D and through both
-    passes of E_s.
+    z_r' is another image's. Read here: nothing is detached, so the gradient runs through D and
+    through both passes of E_s.
     """
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 
 
 def L_G(terms: dict[str, Tensor], lambdas: dict[str, float | Tensor]) -> Tensor:
-    """Eq. 10, the generator's objective: the weighted sum of the terms that `lambdas` names."""
+    """Eq. 10, the generator's objective: the weighted sum of the terms in `lambdas`."""
     return sum(weight * terms[name] for name, weight in lambdas.items())
 
 

@@ -48,7 +48,7 @@ def eer_threshold(scores, anomalous) -> tuple[float, float]:
     truth = _both_kinds(anomalous, "an EER")
     false_alarms, hits, at_least = roc_curve(truth, np.asarray(scores), drop_intermediate=False)
     excess = false_alarms - (1 - hits)
-    above = at_least[1:]  # to score at least one value is to score above the next lower one
+    above = at_least[1:]  # at least t means above the next lower score
     return float(above[np.abs(excess[:-1]).argmin()]), float(np.interp(0, excess, false_alarms))
 
 
@@ -56,8 +56,8 @@ def percentile_threshold(scores, q: float = 0.95) -> float:
     """The lowest score that at least a fraction q of the scores (n,) do not exceed.
 
     A threshold as `rates` takes it. On normal images that were left untrained
-    (`Split.calibration`), no anomaly has a part in it. Section 4.2 sets it at the EER on training
-    samples, none of which is anomalous.
+    (`Split.calibration`), it does not depend on any anomaly. Section 4.2 sets it at the EER on
+    training samples, none of which is anomalous.
     """
     return float(np.quantile(np.asarray(scores), q, method="inverted_cdf"))
 

@@ -17,7 +17,7 @@ BATCH = 128  # images at a time; it affects no score beyond rounding
 
 
 def s(logits: Tensor) -> Tensor:
-    """Eq. 12, uncertainty: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,) in [0, 1 - 1/N].
+    """Eq. 12, the anomaly score: 1 - max_i p_i. logits C(z_s) (B, N) -> float64 (B,).
 
     Computed as the sum of all p_i but the highest, so that confident images do not tie at 0.
     """
@@ -60,14 +60,14 @@ def prototypes(z_s: Tensor, labels: Tensor) -> Tensor:
 def s_prototype(z_s: Tensor, prototypes: Tensor) -> Tensor:
     """Eq. 16 and 17: min_i ||z_s - prototype_i||_2^2. (B, d), (N, d) -> float64 (B,) in [0, 4].
 
-    It is s_zp with the prototypes of the true labels, and s_zw with those of weak labels (Table 6).
+    s_zp for prototypes of the true labels, s_zw for those of weak labels (Table 6).
     """
     exactly = "donot_use_mm_for_euclid_dist"  # matrix products lose small distances to rounding
     return torch.cdist(_unit(z_s), prototypes, compute_mode=exactly).square().amin(dim=1)
 
 
 def s_c(logits: Tensor) -> Tensor:
-    """Eq. 18, entropy: -sum_i p_i log p_i in nats. logits C(z_s) (B, N) -> float64 (B,)."""
+    """Eq. 18, classifier uncertainty, in nats: -sum_i p_i log p_i. (B, N) -> float64 (B,)."""
     log_p = logits.double().log_softmax(dim=1)
     return -(log_p.exp() * log_p).sum(dim=1)
 

@@ -43,23 +43,23 @@ class Trainer:
         self.random = torch.Generator().manual_seed(
             config.seed
         )  # on the CPU: alike on every device
-        self.history: list[dict[str, float]] = []  # one entry an epoch
+        self.history: list[dict[str, float]] = []  # one entry per epoch
 
     @classmethod
     def build(cls, config: Config, channels: int, classes: int) -> YGAN:
-        """The networks with the initial weights of config.seed, whatever was drawn before."""
+        """Networks whose initial weights depend on config.seed alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             return cls.networks(config, channels, classes)
 
     @classmethod
     def networks(cls, config: Config, channels: int, classes: int) -> YGAN:
-        """The networks that this kind of training trains."""
+        """The networks to train."""
         c = config
         return YGAN(channels, c.image_size, c.width, c.d, c.hidden, classes, c.latents)
 
     def place(self, images: Tensor) -> Tensor:
-        """The training images where batches are taken from them."""
+        """The training images, on the device that batches are taken from."""
         return images.to(self.device)
 
     def make_optimisers(self) -> list[torch.optim.Optimizer]:
@@ -74,7 +74,7 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """Steps an epoch; the last, partial batch is dropped."""
+        """Steps per epoch; the last, partial batch is dropped."""
         return len(self.images) // self.config.batch_size
 
     def epoch(self, on_step: Callable[[], None] = lambda: None) -> dict[str, float]:
@@ -194,7 +194,7 @@ class Trainer:
         return self.model.D(z_s, z_r)
 
     def agreement(self, z: Tensor, z_hybrid: Tensor, y: Tensor) -> Tensor:
-        """How far the latents of images of the classes y and of their hybrids agree (Eq. 9)."""
+        """L_con of latents and of those of their hybrids (Eq. 9); y: the classes of the images."""
         return losses.L_con(z, z_hybrid)
 
     def L_D(self, terms: dict[str, Tensor]) -> Tensor:
