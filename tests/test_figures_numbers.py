@@ -1,8 +1,5 @@
 """Plots: what they show follows from the rows of runs.csv, and from the curves of runs."""
 
-from dataclasses import replace
-from types import SimpleNamespace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,7 +9,6 @@ from matplotlib.collections import QuadMesh
 from scipy.stats import sem, spearmanr, t
 
 from ygan_study.measure.batch_statistics import RUNNING, SETTINGS
-from ygan_study.plan.jobs import Job
 from ygan_study.report.figures import FIGURES, base, curves, forest, overview, public_code, scores
 from ygan_study.report.figures.base import LABELS, PRINTED
 from ygan_study.report.printed import paper_auc
@@ -175,18 +171,6 @@ def test_the_ladder_has_a_mark_for_each_training_by_the_images_that_it_saw():
     loose = [line for line in ax.lines if line.get_linestyle() == "None"]
     assert sum(len(line.get_xdata()) for line in loose) == 2 * len(runs)
     assert lines[PRINTED].get_ydata()[0] == paper_auc("mnist", [4])
-
-
-def test_the_ladder_takes_the_other_trainings_of_the_same_classes(smoke):
-    study, _ = smoke
-    assert curves.ladder_jobs(study) == []
-    first = study.select(dataset="mnist", group="balanced")[0]
-    steps = [Job(replace(first.config, epochs=epochs), "ladder") for epochs in (1, 5)]
-
-    def select(group):
-        return steps if group == "ladder" else study.select(group=group)
-
-    assert curves.ladder_jobs(SimpleNamespace(select=select)) == [first, *steps]
 
 
 def test_trainings_of_the_papers_size_are_smoothed_over_nine_epochs(cifar10):

@@ -30,7 +30,7 @@ def color(smoke):
 
 @pytest.fixture(scope="module")
 def runs(smoke):
-    """What each picture is drawn of: runs of the smoke profile, and made-up ones where it has none."""
+    """What each picture is drawn of: runs of the smoke profile, or made-up ones."""
     study, color = smoke
     first = {
         name: study.run(study.select(dataset=name, group="balanced")[0])
@@ -179,10 +179,3 @@ def test_tsne_is_the_same_again_and_another_from_another_start():
     first = base.tsne(z)
     assert first.shape == (60, 2) and np.array_equal(first, base.tsne(z, random_state=0))
     assert not np.allclose(first, base.tsne(z, random_state=1))
-
-
-def test_a_title_names_the_configuration_and_the_weights(smoke):
-    images = smoke[1]["balanced"].about["images"]["train"]
-    extent = f"width 8, {images} images, 3 epochs"
-    assert base.title(smoke[1]["balanced"]) == f"balanced, averaged weights: {extent}"
-    assert base.title(smoke[1]["balanced"].at("last")) == f"balanced, last weights: {extent}"
