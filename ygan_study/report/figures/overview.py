@@ -31,7 +31,7 @@ def main_result(rows: pd.DataFrame) -> Figure:
     PlantVillage, which holds out no class, over seeds): what the paper prints for Y-GAN after 100
     to 200 epochs, and what was measured here.
     """
-    trainings = base.keyed(trainings_of(rows))
+    trainings = trainings_of(rows)
     datasets = [name for name in REAL if name in set(trainings["dataset"])]
     fig, ax = plt.subplots(figsize=(base.WIDTH, 0.8 * len(datasets) + 1.2))
     marks = {PRINTED: base.mark(PRINTED, "black", "*", ms=10)}
@@ -62,7 +62,7 @@ def coverage(rows: pd.DataFrame) -> Figure:
     """What was trained: dark, every class that the paper holds out; light, some; white, none. The
     numbers are classes, runs in all, and the usual number of epochs.
     """
-    trainings = base.keyed(trainings_of(rows))
+    trainings = trainings_of(rows)
     kinds = {
         "Y-GAN*, clusters for classes": trainings["labels"] == "weak",
         "Ablations": ~trainings["variant"].isin(["full", "background_only"]),
@@ -99,7 +99,7 @@ def auc_by_cost(rows: pd.DataFrame) -> Figure:
     its trainings costs: PFLOP, 10^15 operations in convolutions and matrix products. The star is
     the paper's Y-GAN as printed, in 100 epochs with the networks of section 4.3.
     """
-    trainings = base.keyed(trainings_of(rows))
+    trainings = trainings_of(rows)
     datasets, marks = [name for name in TENS if name in set(trainings["dataset"])], {}
     fig, axes = base.panels(len(datasets), len(datasets), 2.8, sharey=True)
     for ax, dataset in zip(axes, datasets, strict=True):
