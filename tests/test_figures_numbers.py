@@ -1,8 +1,5 @@
 """Plots: what they show follows from the rows of runs.csv, and from the curves of runs."""
 
-from dataclasses import replace
-from types import SimpleNamespace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,7 +9,6 @@ from matplotlib.collections import QuadMesh
 from scipy.stats import sem, spearmanr, t
 
 from ygan_study.measure.batch_statistics import RUNNING, SETTINGS
-from ygan_study.plan.jobs import Job
 from ygan_study.report.figures import FIGURES, base, curves, forest, overview, public_code, scores
 from ygan_study.report.figures.base import LABELS, PRINTED
 from ygan_study.report.printed import paper_auc
@@ -132,22 +128,22 @@ def test_a_forest_has_a_panel_a_row_and_a_mark_for_each_difference():
         np.isnan(bars(other)[0][2])
         and other.containers[0].lines[0].get_markerfacecolor() == "white"
     )
-    assert legend(fig) == [LABELS["balanced"], "hollow: one run, no interval"]
+    assert legend(fig) == [LABELS["balanced"], "hollow: one training, no interval"]
 
 
-def test_a_forest_of_ablations_has_the_printed_differences():
+def test_a_forest_of_ablations_has_the_printed_costs():
     whole, a1 = ten(0.9), [training(held_out=4, auc=0.5, variant="A1")]
     own = [training(held_out=4, auc=0.4, variant="A4")]  # a variant of one's own
     fig = forest.ablation_costs(rows_of(*whole, *a1, *own))
     (ax,) = fig.axes
     rows = [label.get_text() for label in ax.get_yticklabels()]
-    assert rows == ["A1: without L_con", "A4"] and PRINTED in legend(fig)
-    assert sorted(bar[0] for bar in bars(ax)) == pytest.approx([-0.504, -0.404, 0.0])
+    assert rows == ["A1: without L_con", "A4: not in the paper"] and PRINTED in legend(fig)
+    assert sorted(bar[0] for bar in bars(ax)) == pytest.approx([0.0, 0.404, 0.504])
     with pytest.raises(NotTrained):
         forest.ablation_costs(rows_of(*whole))
 
 
-def test_deviations_and_the_added_y_are_subtracted_from_their_like():
+def test_forests_show_the_differences_of_their_tables():
     plain, other = ten(0.8, configuration="paper"), ten(0.8, configuration="balanced")
     bent = [training(auc=0.6, configuration="paper", deviation="norm_first")]
     (ax,) = forest.deviation_gains(rows_of(*plain, *other, *bent)).axes
@@ -160,6 +156,9 @@ def test_deviations_and_the_added_y_are_subtracted_from_their_like():
     axes = forest.added_gains(rows_of(*own, *alone[0], *alone[1])).axes
     assert [bars(ax)[0][0] for ax in axes] == pytest.approx([-0.1, -0.2])
     assert "in 10 epochs" in axes[1].get_title()
+    both = [ten(auc, averaged=auc, **how) for auc, how in ((0.9, {}), (0.8, CLASSIFIER))]
+    (ax,) = forest.method_differences(rows_of(*both[0], *both[1])).axes
+    assert [bar[0] for bar in bars(ax)] == pytest.approx([0.1])
 
 
 def test_the_ladder_has_a_mark_for_each_training_by_the_images_that_it_saw():
@@ -177,18 +176,6 @@ def test_the_ladder_has_a_mark_for_each_training_by_the_images_that_it_saw():
     assert lines[PRINTED].get_ydata()[0] == paper_auc("mnist", [4])
 
 
-def test_the_ladder_takes_the_other_trainings_of_the_same_classes(smoke):
-    study, _ = smoke
-    assert curves.ladder_jobs(study) == []
-    first = study.select(dataset="mnist", group="balanced")[0]
-    steps = [Job(replace(first.config, epochs=epochs), "ladder") for epochs in (1, 5)]
-
-    def select(group):
-        return steps if group == "ladder" else study.select(group=group)
-
-    assert curves.ladder_jobs(SimpleNamespace(select=select)) == [first, *steps]
-
-
 def test_trainings_of_the_papers_size_are_smoothed_over_nine_epochs(cifar10):
     auc = np.arange(20.0) % 2
     losses = pd.DataFrame(index=pd.RangeIndex(1, 21, name="epoch"))
@@ -201,14 +188,12 @@ def test_trainings_of_the_papers_size_are_smoothed_over_nine_epochs(cifar10):
     assert (averaged.lines[0].get_ydata() == auc / 2).all()
 
 
-def test_batch_statistics_average_the_seeds_of_a_class_first(cifar10):
-    numbers = {(1, 0): (0.5, 0.6), (1, 1): (0.7, 0.8), (4, 0): (0.9, 1.0)}
-    runs = []
+def test_batch_statistics_average_the_seeds_of_a_class_first():
+    numbers, runs = {(1, 0): (0.5, 0.6), (1, 1): (0.7, 0.8), (4, 0): (0.9, 1.0)}, []
     for (held_out, seed), (alone, rest) in numbers.items():
-        aucs = {setting: alone if setting[0] == RUNNING else rest for setting in SETTINGS}
-        settings = dict(held_out=held_out, seed=seed)
-        runs.append(like(cifar10, settings, batch_statistics=aucs))
-    (ax,) = public_code.batch_statistics(runs).axes
+        aucs = {f"{way} batches of {n}": alone if way == RUNNING else rest for way, n in SETTINGS}
+        runs.append(training("cifar10", held_out, seed=seed, metrics=aucs))
+    (ax,) = public_code.batch_statistics(rows_of(*runs)).axes
     pale = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "None"]
     assert [list(y) for y in pale[:2]] == [pytest.approx([0.6]), pytest.approx([0.9])]
     means = [line for line in ax.lines if line.get_markeredgecolor() == "black"]

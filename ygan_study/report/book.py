@@ -37,7 +37,8 @@ SECTIONS = {  # every figure and table, in the order of the paper
         *("tsne_mnist", "tsne_fmnist", "tsne_cifar10", "tsne_paper_size", "tsne_plantvillage"),
     ),
     "Benchmarks": (
-        *("table1", "table2", "table3", "table4", "table4_species", "differences", "sentences"),
+        *("table1", "table2", "table3", "table4", "table4_species", "differences"),
+        *("method_differences", "sentences"),
         *("score_distributions", "accuracy_plot", "learning_rate"),
         *("ladder", "lengths", "paper_size", "paper_size_numbers"),
     ),

@@ -40,6 +40,7 @@ ALT = {  # what a figure shows, for those who cannot see it; by the function tha
     "sets of loss weights, and of two classifiers.",
     "coverage": "Methods by datasets, shaded by how many of the paper's classes were trained.",
     "auc_by_cost": "The AUC of each method against the operations of one training, by dataset.",
+    "method_differences": "By how much the AUCs of methods differ, by dataset and score.",
     "ablation_costs": "By how much the AUC changes without each part of Y-GAN, by dataset.",
     "weak_label_costs": "By how much the AUC changes with clusters for classes, by dataset.",
     "score_differences": "By how much Y-GAN differs from a classifier, by score and dataset.",
@@ -91,7 +92,8 @@ def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
         raise ValueError(f"{name}: the profile {study.profile} has no training for it")
     view = FIGURES[name]
     with style():
-        fig = view.make(rows_of(runs) if view.of == "rows" else runs)
+        made_of = runs if view.of == "runs" else rows_of(runs, batches=view.of == "batches")
+        fig = view.make(made_of)
         pictures = {ending: io.BytesIO() for ending in ("png", "pdf", "webp")}
         fig.savefig(pictures["png"], format="png")
         undated = {"CreationDate": None}  # the same results give the same bytes

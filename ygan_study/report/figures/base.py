@@ -11,7 +11,6 @@ from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
@@ -32,7 +31,6 @@ from ygan_study.plan.jobs import Job, first_seeds
 from ygan_study.plan.jobs import pictured as pictured_jobs
 from ygan_study.plan.settings import DATASETS, TENS
 from ygan_study.report.rows import TITLES
-from ygan_study.report.statistics import Estimate
 from ygan_study.report.view import View
 from ygan_study.run.cache import cached
 from ygan_study.run.folder import MissingWeights, Run
@@ -54,13 +52,6 @@ LABELS = {  # by its key, what a legend calls a method
 LOOKS = dict(zip(LABELS, zip(cycle(CLASS_COLOURS), cycle(MARKS), strict=False), strict=False))
 PRINTED = "Y-GAN, as printed"
 Picture = partial(View, of="runs")  # a figure of images and latents; a plot is made of numbers
-
-
-def keyed(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Trainings of `rows.trainings_of` with a column `key`, their entry in METHODS."""
-    first = trainings["configuration"].str.partition(",")[0]  # settings that were changed follow
-    first = first.mask(trainings["deviation"] == "public_code", "public_code")
-    return trainings.assign(key=first.where(trainings["method"] == "ygan", trainings["method"]))
 
 
 def title(run: Run) -> str:
@@ -193,14 +184,21 @@ def mark(label: str, colour="dimgrey", marker: str = "o", face=None, **how) -> L
     return Line2D([], [], label=label, **{**looks, **how})
 
 
+def look(name: str, place: int) -> Line2D:
+    """The mark of a series: PRINTED, a key of METHODS, or another word, by its place."""
+    if name == PRINTED:
+        return mark(PRINTED, "black", "*", ms=8)
+    return mark(LABELS.get(name, name), *LOOKS.get(name, list(LOOKS.values())[place]))
+
+
 def bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
     """A point with its error bar, which looks as its mark in the legend. errors: of `errorbar`."""
     how = dict(color=look.get_color(), marker=look.get_marker(), ms=look.get_markersize())
     ax.errorbar(x, y, **{"mfc": look.get_markerfacecolor(), "lw": 1.2, **how, **errors})
 
 
-def interval(ax: Axes, found: Estimate, y: float, look: Line2D, hollow: bool = False) -> None:
-    """An estimate as a mark at the height y, with its interval if it has one."""
+def interval(ax: Axes, found, y: float, look: Line2D, hollow: bool = False) -> None:
+    """An estimate (mean, low, high) as a mark at the height y, with its interval if it has one."""
     ends = [[found.mean - found.low], [found.high - found.mean]]
     error = {} if np.isnan(ends).any() else {"xerr": ends}
     bar(ax, look, found.mean, y, **error, **({"mfc": "white"} if hollow else {}))

@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ygan_core.config import TERMS
-from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, Picture
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.rows import TITLES, trainings_of
+from ygan_study.report.tables.differences import length_jobs
 from ygan_study.report.view import View
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
@@ -44,8 +44,8 @@ def ladder(rows: pd.DataFrame) -> Figure:
     a training of its own, and the line joins those of the first seed. Filled: averaged weights;
     hollow and dashed: the weights of the last step.
     """
-    both = base.keyed(pd.concat([trainings_of(rows, weights) for weights in (LAST, AVERAGED)]))
-    both["seen"] = both["epochs"] * both["training_images"] / 1e6
+    both = pd.concat([trainings_of(rows, weights) for weights in (LAST, AVERAGED)])
+    both["seen"] /= 1e6
     several = both.groupby("dataset")["epochs"].transform("nunique") > 1
     both = both[several] if several.any() else both
     datasets = both["dataset"].unique()
@@ -128,18 +128,6 @@ def best_epoch(runs: list[Run]) -> Figure:
     return fig
 
 
-def ladder_jobs(study: Study) -> list[Job]:
-    """The trainings of several lengths, and what Tables 1 to 4 have of the same classes."""
-
-    def classes(job: Job) -> tuple:
-        return job.config.dataset, job.config.held_out, job.config.method, job.config.name
-
-    steps = study.select(group="ladder")
-    there = {classes(job) for job in steps}
-    usual = study.select(group=tuple(METHODS))
-    return [*(job for job in usual if classes(job) in there), *steps]
-
-
 def _paper_size(study: Study) -> list[Job]:
     return study.select(group="paper_size")
 
@@ -148,7 +136,7 @@ VIEWS = {
     "color_mnist_losses": Picture(
         color_mnist_losses, base.color_mnist, "The loss terms, Color-MNIST"
     ),
-    "ladder": View(ladder, ladder_jobs, "Does a longer training help?"),
+    "ladder": View(ladder, length_jobs, "Does a longer training help?"),
     "paper_size": Picture(paper_size, _paper_size, "One class at the paper's own size"),
     "best_epoch": Picture(
         best_epoch, base.both_on_tens, "What does the choice of the best epoch add?"

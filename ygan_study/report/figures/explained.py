@@ -31,10 +31,10 @@ NODE = dict(boxstyle="circle,pad=0.2", fc="white", ec="black", lw=0.8)
 
 
 def fig1(runs: list[Run]) -> Figure:
-    """Fig. 1, the idea: Y-GAN takes an image apart, rebuilds it, and doubts the class of an anomaly
-    (framed). The normal digit has the lower quartile of the normal test images' scores, the anomaly
-    the upper quartile of the anomalies' scores; `z_r` with a bar is the mean of the normal images,
-    which takes the residual away.
+    """Fig. 1, the idea: Y-GAN takes an image apart, rebuilds it, and is unsure of the class of an
+    anomaly (framed). The normal digit has the lower quartile of the normal test images' scores, the
+    anomaly the upper quartile of the anomalies' scores; `z_r` with a bar is the mean of the normal
+    images, which takes the residual away.
     """
     run = pictured(runs)[0]
     model, test, rows = run.model(), run.test, quartile_rows(run)

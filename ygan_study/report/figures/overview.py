@@ -10,6 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from ygan_study.measure.flops import PFLOP
+from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
 from ygan_study.report.figures import base
@@ -18,7 +19,7 @@ from ygan_study.report.printed import NUMBERS, class_names, paper_auc, printed
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import estimate, level
 from ygan_study.report.tables.beyond import paper_operations
-from ygan_study.report.tables.shared import TABLES_1_TO_4
+from ygan_study.report.tables.shared import TABLES_1_TO_4, classes_of
 from ygan_study.report.view import View
 from ygan_study.run.store import Study
 
@@ -27,31 +28,34 @@ WHOLE = {name: 10 if name in TENS else 1 for name in TITLES}  # the paper's held
 
 
 def main_result(rows: pd.DataFrame) -> Figure:
-    """The mean AUC over ten held-out classes with its 95 % interval over these classes (on
+    """The mean AUC over ten held-out classes with its 95 % interval over them (on
     PlantVillage, which holds out no class, over seeds): what the paper prints for Y-GAN after 100
-    to 200 epochs, and what was measured here.
+    to 200 epochs, and what was measured here. Where fewer classes were trained, all is of these.
     """
-    trainings = base.keyed(trainings_of(rows))
+    trainings = trainings_of(rows)
+    keys = [key for key in MAIN_METHODS if key in set(trainings["key"])]
     datasets = [name for name in REAL if name in set(trainings["dataset"])]
     fig, ax = plt.subplots(figsize=(base.WIDTH, 0.8 * len(datasets) + 1.2))
-    marks = {PRINTED: base.mark(PRINTED, "black", "*", ms=10)}
-    for key in MAIN_METHODS:
+    marks, names = {PRINTED: base.mark(PRINTED, "black", "*", ms=10)}, []
+    for key in keys:
         low, high = trainings[trainings["key"] == key]["epochs"].agg(["min", "max"])
         epochs = f"{low} epochs" if low == high else f"{low} to {high} epochs"
         marks[key] = base.mark(f"{LABELS[key]}, {epochs}", *LOOKS[key])
     for place, dataset in enumerate(datasets):
         table, own = printed(NUMBERS[dataset]), trainings[trainings["dataset"] == dataset]
-        columns = class_names(NUMBERS[dataset]) if dataset in TENS else ["auc"]
+        columns, few = ["auc"], f"\n({own['image_size'].iloc[0]} px)"
+        if dataset in TENS:
+            columns = np.array(class_names(NUMBERS[dataset]))[sorted(own["held_out"].unique())]
+            few = "" if len(columns) == 10 else f"\n({classes_of(own)})"
+        names.append(TITLES[dataset] + few)
         paper = table[table["model"] == "Y-GAN"].iloc[0][columns].astype(float)
         found = {PRINTED: estimate(paper)}
-        found |= {key: level(group) for key, group in own.groupby("key") if key in MAIN_METHODS}
+        found |= {key: level(group) for key, group in own.groupby("key") if key in keys}
         for step, (name, look) in enumerate(marks.items()):
             if name in found:
                 base.interval(ax, found[name], place + 0.14 * step - 0.3, look)
         ax.axhline(place + 0.5, color="lightgrey", lw=0.6)
     base.reference(ax, axis="x")
-    sizes = trainings.groupby("dataset")["image_size"].first()
-    names = [TITLES[name] + f"\n({sizes[name]} px)" * (name not in TENS) for name in datasets]
     ax.set_yticks(range(len(datasets)), names, fontsize=9)
     ax.set(ylim=(len(datasets) - 0.5, -0.5), xlabel="AUC (Eq. 12)")
     base.legend_below(fig, 2, list(marks.values()))
@@ -62,7 +66,7 @@ def coverage(rows: pd.DataFrame) -> Figure:
     """What was trained: dark, every class that the paper holds out; light, some; white, none. The
     numbers are classes, runs in all, and the usual number of epochs.
     """
-    trainings = base.keyed(trainings_of(rows))
+    trainings = trainings_of(rows)
     kinds = {
         "Y-GAN*, clusters for classes": trainings["labels"] == "weak",
         "Ablations": ~trainings["variant"].isin(["full", "background_only"]),
@@ -79,7 +83,8 @@ def coverage(rows: pd.DataFrame) -> Figure:
         classes, runs = own["held_out"].nunique(), len(own)
         found[row, column] = 1 + (classes >= WHOLE[dataset])
         counted = f"{classes} classes, " * (classes > 1) + f"{runs} run" + "s" * (runs > 1)
-        text = f"{counted}\n{own['epochs'].mode()[0]} epochs"
+        trains = METHODS[own["key"].iloc[0]].trains
+        text = counted + f"\n{own['epochs'].mode()[0]} epochs" * trains
         colour = "white" if found[row, column] == 2 else "black"
         how = dict(ha="center", va="center", fontsize=7, linespacing=0.95, color=colour)
         ax.text(column + 0.5, row + 0.5, text, **how)
@@ -99,7 +104,7 @@ def auc_by_cost(rows: pd.DataFrame) -> Figure:
     its trainings costs: PFLOP, 10^15 operations in convolutions and matrix products. The star is
     the paper's Y-GAN as printed, in 100 epochs with the networks of section 4.3.
     """
-    trainings = base.keyed(trainings_of(rows))
+    trainings = trainings_of(rows)
     datasets, marks = [name for name in TENS if name in set(trainings["dataset"])], {}
     fig, axes = base.panels(len(datasets), len(datasets), 2.8, sharey=True)
     for ax, dataset in zip(axes, datasets, strict=True):

@@ -23,7 +23,8 @@ from ygan_study.measure.batch_statistics import (
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, Picture, first_of
 from ygan_study.report.printed import paper_auc
-from ygan_study.report.rows import TITLES
+from ygan_study.report.rows import TITLES, trainings_of
+from ygan_study.report.view import View
 from ygan_study.run.folder import Run
 
 NEIGHBOURS = 14  # of the batch, as many as are shown
@@ -70,33 +71,32 @@ def one_image_in_batches(runs: list[Run]) -> Figure:
     return fig
 
 
-def batch_statistics(runs: list[Run]) -> Figure:
+def batch_statistics(rows: pd.DataFrame) -> Figure:
     """The AUC of the same networks by how they are normalised at test time, and by the size of a
     batch: pale, each held-out class; strong, the mean over the classes. Running statistics score an
     image by itself; sorted batches, in the order of the classes, are the public code's.
     """
-    there = base.grouped(runs)
-    datasets = list(dict.fromkeys(dataset for dataset, _ in there))
+    names = [f"{way} batches of {size}" for way, size in SETTINGS]
+    trainings = trainings_of(rows, metrics=names)
+    datasets = list(trainings["dataset"].unique())
     fig, axes = base.panels(len(datasets), len(datasets), 2.9, sharey=True)
-    places = np.split(np.array([0, 2.4, 3.7, 5, 7, 8.3, 9.6, 11.6, 12.9, 14.2]), (1, 4, 7))
-    for (dataset, key), own in there.items():
+    places = np.array([0, 2.4, 3.7, 5, 7, 8.3, 9.6, 11.6, 12.9, 14.2])
+    groups = dict(zip(STATISTICS, np.split(np.arange(len(places)), (1, 4, 7)), strict=True))
+    for (dataset, key), own in trainings.groupby(["dataset", "key"], sort=False):
         ax, (colour, marker) = axes[datasets.index(dataset)], LOOKS[key]
-        settings = pd.MultiIndex.from_tuples(SETTINGS)
-        aucs = [[run.batch_statistics[setting] for setting in SETTINGS] for run in own]
-        held_out = [run.config.held_out for run in own]
-        classes = pd.DataFrame(aucs, columns=settings).groupby(held_out).mean()
-        for way, x in zip(STATISTICS, places, strict=True):
-            x, look = x + 0.2 * (key == "classifier") - 0.1, dict(color=colour, marker=marker)
-            ax.plot(x, classes[way].to_numpy().T, ls="", ms=2.5, alpha=0.35, **look)
-            label = LABELS[key] if way == RUNNING else None
-            ax.plot(x, classes[way].mean(), label=label, mec="black", mew=0.5, **look)
-        base.reference(ax, paper_auc(dataset, held_out))
+        classes = own.groupby("held_out")[names].mean().to_numpy()
+        for way, group in groups.items():
+            x, aucs = places[group] + 0.2 * (key == "classifier") - 0.1, classes[:, group]
+            look, label = dict(color=colour, marker=marker), LABELS[key] if way == RUNNING else None
+            ax.plot(x, aucs.T, ls="", ms=2.5, alpha=0.35, **look)
+            ax.plot(x, aucs.mean(0), label=label, mec="black", mew=0.5, **look)
+        base.reference(ax, paper_auc(dataset, own["held_out"]))
     for ax, dataset in zip(axes, datasets, strict=True):
-        ax.set_xticks(np.concatenate(places), ["–", *map(str, SIZES * 3)], rotation=90)
+        ax.set_xticks(places, ["–", *map(str, SIZES * 3)], rotation=90)
         ax.set(title=f"{TITLES[dataset]}\n", xlabel="images in a batch", xlim=(-1.5, 15.2))
-        for way, x in zip(STATISTICS, places, strict=True):
+        for way, group in groups.items():
             at = dict(ha="center", va="bottom", fontsize=7, transform=ax.get_xaxis_transform())
-            ax.text(x.mean(), 1.0, way, **at)
+            ax.text(places[group].mean(), 1.0, way, **at)
     axes[0].set_ylabel("AUC (Eq. 12)")
     base.legend_below(fig, 3)
     return fig
@@ -106,7 +106,10 @@ VIEWS = {
     "one_image_in_batches": Picture(
         one_image_in_batches, first_of("cifar10"), "One image, normalised in three ways"
     ),
-    "batch_statistics": Picture(
-        batch_statistics, base.both_on_tens, "What do batch statistics at test time do?"
+    "batch_statistics": View(
+        batch_statistics,
+        base.both_on_tens,
+        "What do batch statistics at test time do?",
+        of="batches",
     ),
 }

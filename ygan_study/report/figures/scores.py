@@ -105,7 +105,7 @@ def accuracy_plot(rows: pd.DataFrame) -> Figure:
     Vaze et al. (ICLR 2022) found?
     """
     both = ["auc", "normal_accuracy"]
-    measured = base.keyed(trainings_of(rows, metrics=both)).dropna(subset=both)
+    measured = trainings_of(rows, metrics=both).dropna(subset=both)
     datasets, marks = measured["dataset"].unique(), {}
     fig, axes = base.panels(len(datasets), 2, 2.1, sharey=True)
     for ax, dataset in zip(axes, datasets, strict=True):
