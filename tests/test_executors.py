@@ -1,7 +1,6 @@
 """Where jobs run: processes that are killed and started again; a Dask cluster that goes."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ import pytest
 
 from ygan_core.checkpoints import checkpoints
 from ygan_study import command_line
-from ygan_study.__main__ import STOPPED, main
+from ygan_study.__main__ import main
 from ygan_study.run import executors, training
 from ygan_study.run.executors import ClusterGone, run_jobs
 from ygan_study.run.store import Study
@@ -31,16 +30,11 @@ def numbers(study):
     return table[~table["metric"].isin(TIMES)].reset_index(drop=True)
 
 
-def at_work(study, settings):
-    """The smoke study with longer trainings, in a folder of its own."""
-    return Study("smoke", study, settings=settings)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The numbers of a few jobs, trained here one by one: (settings, numbers)."""
-    settings = {"epochs": 30}
-    study = at_work(tmp_path_factory.mktemp("undisturbed"), settings)
+    settings = {"epochs": 12}
+    study = Study("smoke", tmp_path_factory.mktemp("undisturbed"), settings=settings)
     assert run_jobs(study, few(study), workers=1) == {}
     return settings, numbers(study)
 
@@ -56,52 +50,33 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
-def start(study, workers):
-    """`run`, in a session of its own; it hears the signals that a shell's background is deaf to."""
-
-    def listen():
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-
-    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--set", "epochs=30"]
-    line += ["--results", str(study.root.parent), "--workers", str(workers)]
-    line += [job.id for job in few(study)]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(line, preexec_fn=listen, start_new_session=True, **pipes)
-
-
-def workers_of(process):
-    """The numbers of the worker processes that a process has started."""
+@linux
+def test_killed_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturbed):
+    settings, expected = undisturbed
+    study = Study("smoke", tmp_path, settings=settings)
+    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--set", "epochs=12"]
+    line += ["--results", str(tmp_path), "--workers", "2", *(job.id for job in few(study))]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: written(study) or process.poll() is not None)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"run.worker" in command_of(pid)]
+    workers = [pid for pid in children if b"run.worker" in command_of(pid)]
+    assert len(workers) == 2
+    process.kill()  # the parent alone: its workers have to notice
+    out, err = process.communicate()
+    assert "jobs to do" in out and not err
+    wait_for(lambda: not any(map(command_of, workers)), seconds=10)
+    states = [study.state(job) for job in few(study)]
+    assert "stopped" in states and {*states} <= {"done", "stopped", "waiting"}
+    (job, *_) = [job for job in few(study) if study.state(job) == "stopped"]
+    assert "epoch 1/12" in (study.path(job) / "log.txt").read_text()  # it is printed there alone
+    assert run_jobs(study, few(study), workers=1) == {}
+    pd.testing.assert_frame_equal(numbers(study), expected)
+    assert not written(study)  # checkpoints are gone once a job is done
 
 
 def command_of(pid):
     place = Path(f"/proc/{pid}/cmdline")
     return place.read_bytes() if place.exists() else b""
-
-
-@linux
-def test_killed_stopped_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturbed):
-    settings, expected = undisturbed
-    study = at_work(tmp_path, settings)
-    process = start(study, 2)
-    wait_for(lambda: written(study) or process.poll() is not None)
-    pids = workers_of(process)
-    assert len(pids) == 2
-    process.kill()  # the parent alone: its workers have to notice
-    process.communicate()
-    wait_for(lambda: not any(map(command_of, pids)), seconds=10)
-    before = written(study)
-    process = start(study, 1)
-    wait_for(lambda: written(study) - before or process.poll() is not None)
-    os.killpg(process.pid, signal.SIGHUP)  # the terminal is closed
-    assert (process.communicate()[1], process.returncode) == (STOPPED, 130)
-    states = [study.state(job) for job in few(study)]
-    assert "stopped" in states and {*states} <= {"done", "stopped", "waiting"}
-    assert run_jobs(study, few(study), workers=1) == {}
-    pd.testing.assert_frame_equal(numbers(study), expected)
-    assert not written(study)  # checkpoints are gone once a job is done
 
 
 def test_workers_that_die_are_named_and_the_command_ends(tmp_path, monkeypatch):
@@ -143,11 +118,11 @@ def test_a_dask_cluster_that_loses_a_worker_then_all_then_the_scheduler(
 ):
     settings, expected = undisturbed
     address, scheduler, workers = cluster
-    study = at_work(tmp_path, settings)
+    study = Study("smoke", tmp_path, settings=settings)
     kill_when(lambda: written(study), workers[0])  # in the middle of a job
     assert run_jobs(study, few(study), scheduler=address) == {}
     pd.testing.assert_frame_equal(numbers(study), expected)  # every job, and none twice
-    other = at_work(tmp_path, {**settings, "seed": 5})
+    other = Study("smoke", tmp_path, settings={**settings, "seed": 5})
     kill_when(lambda: written(other), workers[1])
     with pytest.raises(ClusterGone, match="has had no worker for 1 s: start one, and the same"):
         run_jobs(other, few(other), scheduler=address, patience=1)
@@ -220,29 +195,3 @@ def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, mon
     wide, long = (Study("smoke", settings=s) for s in ({"width": 64}, {"epochs": 40}))
     for longer in (wide, long):
         assert sum(map(executors.cost, longer.jobs)) > 4 * sum(cost.values())
-
-
-def test_a_worker_imports_nothing_that_draws_and_its_prints_go_to_the_log_of_the_job(tmp_path):
-    code = """
-import os, sys, warnings
-from ygan_study.run import worker
-assert "torch" not in sys.modules  # before it watches its parent
-from ygan_study.run import executors, records, training
-from ygan_study.run.store import Study
-assert not {"matplotlib", "papermill", "IPython"} & sys.modules.keys()
-
-def loud(*_, **__):
-    print("epoch 1")
-    warnings.warn("a warning")
-    os.write(2, b"a library\\n")
-
-training.run_job = loud
-study = Study("smoke", sys.argv[1])
-worker._attempt_with_log(study, study.jobs[0], anew=False)
-"""
-    line = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and done.stdout == done.stderr == "", done.stderr
-    (log,) = tmp_path.glob("smoke/jobs/*/log.txt")
-    for said in ("epoch 1\n", "UserWarning: a warning", "a library\n"):
-        assert said in log.read_text()

@@ -4,10 +4,7 @@ What is wrong is named in one line that says what to do.
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -219,17 +216,3 @@ def test_a_parameter_that_the_notebook_has_not_is_no_silent_quick_run(monkeypatc
     monkeypatch.setattr(shown, "get_ipython", lambda: SimpleNamespace(user_ns=cells))
     with pytest.raises(ConfigError, match="no parameter epochs: give it as settings"):
         shown.Study("smoke")
-
-
-def test_paths_with_an_umlaut_where_the_language_is_c(copied, tmp_path):
-    study, jobs = copied
-    shutil.copytree(study.root, tmp_path / "Ähren" / "smoke")
-    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--results"]
-    language = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    done = subprocess.run(
-        [*line, str(tmp_path / "Ähren"), jobs["ganomaly"].id],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **language},
-    )
-    assert done.returncode == 0 and "1 of 1 jobs done" in done.stdout, done.stderr

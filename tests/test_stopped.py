@@ -77,6 +77,12 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_printed(tmp_path):
         process.communicate("\n", timeout=60)
 
 
+def test_a_path_with_an_umlaut_is_printed_where_the_language_is_c():
+    language = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    process = python("take_over(''); print(chr(196) + 'hren')", env={**os.environ, **language})
+    assert process.communicate(timeout=60) == ("\\xc4hren\n", "")
+
+
 @posix
 def test_where_outputs_are_closed_nothing_is_printed_into_a_file(tmp_path):
     code = f"take_over('')\nfile = open({str(tmp_path / 'file')!r}, 'w')\n"
