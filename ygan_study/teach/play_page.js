@@ -247,7 +247,8 @@ function fillStrip(fieldset) {
   const key = fieldset.dataset.strip, each = about.images.length / 10
   for (let digit = 0; digit < 10; digit++) {
     const own = about.images[digit * each + (key == "b" ? 3 : 0)], label = document.createElement("label"), input = document.createElement("input")
-    Object.assign(input, { type: "radio", name: key, value: digit, ariaLabel: `${digit} on ${Object.keys(about.colours)[own.colour]}` })
+    Object.assign(input, { type: "radio", name: key, value: digit })
+    input.setAttribute("aria-label", `${digit} on ${Object.keys(about.colours)[own.colour]}`)
     const canvas = sized(document.createElement("canvas"), 32, 32)
     paint(canvas, own.image)
     label.append(input, canvas)
@@ -262,7 +263,7 @@ function fillPad(place) {
   const canvas = place.appendChild(sized(document.createElement("canvas"), size, size)), pen = canvas.getContext("2d")
   canvas.setAttribute("aria-label", "A place to draw with a mouse or a finger")
   const colour = document.createElement("select"), clear = document.createElement("button"), said = document.createElement("p")
-  colour.ariaLabel = "Background"
+  colour.setAttribute("aria-label", "Background")
   colour.append(...Object.keys(about.colours).map((name, i) => new Option(name, i)))
   colour.value = 3
   clear.textContent = "Clear"
