@@ -121,16 +121,14 @@ def draw_all(study: Study, options: argparse.Namespace) -> int:
     for name in options.names or views:
         jobs = views[name].jobs(study)
         runs = study.found(jobs)
-        if not runs:
-            why = "none of its trainings is done" if jobs else "this profile has no training for it"
-            print(f"{name}: not drawn, {why}")
-            continue
         make = study.figure if name in FIGURES else study.table
         end, why = _attempt(name, partial(make, name, runs))
-        if end == "failed":
+        if end == "done":
+            print(f"{name}: made of {len(runs)} of {len(jobs)} trainings", flush=True)
+        elif end == "failed":
             failed.append(f"{name}: {why}")
         else:
-            print(f"{name}: made of {len(runs)} of {len(jobs)} trainings", flush=True)
+            print(f"{name}: not drawn: {why}")
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
@@ -144,13 +142,13 @@ def make_book(study: Study, options: argparse.Namespace) -> int:
     return 1 if end == "failed" else 0
 
 
-def _make(study: Study, todo: list[Part], workers: int) -> dict[str, tuple[str, str]]:
+def _make(study: Study, todo: list[Part], workers: int) -> dict[str, tuple[str, object]]:
     """Make parts; returns by name how each ended (`_attempt`). Notebooks run side by side."""
 
-    def make(number: int, part: Part) -> tuple[str, str]:
+    def make(number: int, part: Part) -> tuple[str, object]:
         print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
         end, why = _attempt(part.name, partial(part.make, study))
-        return end, why or str(part.path)
+        return end, why or part.path
 
     order = sorted(todo, key=lambda part: part.name != LONGEST)
     with ThreadPoolExecutor(min(workers, KERNELS)) as kernels:
@@ -161,10 +159,10 @@ def _make(study: Study, todo: list[Part], workers: int) -> dict[str, tuple[str, 
         return {part.name: ends[part.name]() for part in todo}
 
 
-def _attempt(name: str, make: Callable[[], object]) -> tuple[str, str]:
+def _attempt(name: str, make: Callable[[], object]) -> tuple[str, object]:
     """How it ended: ("done", what `make` returns), ("not made yet", why) or ("failed", why)."""
     try:
-        return "done", make() or ""
+        return "done", make()
     except NotTrained as missing:
         return "not made yet", str(missing)
     except Exception as error:

@@ -46,50 +46,43 @@ class Study(store.Study):
 
     def figure(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
         """Draw a figure of `runs`, by default the study's, save it, and return it."""
-        runs = self._runs_of(figures.FIGURES[name]) if runs is None else runs
-        return figures.draw(self, name, runs, suffix)
+        return figures.draw(self, name, self._runs_of(figures.FIGURES[name], runs), suffix)
 
     def table(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
         """Make a table of `runs`, by default the study's, save it, and return it."""
-        runs = self._runs_of(tables.TABLES[name]) if runs is None else runs
-        return tables.tabulate(self, name, runs, suffix)
+        return tables.tabulate(self, name, self._runs_of(tables.TABLES[name], runs), suffix)
 
     def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
         """Display a figure or a table of `runs`, by default the study's, and its caption.
 
-        Where nothing is trained that it could show, it names the command for it.
+        Where its trainings are missing, it displays what trains them.
         """
         views = {**figures.FIGURES, **tables.TABLES}
         if name not in views:
             raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
-        jobs = views[name].jobs(self) if runs is None else []
-        runs = self.run_all(jobs) if runs is None else runs
-        if not runs:
-            note = "This profile has no training for it."
-            if jobs:
-                note = f"Not trained yet: `{self._command(jobs[0])}` begins it."
-            display(Markdown(f"*{views[name].title}. {note}*"), metadata={UNTRAINED: True})
+        try:
+            if name in figures.FIGURES:
+                shown = self.figure(name, runs, suffix)
+            else:
+                shown = Markdown(render.markdown(self.table(name, runs, suffix)))
+        except NotTrained as missing:
+            note = Markdown(f"*{views[name].title}: {missing}.*")
+            display(note, metadata={UNTRAINED: True})
             return
-        if name in figures.FIGURES:
-            try:
-                display(self.figure(name, runs, suffix))
-            except NotTrained as missing:  # a comparison that lacks one of its sides
-                note = f"*{views[name].title} Not trained yet: {missing}.*"
-                display(Markdown(note), metadata={UNTRAINED: True})
-                return
-        else:
-            display(Markdown(render.markdown(self.table(name, runs, suffix))))
+        display(shown)
         display(Markdown(views[name].caption))
 
-    def _runs_of(self, view: View) -> list[Run]:
-        """What a view is made of. Raises NotTrained where it has trainings and none is done."""
-        jobs = view.jobs(self)
-        runs = self.run_all(jobs)
-        if jobs and not runs:
+    def _runs_of(self, view: View, runs: list[Run] | None) -> list[Run]:
+        """What a view is made of: `runs`, or the study's. Raises NotTrained where there is none."""
+        jobs = view.jobs(self) if runs is None else []
+        runs = self.run_all(jobs) if runs is None else runs
+        if not runs and jobs:
             raise NotTrained(
                 f"none of its {len(jobs)} trainings is done: "
                 f"`{self._command(jobs[0])}` trains the first"
             )
+        if not runs:
+            raise NotTrained("nothing is trained for it")
         return runs
 
     def _command(self, job: Job) -> str:
