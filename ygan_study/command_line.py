@@ -57,7 +57,8 @@ def _study_verb(options: argparse.Namespace) -> int:
     if options.verb != "list" and not (options.verb == "all" and options.list):
         _make_writable(study.folder)
     status = verbs[options.verb](study, options)
-    if (study.folder / "book").is_dir() and options.verb in ("all", "book"):
+    whole = options.verb == "all" and not (options.list or options.only or options.verify)
+    if (study.folder / "book").is_dir() and (whole or options.verb == "book"):
         from ygan_study.teach.play import build
 
         build(study.folder / "book" / "play.html")
