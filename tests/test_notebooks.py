@@ -68,7 +68,7 @@ def test_executed_once_and_again_when_something_that_it_made_is_gone(
     book = nbformat.read(executed, as_version=4)
     outputs = [shown.data for cell in book.cells for shown in cell.get("outputs", [])]
     assert ["image/png" in data or "image/jpeg" in data for data in outputs][0]
-    assert "| --- |" in "".join(data.get("text/markdown", "") for data in outputs)
+    assert "|:-" in "".join(data.get("text/markdown", "") for data in outputs)
     assert "input_path" not in book.metadata.papermill  # a folder of this machine
     for ending in ("png", "pdf", "webp", "md", "json"):
         assert (study.folder / "figures" / f"fig6a.{ending}").stat().st_size > 0

@@ -259,7 +259,8 @@ def test_it_does_what_it_says(book, line, here, tmp_path):
     (copy / line.file).write_text(edited((copy / line.file).read_text(), line))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(THIRD_PARTY)  # not the package: the child imports the copy's
-    with ProcessPoolExecutor(1, context, sys.path.insert, (0, str(copy))) as pool:
+    begin = f"import sys; sys.path.insert(0, {str(copy)!r})"
+    with ProcessPoolExecutor(1, context, exec, (begin,)) as pool:
         after = pool.submit(play, copy, here, book, line, False).result()
     assert before and after != before
 
