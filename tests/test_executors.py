@@ -65,6 +65,8 @@ def test_killed_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturb
     out, err = process.communicate()
     assert "jobs to do" in out and not err
     wait_for(lambda: not any(map(command_of, workers)), seconds=10)
+    # A process that ends gives up its memory first, and its locks a moment later.
+    wait_for(lambda: "running" not in map(study.state, few(study)), seconds=10)
     states = [study.state(job) for job in few(study)]
     assert "stopped" in states and {*states} <= {"done", "stopped", "waiting"}
     (job, *_) = [job for job in few(study) if study.state(job) == "stopped"]

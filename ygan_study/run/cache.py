@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
-from joblib import Memory
+from joblib import Memory, hash
 
 from ygan_study.engine.threads import one_thread
 
-MEASURE_VERSION = 1  # raised when an edit changes what a function that is kept returns
+MEASURE_VERSION = 1  # raised when an edit of another file changes what is kept
 
 
 def cached(folder: Path, key: str, function: Callable, *arguments):
     """function(*arguments), computed once for each key and kept in `folder` if that can be written.
 
-    key: names the facts of which the result is a function, so that no argument has to be hashed.
+    key: names the facts of which the result is a function, so that no argument has to be hashed. An
+    edit of the function's own file computes it again.
     """
-    call = (f"{function.__module__}.{function.__qualname__}", MEASURE_VERSION, key)
+    source = hash(inspect.getsource(inspect.getmodule(function)))
+    call = (f"{function.__module__}.{function.__qualname__}", MEASURE_VERSION, f"{key} {source}")
     try:
         memory = Memory(folder, verbose=0, compress=1)  # compressed, so that damage is noticed
         return memory.cache(_compute, ignore=["function", "arguments"])(*call, function, arguments)
