@@ -13,7 +13,7 @@ from ygan_core.config import ConfigError
 from ygan_core.model import running_statistics_untouched
 from ygan_study.bench.authors import held_against
 from ygan_study.methods import train
-from ygan_study.methods.public_code import DEVIATIONS, PublicCode, applies, step_seconds
+from ygan_study.methods.public_code import ALONE, DEVIATIONS, PublicCode, applies, step_seconds
 from ygan_study.methods.tuned import Tuned as Trainer
 
 
@@ -166,7 +166,7 @@ def test_out_of_range_reaches_both_training_and_scoring(batch, images):
     assert applies("out_of_range", trainer.config) and not applies("out_of_range", other.config)
 
 
-@pytest.mark.parametrize("name", DEVIATIONS)
+@pytest.mark.parametrize("name", [*ALONE, "public_code"])
 def test_each_deviation_trains_to_other_weights(images, small, name):
     config = replace(small, dataset="mnist", epochs=9)  # the learning rate falls after eight
     deviating = train(replace(config, deviation=name), *images)
@@ -176,8 +176,11 @@ def test_each_deviation_trains_to_other_weights(images, small, name):
 
 
 def test_public_code_is_all_of_them():
-    others = [kind for name, kind in DEVIATIONS.items() if name != "public_code"]
-    assert set(PublicCode.__bases__) == set(others) and DEVIATIONS["public_code"] is PublicCode
+    assert set(PublicCode.__bases__) == set(ALONE.values())
+    for name, kind in ALONE.items():
+        others = DEVIATIONS[f"all_but_{name}"]
+        assert not issubclass(others, kind)
+        assert set(others.__bases__) == set(ALONE.values()) - {kind}
 
 
 def test_a_step_is_timed_over_each_number_of_permutations(small, monkeypatch):
@@ -189,7 +192,7 @@ def test_a_step_is_timed_over_each_number_of_permutations(small, monkeypatch):
 
 def test_a_deviation_is_built_anew_as_it_was_trained(smoke):
     study, _ = smoke
-    runs = study.run_all(study.select(deviation=("norm_first", "public_code")))
+    runs = study.run_all(study.select(deviation=("all_but_mirrored", "public_code")))
     assert len(runs) == 2
     for run in runs:
         rows = np.flatnonzero(run.test["in_test"])[:50]

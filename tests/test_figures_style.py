@@ -70,7 +70,7 @@ def rows():
     others = {
         "ablation_costs": dict(variant="A1"),
         "weak_label_costs": dict(labels="weak"),
-        "deviation_gains": dict(deviation="norm_first"),
+        "deviation_dots": dict(deviation="norm_first", configuration="paper"),
     }
     each = {name: [training(auc=0.5, **how, metrics=scores)] for name, how in others.items()}
     found = {name: rows_of(*usual) for name, view in FIGURES.items() if view.of != "runs"}

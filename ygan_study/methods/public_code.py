@@ -170,7 +170,20 @@ def _normalise_in_eval(encoder: nn.Module, inputs: tuple[Tensor]) -> Tensor | No
     return None if encoder.training else _out_of_range(inputs[0])
 
 
+class SmallSlope(Trainer):
+    """C's LeakyReLU has PyTorch's default slope of 0.01."""
+
+    what, kind = "a slope of 0.01 in C, PyTorch's default, in place of 0.2", CHOICE
+
+    @classmethod
+    def networks(cls, config: Config, channels: int, classes: int) -> YGAN:
+        model = super().networks(config, channels, classes)
+        model.C[1].negative_slope = 0.01
+        return model
+
+
 class PublicCode(
+    SmallSlope,
     OutOfRange,
     LearningRateSteps,
     NormFirst,
@@ -181,7 +194,7 @@ class PublicCode(
     RescaledHybrids,
     DetachedInputs,
 ):
-    """All of them, and PyTorch's default slope of 0.01 in C's LeakyReLU.
+    """All of them.
 
     Compared with the code itself by `ygan_study.bench.authors`. Left out: Ds is initialised anew
     when its loss falls below 1e-5, and grey images are repeated to three channels.
@@ -189,14 +202,15 @@ class PublicCode(
 
     what, kind = "all of them", ""
 
-    @classmethod
-    def networks(cls, config: Config, channels: int, classes: int) -> YGAN:
-        model = super().networks(config, channels, classes)
-        model.C[1].negative_slope = 0.01
-        return model
+
+def _all_but(deviation: type[Trainer]) -> type[Trainer]:
+    """The public code without one of its deviations."""
+    others = tuple(kind for kind in PublicCode.__bases__ if kind is not deviation)
+    about = dict(__doc__=f"All but {deviation.__name__}.", what=deviation.what, kind=deviation.kind)
+    return type(f"AllBut{deviation.__name__}", others, about)
 
 
-DEVIATIONS: dict[str, type[Trainer]] = {
+ALONE: dict[str, type[Trainer]] = {
     "detached_features": DetachedFeatures,
     "norm_first": NormFirst,
     "permutations": Permutations,
@@ -206,13 +220,20 @@ DEVIATIONS: dict[str, type[Trainer]] = {
     "mirrored": Mirrored,
     "lr_steps": LearningRateSteps,
     "out_of_range": OutOfRange,
+    "small_slope": SmallSlope,
+}
+TAKEN_BACK = "all_but_"  # the prefix of the public code without one of its deviations
+DEVIATIONS: dict[str, type[Trainer]] = {
+    **ALONE,
     "public_code": PublicCode,
+    **{f"{TAKEN_BACK}{name}": _all_but(kind) for name, kind in ALONE.items()},
 }
 
 
 def applies(name: str, config: Config) -> bool:
     """Whether a deviation changes anything in a training of Y-GAN with these settings."""
-    return config.latents == "dual" and (name != "out_of_range" or config.dataset == "mnist")
+    own = name.removeprefix(TAKEN_BACK) != "out_of_range" or config.dataset == "mnist"
+    return config.latents == "dual" and own
 
 
 def step_seconds(

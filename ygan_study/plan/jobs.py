@@ -130,44 +130,78 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
     def repeated(config: Settings, seeds: tuple[Seeds, ...]) -> list[Settings]:
         return [config] if seeds_given else with_seeds(config, seeds)
 
-    def cells(key: str, classes: Classes, once: bool = False, of: str = name) -> list[Settings]:
+    def cells(key: str, classes: Classes, group: str = "", of: str = name) -> list[Settings]:
+        """A method's settings for each held-out class, with the seeds that a group has there.
+
+        group: whose seeds; "": the first seed alone.
+        """
         found = []
         for dataset, held_out_classes in classes.items():
             base = profile_settings(of, dataset, key, settings)
+            seeds = p.seeds[: p.seeds_of.get((group, dataset))] if group else ONCE
             for held_out in (base.held_out,) if "held_out" in settings else held_out_classes:
-                several = not once and held_out in p.repeated
                 config = replace(base, held_out=held_out)
-                found += repeated(config, p.seeds if several else ONCE)
+                found += repeated(config, seeds if held_out in p.repeated else ONCE)
         return list(dict.fromkeys(found))
 
     def of_paper(key: str, classes: Classes) -> list[Settings]:
-        return [] if settings else cells(key, classes, once=True, of="paper")
+        return [] if settings else cells(key, classes, of="paper")
 
     def baseline(method: str) -> list[Settings]:
         classes = (method == "padim" and p.padim) or p.baselines
+        datasets = p.baseline_datasets.get(method, classes)
+        classes = {dataset: classes[dataset] for dataset in datasets}
         epochs = {} if "epochs" in settings else p.epochs.get(method, {})
         return [
             replace(config, method=method, epochs=epochs.get(config.dataset, config.epochs))
-            for config in cells(first, classes, once=True)
+            for config in cells(first, classes)
         ]
+
+    def ablations(key: str) -> list[Settings]:
+        """Where the ablations train shorter, Y-GAN itself is among them, at that length."""
+        found = []
+        for config in cells(first, p.ablations, "ablations"):
+            shorter = {} if "epochs" in settings else p.ablation_epochs
+            epochs = shorter.get(config.dataset, config.epochs)
+            if key != "full" or epochs != config.epochs:
+                found.append(replace(config, variant=key, epochs=epochs, **VARIANTS[key]))
+        return found
+
+    def deviations(config: Settings) -> list[Settings]:
+        """Each difference of the public code alone, and each taken back from the whole of it."""
+        small = replace(config, **{k: v for k, v in p.deviation_size.items() if k not in settings})
+        names = (
+            name for name in ("none", *(p.deviation_names or DEVIATIONS)) if applies(name, small)
+        )
+        return [replace(small, deviation=name) for name in names]
 
     color = [profile_settings(name, "color_mnist", key, settings) for key in p.color_mnist]
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
-    as_printed = "paper" if "paper" in p.benchmarks else first
     beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
     short = {d: profile_settings(name, d, "whitened", settings).epochs for d in beyond}
     background = {"classifier": "classifier", "ygan": first}
     return {
-        "color_mnist": [one for config in color for one in repeated(config, p.color_seeds)],
-        "classifier": cells("classifier", tables),
-        **{key: cells(key, tables) for key in p.benchmarks},
-        "paper_rate": [
-            replace(config, lr=Settings().lr)
-            for config in cells("classifier", p.paper_rate, once=True)
+        "color_mnist": [
+            one
+            for config in color
+            for one in repeated(
+                config, p.color_seeds[: p.seeds_of.get((config.key, "color_mnist"))]
+            )
         ],
-        "strong": cells("strong", p.strong),
-        "whitened": cells("whitened", beyond),
-        "strong_short": [replace(c, epochs=short[c.dataset]) for c in cells("strong", beyond)],
+        "classifier": cells("classifier", tables, "classifier"),
+        **{key: cells(key, tables, key) for key in p.benchmarks},
+        "public_code": [
+            *cells("public_code", p.public_code, "public_code"),
+            *cells("public_code", p.public_code_once),
+        ],
+        "paper_rate": [
+            replace(config, lr=Settings().lr) for config in cells("classifier", p.paper_rate)
+        ],
+        "strong": cells("strong", p.strong, "strong"),
+        "whitened": cells("whitened", beyond, "whitened"),
+        "strong_short": [
+            replace(c, epochs=short[c.dataset]) for c in cells("strong", beyond, "strong_short")
+        ],
         "strong_wide": of_paper("strong", p.strong_wide),
         "paper_size": [
             config
@@ -176,27 +210,26 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         ],
         "ladder": [
             replace(config, epochs=epochs)
-            for key in ("classifier", "paper")
-            for epochs in p.ladder_epochs
-            for config in cells(key, p.ladder, once=True)
+            for (key, dataset), lengths in p.ladder.items()
+            for epochs in lengths
+            for config in cells(key, {dataset: LEAVES if dataset == "plantvillage" else ONE})
         ],
-        "ablations": [
-            replace(config, variant=key, **ABLATIONS[key])
-            for key in p.variants or ABLATIONS
-            for config in cells(first, p.ablations)
+        "ablations": [one for key in ("full", *ABLATIONS) for one in ablations(key)],
+        "weak_labels": [
+            replace(config, labels="weak") for config in cells(first, p.weak_labels, "weak_labels")
         ],
-        "weak_labels": [replace(config, labels="weak") for config in cells(first, p.weak_labels)],
-        "baselines": [one for method in p.baseline_names or BASELINES for one in baseline(method)],
+        "baselines": [one for method in BASELINES for one in baseline(method)],
         "background_only": [
             replace(config, variant="background_only", **VARIANTS["background_only"])
             for method in p.background_only
-            for config in cells(background[method], leaves, once=True)
+            for config in cells(background[method], leaves)
         ],
         "deviations": [
-            replace(config, deviation=deviation)
-            for deviation in p.deviation_names or DEVIATIONS
-            for config in cells(as_printed, p.deviations)
-            if applies(deviation, config)
+            one for config in cells("paper", p.deviations) for one in deviations(config)
+        ],
+        "longest": [
+            replace(config, epochs=profile_settings("paper", config.dataset, "paper").epochs)
+            for config in cells("paper", p.longest)
         ],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from ygan_core.config import ConfigError
 from ygan_study.methods import METHODS
@@ -38,20 +39,28 @@ class Profile:
     repeated: tuple[int, ...]
     ablations: Classes  # Table 5
     baselines: Classes  # the baselines of Tables 1 to 4
-    variants: tuple[str, ...] = ()  # entries of ABLATIONS; (): all
-    baseline_names: tuple[str, ...] = ()  # (): all
     padim: Classes = field(default_factory=dict)  # PaDiM trains nothing; {}: as the other baselines
+    baseline_datasets: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # if not all of them
     strong: Classes = field(default_factory=dict)  # notebook 11
     strong_wide: Classes = field(default_factory=dict)  # once, with the settings of `paper`
     paper_size: Classes = field(default_factory=dict)  # once, with the settings of `paper`
     weak_labels: Classes = field(default_factory=dict)  # Table 6
     background_only: tuple[str, ...] = ("classifier", "ygan")
-    deviations: Classes = field(default_factory=dict)  # notebook 09
+    public_code: Classes = field(default_factory=dict)  # the authors' objective, Tables 1 to 3
+    public_code_once: Classes = field(default_factory=dict)  # the same, in further classes
+    deviations: Classes = field(default_factory=dict)  # each of its differences, notebook 09
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
-    ladder: Classes = field(default_factory=dict)  # trainings of several lengths
+    deviation_size: dict = field(default_factory=dict)  # settings of their short trainings
+    # Epochs of further trainings in one class, by configuration and dataset.
+    ladder: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    longest: Classes = field(default_factory=dict)  # `paper` over the 100 epochs of the paper
     paper_rate: Classes = field(default_factory=dict)  # the classifier at the paper's learning rate
-    ladder_epochs: tuple[int, ...] = (3, 10, 30, 100)
     color_seeds: tuple[Seeds, ...] = ((0, 0),)  # of section 5
+    # Of `seeds`, how many a group of jobs runs on a dataset; all where nothing is said.
+    seeds_of: dict[tuple[str, str], int] = field(default_factory=dict)
+    ablation_epochs: dict[str, int] = field(default_factory=dict)  # where Table 5 trains shorter
     leaf_size: int = 64  # pixels a side of PlantVillage's images
     recorded: bool = False  # its records are in the repository: only `run` trains what is missing
 
@@ -67,6 +76,8 @@ def _alike(*epochs: int) -> dict[str, dict[str, int]]:
 # Notebook 11: on CIFAR10, four epochs of `whitened` cost 1.16 times the operations of ten of
 # `strong`.
 BEYOND = {"strong": _epochs(*[10] * 5), "whitened": _epochs(*[4] * 5)}
+# The public code's default, over which its learning rate falls after the eighth epoch.
+CODE_EPOCHS = dict.fromkeys(DATASETS, 15)
 # What the authors of two baselines train; the other baselines are trained for days there.
 OF_AUTHORS = dict.fromkeys(("ganomaly", "skip_ganomaly"), _epochs(*[15] * 5))
 
@@ -92,28 +103,39 @@ PROFILES = {
         strong={"cifar10": ONE},
         weak_labels={"mnist": ONE},
         background_only=("classifier",),
+        public_code={"mnist": ONE},
         deviations={"mnist": ONE},
+        deviation_names=("mirrored", "all_but_mirrored", "public_code"),
     ),
     "quick": Profile(
         purpose="a first look, a class",
         source="starter",
         images_per_class=0,
         width=16,
-        epochs=_alike(12, 7, 7, 14, 24) | {"whitened": _epochs(4, 4, 4, 4, 4)},
+        epochs=_alike(9, 7, 7, 14, 12)
+        | dict.fromkeys(("f_anogan", "p_net", "arnet"), _epochs(1, 1, 1, 1, 1))
+        | {"whitened": _epochs(4, 4, 4, 4, 4), "public_code": _epochs(5, 5, 5, 5, 5)},
         color_mnist=("balanced", "paper"),
         benchmarks=("balanced",),
         classes=ONE,
         seeds=THRICE,
         repeated=(*ONE, *LEAVES),
         ablations={"mnist": ONE},
-        variants=("A1", "A2"),
         baselines={"mnist": ONE},
-        baseline_names=("padim", "knn_pixels", "knn_features"),  # they need no training
         strong={"cifar10": ONE},
         weak_labels={"mnist": ONE},
         background_only=("classifier",),
-        deviations={"cifar10": ONE},
-        deviation_names=("public_code",),
+        public_code={"mnist": ONE},
+        deviations={"mnist": ONE},
+        deviation_size=dict(width=8, epochs=1),
+        seeds_of={
+            ("strong", "cifar10"): 1,
+            ("whitened", "cifar10"): 1,
+            ("strong_short", "cifar10"): 1,
+            ("ablations", "mnist"): 1,
+            ("weak_labels", "mnist"): 1,
+            ("public_code", "mnist"): 1,
+        },
     ),
     # Lengths by images seen, fixed beforehand: balanced 200,000, paper and classifier 300,000.
     "laptop": Profile(
@@ -125,25 +147,48 @@ PROFILES = {
             "classifier": _epochs(6, 6, 6, 7, 41),
             "balanced": _epochs(4, 4, 4, 5, 28),
             "paper": _epochs(6, 6, 6, 7, 41),
+            "public_code": CODE_EPOCHS,
             **BEYOND,
             **OF_AUTHORS,
         },
-        color_mnist=("balanced", "paper"),
+        color_mnist=("balanced", "paper", "public_code"),
         benchmarks=("balanced", "paper"),
         classes=TEN,
         seeds=THRICE,
         repeated=(*THREE, *LEAVES),
         ablations=_four(ONE),
         baselines=_four(ONE),
+        baseline_datasets={
+            **dict.fromkeys(("f_anogan", "p_net"), ("mnist",)),
+            **dict.fromkeys(("ocgan", "arnet", "patch_svdd"), TENS),
+        },
         padim=_four(TEN),
         strong=dict.fromkeys(TENS, TEN),
         strong_wide={"cifar10": TEN},
         paper_size={"cifar10": ONE},
         weak_labels=_four(ONE),
+        public_code=dict.fromkeys(TENS, ONE),
+        public_code_once={"mnist": TEN, "fmnist": THREE, "cifar10": THREE},
         deviations={"mnist": ONE, "cifar10": ONE},
+        deviation_size=dict(width=16, epochs=3, images_per_class=3000),
         paper_rate=dict.fromkeys(TENS, TEN),
-        ladder={"mnist": ONE, "cifar10": ONE, "plantvillage": LEAVES},
-        color_seeds=THRICE,
+        ladder={
+            **dict.fromkeys(product(("classifier", "paper"), ("mnist", "cifar10")), (3, 10, 30)),
+            ("classifier", "plantvillage"): (3, 10, 30, 100),
+            ("paper", "plantvillage"): (3, 10),
+        },
+        longest={"mnist": ONE, "color_mnist": (0,)},
+        color_seeds=THRICE[:2],
+        seeds_of={
+            **{("paper", dataset): 1 for dataset in ("mnist", "fmnist", "plantvillage")},
+            ("paper", "cifar10"): 2,
+            ("strong", "mnist"): 2,
+            ("strong", "fmnist"): 1,
+            **{("ablations", dataset): 1 for dataset in ("cifar10", "plantvillage")},
+            **{("weak_labels", dataset): 1 for dataset in ("fmnist", "cifar10", "plantvillage")},
+            **{("public_code", dataset): 1 for dataset in ("color_mnist", "fmnist", "cifar10")},
+        },
+        ablation_epochs={"plantvillage": 14},
         recorded=True,
     ),
     "paper": Profile(
@@ -151,8 +196,8 @@ PROFILES = {
         source="full",
         images_per_class=0,
         width=64,
-        epochs=_alike(100, 100, 100, 100, 200) | BEYOND,  # 4.3
-        color_mnist=("paper", "balanced"),
+        epochs=_alike(100, 100, 100, 100, 200) | {"public_code": CODE_EPOCHS} | BEYOND,  # 4.3
+        color_mnist=("paper", "balanced", "public_code"),
         benchmarks=("paper", "balanced"),
         classes=TEN,
         seeds=THRICE,
@@ -161,7 +206,9 @@ PROFILES = {
         baselines=_four(TEN),
         strong=dict.fromkeys(TENS, TEN),
         weak_labels=_four(TEN),
+        public_code=dict.fromkeys(TENS, TEN),
         deviations={"mnist": THREE, "cifar10": TEN},
+        deviation_size=dict(epochs=15),
         paper_rate=dict.fromkeys(TENS, TEN),
         color_seeds=THRICE,
         leaf_size=256,

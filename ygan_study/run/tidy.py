@@ -16,6 +16,7 @@ RUNS_COLUMNS = [
     *("epoch_rule", "epoch", "metric", "value", "job"),
 ]
 EACH_EPOCH = ("auc", "auc_sorted", "normal_accuracy")  # of losses.csv, for the epoch best on test
+TERMS = ("L_s", "L_r", "L_con")  # of losses.csv, their means over the last epoch
 
 
 def tidy(run: Run, batches: bool = False) -> list[tuple]:
@@ -34,6 +35,9 @@ def tidy(run: Run, batches: bool = False) -> list[tuple]:
     first = (*settings, held_out, label, about["precision"], run.weights, headline)
     images = about["images"]["train"]
     found = {**run.metrics, "training_images": images, "training_operations": run.operations}
+    if run.weights == LAST:
+        terms = run.losses.reindex(columns=TERMS).iloc[-1].dropna()
+        found |= terms.to_dict()
     if batches or run.weights in about.get("batch_statistics", {}):
         found |= {f"{way} batches of {n}": auc for (way, n), auc in run.batch_statistics.items()}
     if clusters := about.get("weak_labels"):

@@ -44,7 +44,8 @@ ALT = {  # what a figure shows, for those who cannot see it; by the function tha
     "ablation_costs": "By how much the AUC changes without each part of Y-GAN, by dataset.",
     "weak_label_costs": "By how much the AUC changes with clusters for classes, by dataset.",
     "score_differences": "By how much Y-GAN differs from a classifier, by score and dataset.",
-    "deviation_gains": "By how much each deviation of the public code changes the AUC.",
+    "deviation_dots": "Four measures of short trainings with each difference of the public code "
+    "alone, and of the public code without each, beside both without a change.",
     "added_gains": "By how much the Y changes the AUC of a strong classifier, by score.",
     "fig1": "A normal and an anomalous digit with their latents, reconstructions and class "
     "probabilities, which are spread over several digits for the anomaly.",

@@ -72,15 +72,6 @@ def method_differences(rows: pd.DataFrame) -> Figure:
     return forest(_of("differences", rows, "dataset", "difference", "score"), "difference in AUC")
 
 
-def deviation_gains(rows: pd.DataFrame) -> Figure:
-    """The AUC with each deviation of the public code less that without one, over the same held-out
-    classes and seeds, with its 95 % interval; weights of the last step.
-    """
-    gaps = _of("deviations", rows, "dataset", "deviation", "configuration")
-    gaps = gaps[gaps["row"] != "none"].assign(row=lambda t: t["row"].str.replace("_", " "))
-    return forest(gaps, "change of the AUC")
-
-
 def added_gains(rows: pd.DataFrame) -> Figure:
     """The AUC of Y-GAN on the strong classifier's encoder less that of the classifier alone, by the
     same score of both, over the ten held-out classes of CIFAR10, with its 95 % interval.
@@ -135,7 +126,6 @@ VIEWS = {
         ("ablation_costs", ablation_costs, "table5", "What are the parts of Y-GAN worth?"),
         ("weak_label_costs", weak_label_costs, "table6", "What do clusters for classes cost?"),
         ("score_differences", score_differences, "scores", "Y-GAN and a classifier, by score"),
-        ("deviation_gains", deviation_gains, "deviations", "What do the deviations change?"),
         ("added_gains", added_gains, "added", "What does the Y add to a strong encoder?"),
     )
 }

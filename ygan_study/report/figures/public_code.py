@@ -4,6 +4,8 @@ trainings.
 
 from __future__ import annotations
 
+from itertools import product
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -24,7 +26,8 @@ from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, Picture, first_of
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.rows import TITLES, trainings_of
-from ygan_study.report.view import View
+from ygan_study.report.tables.public_code import deviation_jobs, deviations
+from ygan_study.report.view import NotTrained, View
 from ygan_study.run.folder import Run
 
 NEIGHBOURS = 14  # of the batch, as many as are shown
@@ -102,7 +105,44 @@ def batch_statistics(rows: pd.DataFrame) -> Figure:
     return fig
 
 
+def deviation_dots(rows: pd.DataFrame) -> Figure:
+    """Which difference between the paper and the authors' public code decides? Filled: the paper's
+    training with one difference; hollow: the public code's without it. The lines are both without
+    a change. C right: the accuracy of C on normal images that were not trained on; L_r: where C
+    guesses the class from z_r, it is ln 9 = 2.20.
+    """
+    table = deviations(rows)
+    if table.empty:
+        raise NotTrained("no difference between the paper and the public code was trained")
+    datasets = list(table.index.unique("dataset"))
+    metrics = {"AUC": "AUC", "C right": "C right", "L_s": "$L_s$", "L_r": "$L_r$"}
+    names = [n for n in table.index.unique("difference") if n not in ("none", "public_code")]
+    height = 0.2 * len(names) + 0.8
+    fig, axes = base.panels(len(datasets) * len(metrics), len(metrics), height, sharey=True)
+    looks = {"paper": ("none", "o", None, "-"), "public code": ("public_code", "s", "white", "--")}
+    marks = {
+        start: base.mark(f"{start} {how} it", "black", marker, face=face)
+        for (start, (_, marker, face, _)), how in zip(
+            looks.items(), ("with", "without"), strict=True
+        )
+    }
+    for ax, (dataset, metric) in zip(axes, product(datasets, metrics), strict=True):
+        for start, (whole, marker, face, line) in looks.items():
+            own = table.loc[dataset].loc[start][metric]
+            there = own.reindex(names)
+            ax.plot(there, range(len(names)), marker, color="black", mfc=face or "black")
+            ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=1, zorder=0)
+        ax.set(title=f"{dataset}: {metrics[metric]}" if len(datasets) > 1 else metrics[metric])
+        ax.grid(axis="y", lw=0.3)
+    axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
+    lines = [base.mark(start, "grey", "", ls=look[3]) for start, look in looks.items()]
+    base.legend_below(fig, 2, [*marks.values(), *lines])
+    return fig
+
+
 VIEWS = {
+    "deviation_dots": View(deviation_dots, deviation_jobs, "Which difference decides?"),
     "one_image_in_batches": Picture(
         one_image_in_batches, first_of("cifar10"), "One image, normalised in three ways"
     ),

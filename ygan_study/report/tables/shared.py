@@ -20,7 +20,14 @@ from ygan_study.report.statistics import level, std_over_seeds
 from ygan_study.run.folder import AVERAGED, LAST
 from ygan_study.run.store import Study
 
-TABLES_1_TO_4 = ("classifier", "strong", "balanced", "paper", "baselines")  # groups of jobs
+TABLES_1_TO_4 = (
+    "classifier",
+    "strong",
+    "balanced",
+    "paper",
+    "public_code",
+    "baselines",
+)  # groups of jobs
 MEAN, INTERVAL = "mean ± std", "[95 % interval]"
 
 By = str | list[str]
@@ -201,8 +208,8 @@ def beside_whole(study: Study, jobs: list[Job]) -> list[Job]:
 
     def same(job: Job) -> tuple:
         c = job.config
-        return c.dataset, c.held_out, c.seed, c.split_seed, c.name
+        return c.dataset, c.held_out, c.seed, c.split_seed, c.name, c.epochs
 
     wanted = {same(job) for job in jobs}
-    whole = study.select(method="ygan", group=("balanced", "paper"))
-    return [*(job for job in whole if same(job) in wanted), *jobs]
+    whole = study.select(method="ygan", group=("balanced", "paper", "public_code"))
+    return [*(job for job in whole if same(job) in wanted and job not in jobs), *jobs]
