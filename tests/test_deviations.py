@@ -93,18 +93,16 @@ def test_permutations_average_over_different_partners(batch):
     assert (
         torch.stack(drawn).sort(0).values.diff(dim=0) > 0
     ).all()  # four partners for every image, none twice
-    expected = torch.stack(
-        [Trainer.consistency(trainer, z_s, z_r, each, y) for each in drawn]
-    ).mean()
-    torch.testing.assert_close(trainer.consistency(z_s, z_r, partner, y), expected)
+    expected = torch.stack([Trainer.consistency(trainer, z_s, z_r, each) for each in drawn]).mean()
+    torch.testing.assert_close(trainer.consistency(z_s, z_r, partner), expected)
 
 
 def test_the_deviations_of_the_consistency_loss(batch):
     opposite = torch.eye(16), -torch.eye(16)
-    assert batch()[0].agreement(*opposite, None).item() == pytest.approx(1)
-    assert batch("absolute_cosine")[0].agreement(*opposite, None).item() == pytest.approx(0)
-    assert batch("absolute_cosine")[0].agreement(
-        torch.eye(16), torch.eye(16).roll(1, 0), None
+    assert batch()[0].L_con(*opposite).item() == pytest.approx(1)
+    assert batch("absolute_cosine")[0].L_con(*opposite).item() == pytest.approx(0)
+    assert batch("absolute_cosine")[0].L_con(
+        torch.eye(16), torch.eye(16).roll(1, 0)
     ).item() == pytest.approx(1)
 
     z_s, z_r = torch.randn(16, 100, requires_grad=True), torch.randn(16, 100, requires_grad=True)
@@ -129,7 +127,7 @@ def test_the_deviations_of_the_consistency_loss(batch):
             (z_r, trainer.model.E_r(trainer.model.D(z_s[partner], z_r))),
         ]
     before = copy.deepcopy(trainer.model.state_dict())
-    found = trainer.consistency(z_s, z_r, partner, y)
+    found = trainer.consistency(z_s, z_r, partner)
     torch.testing.assert_close(found, sum(losses.L_con(*pair) for pair in both))
     after = trainer.model.state_dict()
     assert all(
@@ -155,7 +153,7 @@ def test_the_learning_rate_falls_after_eight_and_twenty_five_epochs(images, smal
 def test_out_of_range_reaches_both_training_and_scoring(batch, images):
     trainer = batch("out_of_range")[0]
     expected = (images[0][:16].float() / 255 - 0.1307) / 0.3081
-    torch.testing.assert_close(trainer.batch_input(images[0][:16], None, 0), expected)
+    torch.testing.assert_close(trainer.batch_input(images[0][:16], 0), expected)
     seen = []
     first = trainer.model.E_s.features[0]
     first.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))

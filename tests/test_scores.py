@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, LatentClassifier
+from ygan_study.measure.evaluation import latent_scores, reconstruction_scores
 from ygan_study.measure.ood_scores import mahalanobis as by_hand
 from ygan_study.measure.ood_scores import ood_scores
 from ygan_study.methods.classifier import ClassifierNetwork
@@ -103,9 +104,9 @@ def network(**latents):
 
 
 def all_scores(model, pictures, *train):
-    here = scores.encode(model, pictures)
-    found = scores.reconstruction_scores(model, pictures, here)
-    return found | scores.latent_scores(here, *train)
+    encoding = scores.encode(model, pictures)
+    found = reconstruction_scores(model, pictures, encoding)
+    return found | latent_scores(encoding, *train)
 
 
 def test_all_scores_are_the_equations_of_the_networks_outputs(images):
@@ -160,9 +161,9 @@ def test_all_scores_of_the_ablations(images, latents):
 
 def test_a_classifier_has_the_scores_that_need_no_decoder(images):
     pictures, y = images
-    here = scores.encode(ClassifierNetwork(3, 32, 4, 6, 5, 3), pictures)
-    assert here.z_r.shape == (80, 0)
-    assert set(scores.latent_scores(here, here.z_s, y)) == {"s_zp", "s_c", "s"}
+    encoding = scores.encode(ClassifierNetwork(3, 32, 4, 6, 5, 3), pictures)
+    assert encoding.z_r.shape == (80, 0)
+    assert set(latent_scores(encoding, encoding.z_s, y)) == {"s_zp", "s_c", "s"}
 
 
 # thresholds

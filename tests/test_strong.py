@@ -100,12 +100,11 @@ def test_shifts_are_crops_of_the_mirrored_surroundings(images):
 
 def test_what_a_batch_looks_like(config, images):
     trainer = Strong(replace(config, seed=1), *images)
-    rows = torch.arange(8)
-    number = trainer.steps + 2  # in the second epoch
-    flipped = alternating(len(images[0]), 1, 1)[rows][:, None, None, None]
-    x = images[0][rows]
+    trainer.history = [{}]  # in the second epoch
+    order, number = torch.arange(80).flip(0).view(5, 16), trainer.steps + 2
+    x, flipped = images[0][order[2]], alternating(80, 1, 1)[order[2]][:, None, None, None]
     expected = torch.where(flipped, x.flip(3), x)
-    seen = trainer.batch_input(x, rows, number)
+    seen = trainer.batch_input(list(trainer.batches(order))[2], number)
     assert seen.equal(scores.to_input(shifted(expected, 2**32 + number)))
 
 
@@ -195,7 +194,7 @@ def test_consistency_losses_by_hand(whole, images):
     random = torch.Generator().manual_seed(0)
     z, hybrid = (torch.randn(4, 3, generator=random, requires_grad=True) for _ in range(2))
     detached = SpeedRun(replace(whole, consistency="detached"), *images)
-    detached.agreement(z, hybrid, None).backward()
+    detached.L_con(z, hybrid).backward()
     assert z.grad is None and hybrid.grad.abs().sum() > 0
     z, hybrid = z.detach(), hybrid.detach()
     cosines = torch.tensor([[F.cosine_similarity(h, own, dim=0) for own in z] for h in hybrid])
@@ -231,7 +230,7 @@ def test_label_smoothing(config, images):
     logits, y = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.1, 0.2]]), torch.tensor([0, 2])
     log_p = logits.log_softmax(dim=1)
     by_hand = -(0.8 * log_p[[0, 1], y] + 0.2 * log_p.mean(dim=1)).mean()
-    found = Strong(config, *images).classification(losses.L_s, logits, y)
+    found = Strong(config, *images).L_r(logits, y)
     torch.testing.assert_close(found, by_hand)
 
 

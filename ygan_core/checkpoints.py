@@ -32,15 +32,9 @@ def epoch_of(checkpoint: Path) -> int:
 
 
 def save_state(state: dict, folder: Path, epoch: int) -> None:
-    """Write the checkpoint of an epoch, with its checksum at its end, and keep the one before."""
-
-    def write(path: Path) -> None:
-        torch.save(state, path)
-        found = checksum(path, path.stat().st_size)
-        with open(path, "ab") as file:
-            file.write(found)  # torch.load ignores bytes after the archive
-
-    write_atomically(folder / f"epoch-{epoch:05d}.pt", write)
+    """Write the checkpoint of an epoch, and keep the one before."""
+    # torch.load ignores the checksum, which stands behind the archive.
+    write_with_checksum(folder / f"epoch-{epoch:05d}.pt", lambda path: torch.save(state, path))
     for old in checkpoints(folder)[:-2]:
         old.unlink()
 
@@ -54,7 +48,7 @@ def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
         left.unlink()
     for path in reversed(checkpoints(folder)):
         try:
-            if not _is_whole(path):
+            if not is_whole(path):
                 raise ValueError
             state = torch.load(path, map_location="cpu", weights_only=True)
             if not keys <= set(state) or len(state["history"]) != epoch_of(path):
@@ -65,7 +59,20 @@ def load_newest(folder: Path, keys: set[str] = frozenset()) -> dict | None:
     return None
 
 
-def _is_whole(path: Path) -> bool:
+def write_with_checksum(path: Path, write: Callable[[Path], object]) -> None:
+    """As `write_atomically`, with the SHA-256 of the file's content appended to it."""
+
+    def write_both(partial: Path) -> None:
+        write(partial)
+        found = checksum(partial, partial.stat().st_size)
+        with open(partial, "ab") as file:
+            file.write(found)
+
+    write_atomically(path, write_both)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of `write_with_checksum` is as it was written."""
     size = path.stat().st_size - hashlib.sha256().digest_size
     with open(path, "rb") as file:
         file.seek(max(size, 0))

@@ -36,18 +36,17 @@ def fit(
 ) -> None:
     """Let a Trainer train to the end, from the newest good checkpoint in `folder` if there is one.
 
-    After every epoch, what `measure` returns is added to the losses, a checkpoint is
-    written (the newest two are kept), and the callbacks are called. A notebook or a terminal shows
-    a progress bar, other outputs a line per epoch. Raises ConfigError where the checkpoint belongs
-    to another training.
+    After every epoch, what `measure` returns is added to the losses, a checkpoint is written (the
+    newest two are kept), and the callbacks are called. A notebook or a terminal shows a progress
+    bar, other outputs a line per epoch. Raises ConfigError where the checkpoint belongs to another
+    training.
     """
     config = trainer.config
-    whose = {"config": asdict(config), "images": len(trainer.images)}
-    if folder and (state := load_newest(folder, {*whose, *trainer.state_dict()})):
-        if {
-            "config": {**asdict(type(config)()), **state["config"]},
-            "images": state["images"],
-        } != whose:
+    identity = {"config": asdict(config), "images": len(trainer.images)}
+    if folder and (state := load_newest(folder, {*identity, *trainer.state_dict()})):
+        # A setting that an older checkpoint lacks has its default.
+        settings = {**asdict(type(config)()), **state["config"]}
+        if {"config": settings, "images": state["images"]} != identity:
             other = f"the checkpoint in {folder} belongs to another configuration"
             raise ConfigError(f"{other}: remove it, or choose another folder")
         trainer.load_state_dict(state)
@@ -59,13 +58,12 @@ def fit(
             shown = {name: f"{means[name]:.3f}" for name in means if name.startswith("L_")}
             means.update(measure(trainer))
             if folder:
-                save_state({**whose, **trainer.state_dict()}, folder, number)
+                save_state({**identity, **trainer.state_dict()}, folder, number)
             bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
             if bar.disable:
                 left = (time.perf_counter() - start) / (number - first) * (epochs - number) / 60
                 values = "  ".join(f"{name} {value}" for name, value in shown.items())
-                print(
-                    f"{title}: epoch {number}/{epochs}  {values}  {left:.1f} min left", flush=True
-                )
+                place = f"epoch {number}/{epochs}"
+                print(f"{title}: {place}  {values}  {left:.1f} min left", flush=True)
             for callback in callbacks:
                 callback(Epoch(number, epochs, means, trainer.model))

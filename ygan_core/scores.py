@@ -113,37 +113,6 @@ def classify(model: YGAN, images: Tensor, batch_size: int = BATCH) -> Tensor:
 
 
 @torch.inference_mode()
-def reconstruction_scores(model: YGAN, images: Tensor, here: Encoding) -> dict[str, Tensor]:
-    """The scores that need a reconstruction, {s_x, s_z, s_zs}: each float64 (n,), on the CPU.
-
-    images: uint8 (n, C, S, S); here: what `encode` returned for them.
-    """
-    device, rows = _device(model), []
-    parts = (t.split(BATCH) for t in (images, here.z_s, here.z_r))
-    for batch, z_s, z_r in zip(*parts, strict=True):
-        x_hat = model.D(z_s.to(device), z_r.to(device))
-        z_s_hat, z_r_hat = (z.cpu() for z in model.encode(x_hat))
-        z, z_hat = torch.cat([z_s, z_r], dim=1), torch.cat([z_s_hat, z_r_hat], dim=1)
-        x = to_input(batch.cpu())
-        rows.append(torch.stack([s_x(x, x_hat.cpu()), s_z(z, z_hat), s_zs(z_s, z_s_hat)]))
-    return dict(zip(("s_x", "s_z", "s_zs"), torch.cat(rows, dim=1), strict=True))
-
-
-def latent_scores(
-    here: Encoding, train_z_s: Tensor, train_labels: Tensor, weak_labels: Tensor | None = None
-) -> dict[str, Tensor]:
-    """The scores of z_s and C alone, {s_zp, s_zw, s_c, s}: each float64 (n,).
-
-    train_z_s (m, d), train_labels (m,), weak_labels (m,): of the training images. Without weak
-    labels there is no s_zw.
-    """
-    found = {"s_zp": s_prototype(here.z_s, prototypes(train_z_s, train_labels))}
-    if weak_labels is not None:
-        found["s_zw"] = s_prototype(here.z_s, prototypes(train_z_s, weak_labels))
-    return found | {"s_c": s_c(here.logits), "s": s(here.logits)}
-
-
-@torch.inference_mode()
 def decode(model: YGAN, z_s: Tensor, z_r: Tensor) -> Tensor:
     """D(z_s (+) z_r) (Eq. 2) as images: z_s, z_r (n, d) -> uint8 (n, C, S, S), on the CPU."""
     device = _device(model)

@@ -23,9 +23,13 @@ class Trainer:
     """One training of Y-GAN: the networks, their optimisers, and the progress through the epochs.
 
     images: uint8 (n, C, S, S), normal ones only; labels: int64 (n,) in [0, N). A variant of the
-    method subclasses this and overrides one of the small methods below. Raises ConfigError where
-    the images do not fill a batch, or where every lambda is 0.
+    method subclasses this and overrides one of the losses or small methods below. Raises
+    ConfigError where the images do not fill a batch, or where every lambda is 0.
     """
+
+    L_s = staticmethod(losses.L_s)
+    L_r = staticmethod(losses.L_r)
+    L_con = staticmethod(losses.L_con)
 
     def __init__(
         self, config: Config, images: Tensor, labels: Tensor, device: str | torch.device = "cpu"
@@ -36,13 +40,12 @@ class Trainer:
         if not any(config.weights.values()):
             raise ConfigError("every lambda is 0, so nothing would be trained: set one above 0")
         self.config, self.device = config, torch.device(device)
-        self.images, self.labels = self.place(images), labels.to(device)
+        self.images, self.labels = images, labels.to(device)
         self.terms = [name for name, weight in config.weights.items() if weight]
         self.model = self.build(config, images.shape[1], int(labels.max()) + 1).to(self.device)
         self.optimisers = self.make_optimisers()
-        self.random = torch.Generator().manual_seed(
-            config.seed
-        )  # on the CPU: alike on every device
+        # On the CPU, so that it draws the same numbers whatever the device is.
+        self.random = torch.Generator().manual_seed(config.seed)
         self.history: list[dict[str, float]] = []  # one entry per epoch
 
     @classmethod
@@ -58,17 +61,13 @@ class Trainer:
         c = config
         return YGAN(channels, c.image_size, c.width, c.d, c.hidden, classes, c.latents)
 
-    def place(self, images: Tensor) -> Tensor:
-        """The training images, on the device that batches are taken from."""
-        return images.to(self.device)
-
     def make_optimisers(self) -> list[torch.optim.Optimizer]:
         """Adam for the generator (Eq. 10), Adam for the discriminator (Eq. 11)."""
-        parts = (self.model.generator_parameters(), self.model.discriminator_parameters())
-        return [self.adam(part) for part in parts]
+        G, Ds = self.model.generator_parameters(), self.model.discriminator_parameters()
+        return [self.adam(G), self.adam(Ds)]
 
     def adam(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Adam with the settings of section 4.3."""
+        """Adam with the settings of section 4.3, which names no decay of the learning rate."""
         c = self.config
         return torch.optim.Adam(parameters, lr=c.lr, betas=(c.beta_1, c.beta_2), fused=True)
 
@@ -90,14 +89,13 @@ class Trainer:
         first, total = done * self.steps, self.config.epochs * self.steps
         schedule = [losses.lambda_R(step / total) for step in range(first, first + self.steps)]
         lambdas_R = torch.tensor(schedule, dtype=next(self.model.parameters()).dtype)
+        lambdas_R, partners = lambdas_R.to(self.device), partners.to(self.device)
         labels = self.labels[order.to(self.device)]
-        partners, lambdas_R = partners.to(self.device), lambdas_R.to(self.device)
         record = torch.zeros(self.steps, len(self.terms), device=self.device)
 
         self.model.train()
         for step, images in enumerate(self.batches(order)):
-            self.set_lr(self.lr_factor((first + step) / total))
-            x = self.batch_input(images, order[step], first + step)
+            x = self.batch_input(images, first + step)
             record[step] = self.step(x, labels[step], partners[step], lambdas_R[step])
             on_step()
 
@@ -112,24 +110,11 @@ class Trainer:
 
     def batches(self, order: Tensor) -> Iterator[Tensor]:
         """The training images, batch by batch. order: their places, int64 (steps, B)."""
-        return (self.images[rows] for rows in order.to(self.device))
+        return (self.images[places].to(self.device) for places in order)
 
-    def batch_input(self, images: Tensor, rows: Tensor, number: int) -> Tensor:
-        """What the networks see of batch `number` of the training: uint8 (B, C, S, S) -> x.
-
-        rows: the places of its images in the training set, int64 (B,).
-        """
+    def batch_input(self, images: Tensor, number: int) -> Tensor:
+        """What the networks see of batch `number` of the training: uint8 (B, C, S, S) -> x."""
         return batch_input(self.config, images, number)
-
-    def lr_factor(self, p: float) -> float:
-        """The learning rate after a fraction p of the training, as a multiple of config.lr."""
-        return 1.0  # the text names no decay
-
-    def set_lr(self, factor: float) -> None:
-        """Let every optimiser learn at `factor` times config.lr."""
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = self.config.lr * factor
 
     def step(self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor) -> Tensor:
         """Both updates for one batch. Returns the unweighted loss terms, in the order of `terms`.
@@ -160,22 +145,17 @@ class Trainer:
         model, wanted, terms = self.model, set(self.terms), {}
         z_s, z_r = model.encode(x)
         if "L_s" in wanted:
-            terms["L_s"] = self.classification(losses.L_s, model.C(z_s), y)
+            terms["L_s"] = self.L_s(model.C(z_s), y)
         if "L_r" in wanted:
-            logits_r = model.C(losses.R(z_r, lambda_R))
-            terms["L_r"] = self.classification(losses.L_r, logits_r, y)
+            terms["L_r"] = self.L_r(model.C(losses.R(z_r, lambda_R)), y)
         if wanted & {"L_rec", "L_adv", "L_bce"}:
             x_hat = model.D(z_s, z_r)
             terms["L_rec"] = losses.L_rec(x, x_hat)
         if wanted & {"L_adv", "L_bce"}:
             terms["L_adv"], terms["L_bce"] = self.adversarial(x, x_hat)
         if "L_con" in wanted:
-            terms["L_con"] = self.consistency(z_s, z_r, partner, y)
+            terms["L_con"] = self.consistency(z_s, z_r, partner)
         return terms
-
-    def classification(self, loss: Callable, logits: Tensor, y: Tensor) -> Tensor:
-        """L_s (Eq. 6) or L_r (Eq. 8)."""
-        return loss(logits, y)
 
     def adversarial(self, x: Tensor, x_hat: Tensor) -> tuple[Tensor, Tensor]:
         """L_adv (Eq. 4) and L_bce (Eq. 5) of images and their reconstructions."""
@@ -183,19 +163,15 @@ class Trainer:
         logit_x_hat, f_x_hat = self.model.Ds(x_hat)
         return losses.L_adv(f_x, f_x_hat), losses.L_bce(logit_x, logit_x_hat)
 
-    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
         """L_con (Eq. 9) of a batch: each z_s is decoded with the z_r of its partner."""
         with running_statistics_untouched(self.model.D, self.model.E_s):
             z_s_hybrid = self.model.encode_s(self.hybrid(z_s, z_r[partner]))
-        return self.agreement(z_s, z_s_hybrid, y)
+        return self.L_con(z_s, z_s_hybrid)
 
     def hybrid(self, z_s: Tensor, z_r: Tensor) -> Tensor:
         """Images with the z_s of one image and the z_r of another."""
         return self.model.D(z_s, z_r)
-
-    def agreement(self, z: Tensor, z_hybrid: Tensor, y: Tensor) -> Tensor:
-        """L_con of latents and of those of their hybrids (Eq. 9); y: the classes of the images."""
-        return losses.L_con(z, z_hybrid)
 
     def L_D(self, terms: dict[str, Tensor]) -> Tensor:
         """What Ds minimises (Eq. 11)."""

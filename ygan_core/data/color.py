@@ -30,8 +30,9 @@ def assign_colours(labels: Tensor, seed: int) -> Tensor:
     random = np.random.RandomState(seed)  # NumPy guarantees that its stream never changes
     colours = torch.empty_like(labels)
     for digit in labels.unique():
-        here = (labels == digit).nonzero().flatten()
-        colours[here] = torch.from_numpy(random.permutation(np.arange(len(here)) % len(COLOURS)))
+        places = (labels == digit).nonzero().flatten()
+        equally_often = np.arange(len(places)) % len(COLOURS)
+        colours[places] = torch.from_numpy(random.permutation(equally_often))
     return colours
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
-from torchvision import datasets as tv
-from torchvision.transforms.functional import resize
 from tqdm.auto import tqdm
 
+from ygan_core.checkpoints import is_whole, write_with_checksum
 from ygan_core.data.color import assign_colours, colourise
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -70,22 +70,23 @@ class Dataset:
 class Source:
     """Where a dataset comes from.
 
-    folder: its place in `data_root()`; torchvision: the class that downloads and reads it; classes:
-    the names that the paper gives to its classes. PlantVillage's are the names of its folders.
+    folder: its place in `data_root()`; torchvision: the class of torchvision.datasets that
+    downloads and reads it; classes: the names that the paper gives to its classes. PlantVillage's
+    are the names of its folders.
     """
 
     title: str
     folder: str
-    torchvision: type | None = None
+    torchvision: str = ""
     classes: tuple[str, ...] = ()
 
 
 _CLOTHES = "T-shirt, Trousers, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot"
 _OBJECTS = "Airplane, Car, Bird, Cat, Deer, Dog, Frog, Horse, Ship, Truck"
 DATASETS = {
-    "mnist": Source("MNIST", "MNIST/raw", tv.MNIST, tuple("0123456789")),
-    "fmnist": Source("FMNIST", "FashionMNIST/raw", tv.FashionMNIST, tuple(_CLOTHES.split(", "))),
-    "cifar10": Source("CIFAR10", "cifar-10-batches-py", tv.CIFAR10, tuple(_OBJECTS.split(", "))),
+    "mnist": Source("MNIST", "MNIST/raw", "MNIST", tuple("0123456789")),
+    "fmnist": Source("FMNIST", "FashionMNIST/raw", "FashionMNIST", tuple(_CLOTHES.split(", "))),
+    "cifar10": Source("CIFAR10", "cifar-10-batches-py", "CIFAR10", tuple(_OBJECTS.split(", "))),
     "plantvillage": Source("PlantVillage", "PlantVillage"),
 }
 # The first digits of sha256: of each JSON in the starter pack, and of the full pixels and labels.
@@ -135,9 +136,9 @@ def _load(name: str, size: int, root: Path) -> Dataset:
     else:
         data = _torchvision(name, root)
     if data.images.shape[-1] != size:
-        parts = data.images.split(10_000)
-        small = torch.cat([resize(part, [size, size], antialias=True) for part in parts])
-        data = replace(data, images=small)
+        how = dict(size=(size, size), mode="bilinear", antialias=True)
+        parts = (F.interpolate(part.float(), **how) for part in data.images.split(10_000))
+        data = replace(data, images=torch.cat([part.round().to(torch.uint8) for part in parts]))
     return data
 
 
@@ -195,13 +196,13 @@ def _starter(name: str) -> Dataset:
 
 
 def _torchvision(name: str, root: Path) -> Dataset:
+    from torchvision import datasets  # it takes seconds to import
+
     source = DATASETS[name]
-    place = root / source.folder
+    place, read = root / source.folder, getattr(datasets, source.torchvision)
     try:
         with _lock(root / f".{source.title}.lock"):
-            parts = [
-                source.torchvision(root, train=train, download=True) for train in (True, False)
-            ]
+            parts = [read(root, train=train, download=True) for train in (True, False)]
     except Exception as error:  # what torchvision raises depends on what failed, and where
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
         what = f"a file is missing or damaged in {place} and the download failed ({reason})"
@@ -269,45 +270,26 @@ def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
     sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
     listing = "\n".join(f"{p.relative_to(root)} {n}" for p, n in zip(paths, sizes, strict=True))
     name = hashlib.sha256(os.fsencode(listing)).hexdigest()[:10]
-    kept, shape = root.with_name(f"{root.name}-{size}px-{name}.uint8"), (len(paths), 3, size, size)
-    found = _read(kept, shape)
-    if found is None:
-        try:
-            _write(kept, paths, size)
-        except OSError:  # the disk is full, or the folder is read-only: decode into memory
-            pixels = torch.from_numpy(np.stack(list(_leaves(paths, size))))
-            return pixels, sha256(pixels)
-        found = _read(kept, shape)
-    return found
+    kept = root.with_name(f"{root.name}-{size}px-{name}.uint8")
 
-
-def _write(kept: Path, paths: list[Path], size: int) -> None:
-    """Write the decoded leaves and, after them, their sha256: all of it or nothing."""
-    partial, digest = kept.with_name(f".{kept.name}"), hashlib.sha256()
-    try:
-        with open(partial, "wb") as file:
+    def write(path: Path) -> None:
+        with open(path, "wb") as file:
             for leaf in _leaves(paths, size):
                 file.write(leaf)
-                digest.update(leaf)
-            file.write(digest.digest())
-        os.replace(partial, kept)
-    finally:
-        partial.unlink(missing_ok=True)
 
-
-def _read(kept: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
-    """What `_write` wrote, memory-mapped; None where it is missing or damaged."""
     try:
-        content, end = np.memmap(kept, np.uint8, "c"), hashlib.sha256().digest_size
-        pixels, found = torch.from_numpy(content[:-end].reshape(shape)), content[-end:].tobytes()
-        if sha256(pixels) == found.hex():
-            return pixels, found.hex()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):  # not readable, or too short
-        pass
-    print(f"{kept} is damaged or was changed: the leaves are decoded anew", flush=True)
-    return None
+        if not (kept.exists() and is_whole(kept)):
+            if kept.exists():
+                print(f"{kept} is damaged or was changed: the leaves are decoded anew", flush=True)
+            for partial in kept.parent.glob(f".*.{kept.name}"):  # of a process that was killed
+                partial.unlink()
+            write_with_checksum(kept, write)
+    except OSError:  # the disk is full, or the folder is read-only: decode into memory
+        pixels = torch.from_numpy(np.stack(list(_leaves(paths, size))))
+        return pixels, sha256(pixels)
+    content, end = np.memmap(kept, np.uint8, "c"), hashlib.sha256().digest_size
+    pixels = content[:-end].reshape(len(paths), 3, size, size)
+    return torch.from_numpy(pixels), content[-end:].tobytes().hex()
 
 
 def _leaves(paths: list[Path], size: int) -> Iterator[np.ndarray]:

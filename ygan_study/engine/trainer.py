@@ -29,21 +29,24 @@ class Trainer(train.Trainer):
         self, config, images, labels, device="cpu", precision="float32", captured: bool = True
     ):
         super().__init__(config, images, labels, device)
-        self.precision = precision
+        self.precision, self.streamed = precision, too_large(images, self.device)
+        if not self.streamed:
+            self.images = images.to(self.device)
         self.model.to(memory_format=torch.channels_last)
         self.averaged: AveragedModel | None = None
         if self.device.type == "cuda" and captured:
             self.step = CapturedStep(self.step, self.model.parameters(), self.device)
 
-    def place(self, images: Tensor) -> Tensor:
-        self.streamed = too_large(images, self.device)
-        return images if self.streamed else images.to(self.device)
-
     def batches(self, order: Tensor) -> Iterator[Tensor]:
-        return batches(self.images, order, self.device, self.streamed)
+        """As in the base class. The learning rate of a step is set before its batch is taken."""
+        first, total = len(self.history) * self.steps, self.config.epochs * self.steps
+        found = batches(self.images, order, self.device, self.streamed)
+        for number, images in enumerate(found, start=first):
+            self.set_lr(self.lr_factor(number / total))
+            yield images
 
-    def batch_input(self, images: Tensor, rows: Tensor, number: int) -> Tensor:
-        x = super().batch_input(images, rows, number)
+    def batch_input(self, images: Tensor, number: int) -> Tensor:
+        x = super().batch_input(images, number)
         return x.contiguous(memory_format=torch.channels_last)
 
     def adam(
@@ -60,7 +63,12 @@ class Trainer(train.Trainer):
         """A learning rate as an optimiser takes it: on CUDA a tensor, for captured steps."""
         return torch.tensor(lr, device=self.device) if self.device.type == "cuda" else lr
 
+    def lr_factor(self, p: float) -> float:
+        """The learning rate after a fraction p of the training, as a multiple of config.lr."""
+        return 1.0
+
     def set_lr(self, factor: float) -> None:
+        """Let every optimiser learn at `factor` times config.lr."""
         for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             lr = self.config.lr * factor * group["factor"]
             if isinstance(group["lr"], Tensor):

@@ -24,21 +24,21 @@ def disentanglement(model: YGAN, config: Settings) -> dict[str, float]:
     """
     data, parts = prepare(config)
     seen, there = data.take(parts.train), data.take(parts.held_back)
-    learned, here = scores.encode(model, seen.images), scores.encode(model, there.images)
+    learned, unseen = scores.encode(model, seen.images), scores.encode(model, there.images)
     measured = {}
     for what, y, y_test in (
         ("digit", seen.labels, there.labels),
         ("colour", seen.colours, there.colours),
     ):
         for latent in ("z_s", "z_r"):
-            z, z_test = getattr(learned, latent), getattr(here, latent)
+            z, z_test = getattr(learned, latent), getattr(unseen, latent)
             measured[f"probe_{what}_{latent}"] = metrics.linear_probe(z, y, z_test, y_test)
             measured[f"unit_{what}_{latent}"] = metrics.linear_probe(
                 z, y, z_test, y_test, unit=True
             )
     donors = torch.arange(min(1000, len(there)))
     partners = donors.roll(1)  # held-back images come in random order
-    hybrids = scores.decode(model, here.z_s[donors], here.z_r[partners])
+    hybrids = scores.decode(model, unseen.z_s[donors], unseen.z_r[partners])
     reader = KNeighborsClassifier(5).fit(read_ink(seen.images[:10_000]), seen.labels[:10_000])
     measured["read_digit"] = float(
         reader.score(read_ink(there.images[donors]), there.labels[donors])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ygan_core import metrics, scores
 from ygan_core.data import Dataset, Split, sub_classes
 from ygan_core.model import YGAN
+from ygan_core.scores import Encoding
 from ygan_study.engine import Trainer
 from ygan_study.measure import batch_statistics
 from ygan_study.measure.ood_scores import ood_scores
@@ -60,6 +61,38 @@ def each_epoch(config: Settings, data: Dataset, parts: Split) -> Callable[..., d
     return measure
 
 
+@torch.inference_mode()
+def reconstruction_scores(model: YGAN, images: Tensor, encoding: Encoding) -> dict[str, Tensor]:
+    """The scores that need a reconstruction, {s_x, s_z, s_zs}: each float64 (n,), on the CPU.
+
+    images: uint8 (n, C, S, S); encoding: what `encode` returned for them. Leaves the model in eval
+    mode.
+    """
+    device, rows = next(model.eval().parameters()).device, []
+    parts = (t.split(scores.BATCH) for t in (images, encoding.z_s, encoding.z_r))
+    for batch, z_s, z_r in zip(*parts, strict=True):
+        x_hat = model.D(z_s.to(device), z_r.to(device))
+        z_s_hat, z_r_hat = (z.cpu() for z in model.encode(x_hat))
+        z, z_hat = torch.cat([z_s, z_r], dim=1), torch.cat([z_s_hat, z_r_hat], dim=1)
+        s_x = scores.s_x(scores.to_input(batch.cpu()), x_hat.cpu())
+        rows.append(torch.stack([s_x, scores.s_z(z, z_hat), scores.s_zs(z_s, z_s_hat)]))
+    return dict(zip(("s_x", "s_z", "s_zs"), torch.cat(rows, dim=1), strict=True))
+
+
+def latent_scores(
+    encoding: Encoding, z_s: Tensor, labels: Tensor, weak_labels: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The scores of z_s and C alone, {s_zp, s_zw, s_c, s}: each float64 (n,).
+
+    z_s (m, d), labels (m,), weak_labels (m,): of the training images. Without weak labels there is
+    no s_zw.
+    """
+    found = {"s_zp": scores.s_prototype(encoding.z_s, scores.prototypes(z_s, labels))}
+    if weak_labels is not None:
+        found["s_zw"] = scores.s_prototype(encoding.z_s, scores.prototypes(z_s, weak_labels))
+    return found | {"s_c": scores.s_c(encoding.logits), "s": scores.s(encoding.logits)}
+
+
 def evaluate(
     model: YGAN, config: Settings, data: Dataset, parts: Split, y: Tensor, clusters: Tensor | None
 ) -> tuple[Facts, float]:
@@ -73,26 +106,26 @@ def evaluate(
     """
     unseen = torch.cat([parts.held_back, parts.test_anomalous])
     there = data.take(unseen)
-    here = scores.encode(model, there.images)
+    encoding = scores.encode(model, there.images)
     learned = scores.encode(model, data.images[parts.train])
     left = data.images[parts.calibration]
     untrained = scores.encode(model, left)
     if config.score == "s":
-        found = scores.latent_scores(here, learned.z_s, y, clusters)
+        found = latent_scores(encoding, learned.z_s, y, clusters)
         C = copy.deepcopy(model.C).cpu()
-        post_hoc = ood_scores(C, learned.z_s, y, here.z_s)
+        post_hoc = ood_scores(C, learned.z_s, y, encoding.z_s)
         found |= {name: torch.from_numpy(values) for name, values in post_hoc.items()}
         calibration = scores.s(untrained.logits)
     else:  # without a trained C
         found = {}
-        calibration = scores.reconstruction_scores(model, left, untrained)[config.score]
+        calibration = reconstruction_scores(model, left, untrained)[config.score]
     if config.latents != "semantic":
-        found = scores.reconstruction_scores(model, there.images, here) | found
-    facts = _facts(there, parts, unseen, {"z_s": here.z_s, "z_r": here.z_r, **found})
+        found = reconstruction_scores(model, there.images, encoding) | found
+    facts = _facts(there, parts, unseen, {"z_s": encoding.z_s, "z_r": encoding.z_r, **found})
     facts["calibration"] = calibration.numpy()
     if config.labels == "true" and config.score == "s":  # clusters have no true class
         truth = sub_classes(data, *config.outside)[unseen]
-        facts["right"] = (here.logits.argmax(1) == truth).numpy()
+        facts["right"] = (encoding.logits.argmax(1) == truth).numpy()
     timed, start = there.images[:TIMED], time.perf_counter()
     scores.classify(model, timed)
     return facts, (time.perf_counter() - start) / len(timed) * 1e6

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pytorch_ood.detector import KNN, EnergyBased, MaxLogit, ViM
 from sklearn.covariance import EmpiricalCovariance
 from torch import Tensor
 
@@ -29,6 +28,8 @@ def ood_scores(
     d). ViM reads the activations of C's hidden layer; its principal subspace has half their
     dimensions.
     """
+    from pytorch_ood.detector import EnergyBased, MaxLogit, ViM  # it takes seconds to import
+
     z, z_test = (torch.as_tensor(t, dtype=torch.float32) for t in (z_train, z_test))
     y = torch.as_tensor(y_train)
     first, activation, last = C
@@ -53,6 +54,8 @@ def knn(z: Tensor, z_test: Tensor, seed: int = 0) -> Tensor:
     z (m, d), z_test (n, d) -> float64 (n,). At most 10,000 training latents are used, drawn by
     seed.
     """
+    from pytorch_ood.detector import KNN
+
     few = np.random.RandomState(seed).permutation(len(z))[:NEIGHBOURHOOD]
     neighbours = KNN(None, k=min(NEIGHBOURS, len(few)))
     neighbours.knn.n_jobs = 1  # pytorch-ood would take every core; a worker has one

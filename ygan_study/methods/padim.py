@@ -16,7 +16,6 @@ from collections.abc import Iterable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from ygan_study.methods.baseline import Baseline
 from ygan_study.methods.imagenet import feature_maps, frozen_network, network_input
@@ -78,6 +77,8 @@ class PaDiM(Baseline):
 
     def anomaly_map(self, x: Tensor, side: int) -> Tensor:
         """The distances, enlarged and smoothed: x (B, C, S, S) in [-1, 1] -> (B, side, side)."""
+        from torchvision.transforms.functional import gaussian_blur  # it takes seconds to import
+
         distances = self.distances(self.embed(x))
         positions = round(distances.shape[1] ** 0.5)
         grid = distances.unflatten(1, (1, positions, positions))

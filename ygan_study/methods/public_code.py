@@ -76,10 +76,10 @@ class Permutations(Trainer):
     what, kind = "L_con averaged over several permutations a step (here 4; 64 in the code)", OPEN
     permutations = 4
 
-    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
         one = super().consistency
         shifts = (partner.roll(shift) for shift in range(self.permutations))
-        return torch.stack([one(z_s, z_r, shifted, y) for shifted in shifts]).mean()
+        return torch.stack([one(z_s, z_r, shifted) for shifted in shifts]).mean()
 
 
 class AbsoluteCosine(Trainer):
@@ -87,7 +87,7 @@ class AbsoluteCosine(Trainer):
 
     what, kind = "1 - abs(cos) in place of -cos in L_con", CHOICE
 
-    def agreement(self, z: Tensor, z_hybrid: Tensor, y: Tensor) -> Tensor:
+    def L_con(self, z: Tensor, z_hybrid: Tensor) -> Tensor:
         return 1 - F.cosine_similarity(z, z_hybrid, dim=1).abs().mean()
 
 
@@ -119,10 +119,10 @@ class Mirrored(Trainer):
 
     what, kind = "the mirrored loss: z_s is shuffled, z_r must stay", CHOICE
 
-    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor, y: Tensor) -> Tensor:
+    def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
         with running_statistics_untouched(self.model.D, self.model.E_r):
             z_r_hybrid = self.model.E_r(self.hybrid(z_s[partner], z_r))
-        return super().consistency(z_s, z_r, partner, y) + self.agreement(z_r, z_r_hybrid, y)
+        return super().consistency(z_s, z_r, partner) + self.L_con(z_r, z_r_hybrid)
 
 
 class LearningRateSteps(Trainer):
@@ -157,8 +157,8 @@ class OutOfRange(Trainer):
                 encoder.register_forward_pre_hook(_normalise_in_eval)
         return model
 
-    def batch_input(self, images: Tensor, rows: Tensor, number: int) -> Tensor:
-        x = super().batch_input(images, rows, number)
+    def batch_input(self, images: Tensor, number: int) -> Tensor:
+        x = super().batch_input(images, number)
         return _out_of_range(x) if self.config.dataset == "mnist" else x
 
 

@@ -8,6 +8,8 @@ network ends in ten logits; here it ends in the latent z_s that C reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -142,15 +144,21 @@ class SpeedRun(Tuned):
         model.E_s.mirrored = c.augmentation == "flips"
         return model
 
-    def batch_input(self, images: Tensor, rows: Tensor, number: int) -> Tensor:
-        """As in the base class, with the augmentation of this method."""
-        seed, augmentation = self.config.seed, self.config.augmentation
-        if augmentation == "flips":
-            flips = alternating(len(self.images), seed, number // self.steps)[rows]
-            flips = flips[:, None, None, None].to(images.device)
-            images = torch.where(flips, images.flip(3), images)
-        if augmentation in ("shifts", "flips"):
-            images = shifted(images, seed * 2**32 + number)
+    def batches(self, order: Tensor) -> Iterator[Tensor]:
+        """As in the base class, with half of the images mirrored where augmentation is `flips`."""
+        found = super().batches(order)
+        if self.config.augmentation != "flips":
+            return found
+        flips = alternating(len(self.images), self.config.seed, len(self.history))
+        flips = flips[order].to(self.device)[..., None, None, None]
+        return (
+            torch.where(f, images.flip(3), images) for f, images in zip(flips, found, strict=True)
+        )
+
+    def batch_input(self, images: Tensor, number: int) -> Tensor:
+        """As in the base class, with images shifted where augmentation is `shifts` or `flips`."""
+        if self.config.augmentation in ("shifts", "flips"):
+            images = shifted(images, self.config.seed * 2**32 + number)
         return to_input(images).contiguous(memory_format=torch.channels_last)
 
     def make_optimisers(self) -> list[torch.optim.Optimizer]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ygan_core import losses
 from ygan_study import engine
 
 # Chosen on validation (plan/search.py; results/search.csv is the log).
@@ -46,23 +44,27 @@ class Tuned(engine.Trainer):
             return rising if p < PEAK else 1 - (1 - END) * (p - PEAK) / (1 - PEAK)
         return super().lr_factor(p)
 
-    def classification(self, loss: Callable, logits: Tensor, y: Tensor) -> Tensor:
-        if smoothing := self.config.label_smoothing:
-            return F.cross_entropy(logits, y, label_smoothing=smoothing)
-        return super().classification(loss, logits, y)
+    def forward_losses(self, x, y, partner, lambda_R) -> dict[str, Tensor]:
+        self.y = y  # for L_con, where hybrids are images of their class
+        return super().forward_losses(x, y, partner, lambda_R)
 
-    def agreement(self, z: Tensor, z_hybrid: Tensor, y: Tensor) -> Tensor:
+    def L_s(self, logits_s: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(logits_s, y, label_smoothing=self.config.label_smoothing)
+
+    L_r = L_s
+
+    def L_con(self, z: Tensor, z_hybrid: Tensor) -> Tensor:
         C = self.model.C
         match self.config.consistency:
             case "detached":
-                return super().agreement(z.detach(), z_hybrid, y)
+                return super().L_con(z.detach(), z_hybrid)
             case "contrastive":
                 return contrastive(z, z_hybrid)
             case "logits":
                 return divergence(C(z), C(z_hybrid))
             case "labels":
-                return self.classification(losses.L_s, C(z_hybrid), y)
-        return super().agreement(z, z_hybrid, y)
+                return self.L_s(C(z_hybrid), self.y)
+        return super().L_con(z, z_hybrid)
 
 
 def contrastive(z_s: Tensor, z_s_hybrid: Tensor, temperature: float = 0.1) -> Tensor:

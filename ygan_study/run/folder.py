@@ -274,8 +274,8 @@ def in_a_line(error: Exception) -> str:
 
 def _latents(run: Run) -> Facts:
     """z_s and z_r of every image in `run.test`."""
-    here = scores.encode(run.model(), run.images(np.arange(len(run.test["index"]))))
-    return {name: getattr(here, name).numpy() for name in LATENTS}
+    encoding = scores.encode(run.model(), run.images(np.arange(len(run.test["index"]))))
+    return {name: getattr(encoding, name).numpy() for name in LATENTS}
 
 
 def _arrays(path: Path) -> Facts:

@@ -28,6 +28,7 @@ from ygan_core.fit import Epoch
 from ygan_core.model import YGAN
 from ygan_study.engine import Trainer
 from ygan_study.engine.threads import one_thread
+from ygan_study.measure.evaluation import latent_scores, reconstruction_scores
 from ygan_study.methods import train
 from ygan_study.methods.weak_labels import FORMS, purity, weak_labels
 from ygan_study.plan.images import prepare
@@ -349,8 +350,8 @@ def score_family(runs: Sequence[Run]) -> Figure:
         tested = np.flatnonzero(run.test["in_test"])
         images = run.images(tested)
         here = scores.encode(run.model(), images)
-        found = scores.reconstruction_scores(run.model(), images, here)
-        found |= scores.latent_scores(here, z_s, data.labels[normal])
+        found = reconstruction_scores(run.model(), images, here)
+        found |= latent_scores(here, z_s, data.labels[normal])
         truth = run.test["anomalous"][tested]
         table[title(run)] = {PAPERS[name]: metrics.auc(s, truth) for name, s in found.items()}
     fig, ax = plt.subplots(figsize=(8.6, 2.6))
