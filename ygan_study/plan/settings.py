@@ -130,12 +130,13 @@ class Settings(Cell, Config):
         Left out is what has a name of its own (method, variant, deviation, seeds), and width,
         epochs and data.
         """
-        own = Settings(**METHODS[self.name].settings)
+        own_name = self.key if self.method == "ygan" else self.name
+        own = Settings(**METHODS[own_name].settings)
         named = {*VARIANTS[self.variant], *(CLASSIFIER if self.method == "classifier" else ())}
         aside = {*FIXED, *named, *_ASIDE}
         names = [f.name for f in fields(self) if f.name not in aside]
         changed = [name for name in names if getattr(self, name) != getattr(own, name)]
-        return ", ".join([self.name, *(f"{name}={getattr(self, name)}" for name in changed)])
+        return ", ".join([own_name, *(f"{name}={getattr(self, name)}" for name in changed)])
 
     def as_json(self) -> dict:
         """The settings as plain values, under the names that records have."""
