@@ -32,7 +32,8 @@ def edition(tmp_path_factory):
         (folder / kind).mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(folder / "figures" / "fig1.webp")
     (folder / "figures" / "fig1.md").write_text("# Fig. 1: the idea\n\n![an idea](fig1.webp)\n")
-    (folder / "tables" / "table1.md").write_text(f"# Table 1: MNIST\n\n{TABLE}\n")
+    for name in ("table1", "color_mnist_probes_longer", "no_longer_made"):
+        (folder / "tables" / f"{name}.md").write_text(f"# Table: {name}\n\n{TABLE}\n")
     code = v4.new_code_cell
     cells = [
         v4.new_markdown_cell("# 05 · Scores\n\n[The first](01_color_mnist.ipynb), $\\hat z_{zs}$"),
@@ -104,10 +105,13 @@ def test_the_book_has_the_texts_the_items_and_the_code(built):
         ("results/smoke/figures/fig1", "results/smoke/tables/table1"),
     )
     contents = (built / "every_table_and_figure.html").read_text(encoding="utf-8")
-    for name in names:
+    for name in (*names, "results/smoke/tables/color_mnist_probes_longer"):
         assert f"{name}.html" in contents and (built / f"{name}.html").exists()
+    assert not (built / "results/smoke/tables/no_longer_made.html").exists()
     assert "every_table_and_figure.html" in index.read_text(encoding="utf-8")
-    assert "L_con" in (built / "api.html").read_text(encoding="utf-8")
+    code = (built / "api.html").read_text(encoding="utf-8")
+    assert "L_con" in code and "Define the computation performed" not in code  # PyTorch's words
+    assert 'href="api.html#losses"' in index.read_text(encoding="utf-8")
     assert "fig1" in (built / "searchindex.js").read_text(encoding="utf-8")
 
 

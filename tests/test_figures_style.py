@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from ygan_study.report.figures import FIGURES, base, draw
 from ygan_study.report.style import style
+from ygan_study.report.view import NotTrained
 from ygan_study.run.folder import MissingWeights, Run
 from ygan_study.run.records import write_record
 
@@ -139,7 +140,7 @@ def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):
     assert FIGURES["fig2"].alt in (results / "smoke/figures/fig2.md").read_text()
     about = read_json(results / "smoke/figures/fig2.json")
     assert about["profile"] == "smoke" and color.job.id in str(about)
-    with pytest.raises(ValueError, match="the profile smoke has no training for it"):
+    with pytest.raises(NotTrained, match="nothing of fig2 is trained"):
         draw(smoke[0], "fig2", [])
 
 

@@ -13,6 +13,7 @@ from ygan_study import Study
 from ygan_study.__main__ import main
 from ygan_study.report import commands, made
 from ygan_study.report import notebooks as nb
+from ygan_study.report.book import UNTRAINED
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.notebooks import (
     SOURCES,
@@ -120,6 +121,18 @@ def test_an_executed_notebook_follows_its_cells_settings_facts_and_version(
     assert len({before, trained_again, fingerprint(moved, "01_made")}) == 3
     notebook('"table1"', "1 + 1")
     assert fingerprint(moved, "01_made") not in (before, trained_again)
+
+
+def test_a_notebook_that_found_a_table_untrained_is_done_without_it(copied, notebook, monkeypatch):
+    study, _ = copied
+    monkeypatch.setattr(nb, "SOURCES", notebook('"table1"').parent)
+    told = nbformat.v4.new_output("display_data", metadata={UNTRAINED: "table1"})
+    for outputs in ([], [told]):
+        executed = nbformat.v4.new_notebook(metadata={"ygan": fingerprint(study, "01_made")})
+        executed.cells.append(nbformat.v4.new_code_cell(outputs=outputs))
+        output(study, "01_made").parent.mkdir(exist_ok=True)
+        nbformat.write(executed, output(study, "01_made"))
+        assert is_done(study, "01_made") == bool(outputs)
 
 
 def reverse_checksums(folder):

@@ -23,7 +23,8 @@ TEXTS = (
 )
 WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
 FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # myst-nb's tags
-UNTRAINED = "untrained"  # marks what `Study.show` displays where there is nothing to show
+UNTRAINED = "untrained"  # marks what `Study.show` displays in place of this figure or table
+CORE, API = Path("ygan_core"), (SPHINX / "api.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
 SECTIONS = {  # every figure and table, in the order of the paper
     "The answer": ("answers", "main_result", "claims", "coverage"),
@@ -88,10 +89,11 @@ def lay_out(source: Path, folder: Path) -> None:
         is_executed = place.match("notebooks/*") and (folder / place).exists()
         return (folder if is_executed else REPOSITORY) / place
 
-    items = [results / file.relative_to(folder) for file in folder.glob("[ft]*s/*.md")]
+    items = {file.stem: results / file.relative_to(folder) for file in folder.glob("[ft]*s/*.md")}
+    sections = {heading: listed(names, items) for heading, names in SECTIONS.items()}
     left = [Path(text) for text in TEXTS]
     left += [file.relative_to(folder) for file in folder.glob("notebooks/[0-9][0-9]_*.ipynb")]
-    left += items
+    left += [place for places in sections.values() for place in places]
     while left:
         place = left.pop()
         file, target = file_of(place), source / place
@@ -108,23 +110,32 @@ def lay_out(source: Path, folder: Path) -> None:
             to = Path(os.path.normpath(place.parent / link))
             if to == Path("README.md"):
                 text = text.replace(f"]({link}", f"]({link.replace('README', 'index')}")
+            elif to.parent == CORE and f"ygan_core.{to.stem}\n" in API:
+                page = os.path.relpath("api.md", place.parent)
+                text = text.replace(f"]({link})", f"]({page}#{to.stem})")
             elif file_of(to).is_dir():  # has no page
                 text = text.replace(f"[{words}]({link})", words)
             elif ".." not in to.parts:
                 left.append(to)
         target.write_text(text, encoding="utf-8")
-    (source / "every_table_and_figure.md").write_text(contents(items), encoding="utf-8")
+    (source / "every_table_and_figure.md").write_text(contents(sections), encoding="utf-8")
     for file in SPHINX.glob("*.md"):
         shutil.copyfile(file, source / file.name)
 
 
-def contents(items: list[Path]) -> str:
-    """The page that leads to every table and figure, in Markdown. items: their places."""
-    places = {item.stem: item.with_suffix("").as_posix() for item in items}
+def listed(names: tuple[str, ...], items: dict[str, Path]) -> list[Path]:
+    """The places of these figures and tables, each followed by the one of longer trainings."""
+    both = [each for name in names for each in (name, f"{name}_longer")]
+    return [items[name] for name in both if name in items]
+
+
+def contents(sections: dict[str, list[Path]]) -> str:
+    """The page that leads to every table and figure, in Markdown, by their places."""
     page = ["# Every table and figure", "One on each page, with the command that makes it again."]
-    for heading, names in SECTIONS.items():
-        if there := [places[name] for name in names if name in places]:
-            page += [f"## {heading}", "\n".join(["```{toctree}", ":maxdepth: 1", *there, "```"])]
+    for heading, places in sections.items():
+        names = [place.with_suffix("").as_posix() for place in places]
+        if names:
+            page += [f"## {heading}", "\n".join(["```{toctree}", ":maxdepth: 1", *names, "```"])]
     return "\n\n".join(page) + "\n"
 
 

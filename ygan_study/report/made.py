@@ -25,18 +25,23 @@ def keep(
     runs: list[Run],
     files: dict[str, bytes],
     shown: str,
+    suffix: str = "",
 ) -> None:
     """Write each of `files`, by ending, to `path` with that ending, and beside it .md and .json.
 
     The .md shows the figure or the table with its title, its caption and the command that makes it
     again. The .json has the trainings, settings, commit, versions and machine. shown: the figure or
-    the table as Markdown.
+    the table as Markdown. suffix: of the name, where a notebook gave it other trainings.
     """
     options = f"--profile {study.profile}"
     if study.settings:
         options += " --set " + " ".join(f"{key}={value}" for key, value in study.settings.items())
     again = f"Make it again: `./run_all.sh {options} --only {path.name}`"
-    page = "\n\n".join([f"# {view.title}", shown, view.caption, again]) + "\n"
+    title = view.title
+    if suffix:
+        title += f" ({suffix.strip('_')})"
+        again = "Make it again: run the notebook that shows it."
+    page = "\n\n".join([f"# {title}", shown, view.caption, again]) + "\n"
     about = {
         "profile": study.profile,
         "settings": study.settings,

@@ -25,6 +25,7 @@ from traitlets.config import Config as TraitletsConfig
 from ygan_core.checkpoints import write_atomically
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.plan.jobs import Job
+from ygan_study.report.book import UNTRAINED
 from ygan_study.report.figures import FIGURES
 from ygan_study.report.made import VERSION, is_made
 from ygan_study.report.study import NotTrained
@@ -93,12 +94,16 @@ def is_done(study: Study, name: str) -> bool:
         book = json.loads(output(study, name).read_text(encoding="utf-8"))
         if book["metadata"]["ygan"] != fingerprint(study, name):
             return False
+        outputs = [shown for cell in book["cells"] for shown in cell.get("outputs", ())]
     except (OSError, ValueError, KeyError, TypeError):
         return False
+    untrained = {shown.get("metadata", {}).get(UNTRAINED) for shown in outputs}
     kinds = {**dict.fromkeys(FIGURES, "figures"), **dict.fromkeys(TABLES, "tables")}
     made = {view: study.found(shown.jobs(study)) for view, shown in views(name).items()}
     return all(
-        is_made(study.folder / kinds[view] / view, runs) for view, runs in made.items() if runs
+        is_made(study.folder / kinds[view] / view, runs)
+        for view, runs in made.items()
+        if runs and view not in untrained
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,12 +11,14 @@ import pandas as pd
 
 from ygan_core.data import COLOURS, DATASETS
 from ygan_core.data.datasets import REPOSITORY
+from ygan_study.measure.numbers import SEVEN
 from ygan_study.plan.profiles import profile
 
 NUMBERS = {"mnist": 1, "fmnist": 2, "cifar10": 3, "plantvillage": 4}  # the table of each dataset
 IMAGE_SIZE = {"mnist": 32, "fmnist": 32, "cifar10": 32, "plantvillage": 256}  # 4.1 and 4.2
 PURITY = {"mnist": 0.95, "fmnist": 0.91, "cifar10": 0.87, "plantvillage": 0.80}  # section 6.3
 CLUSTERS = dict.fromkeys(("mnist", "fmnist", "cifar10"), "9 or 10") | {"plantvillage": "12"}  # 6.3
+EQUATIONS = dict(zip(SEVEN, range(12, 19), strict=True))  # of the scores
 CHANCE = {"digit": 1 / 9, "colour": 1 / len(COLOURS), "AUC": 0.5}  # section 5: nine normal digits
 
 
@@ -44,6 +47,14 @@ def class_names(number: int) -> list[str]:
     """
     others = ("model", "type", "metric", "mean", "std", "auc")
     return [name for name in printed(number) if name not in others]
+
+
+def score_name(score: str, math: bool = False) -> str:
+    """A score as readers see it: `s_zp (Eq. 16)`, `$s_{zp}$ (Eq. 16)`; a later one's own name."""
+    if score not in EQUATIONS:
+        return score
+    shown = "$" + re.sub(r"_(\w+)", r"_{\1}", score) + "$" if math else score
+    return f"{shown} (Eq. {EQUATIONS[score]})"
 
 
 def paper_epochs(dataset: str) -> int:

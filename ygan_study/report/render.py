@@ -19,7 +19,6 @@ import pandas as pd
 
 PAPER, OURS, DIFFERENCE = "paper", "ours", "ours - paper"  # the sources of a table's rows
 NOT_BLIND = "not blind"
-EMPTY = "Nothing of this table is trained yet."
 NOTE = "† Not blind: this class, or one in this mean, had a part in a choice of settings."
 
 
@@ -38,8 +37,6 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table as Markdown. Whatever is text in it is shown as text."""
-    if table.empty:
-        return EMPTY
     text = readable(table)
     flat = text.mask(best(table), "**" + text + "**").reset_index()
     flat = flat.map(lambda cell: html.escape(str(cell), quote=False).replace("|", "\\|"))
@@ -52,8 +49,6 @@ def markdown(table: pd.DataFrame) -> str:
 
 def latex(table: pd.DataFrame) -> str:
     """A table as LaTeX, for the package booktabs."""
-    if table.empty:
-        return f"% {EMPTY}\n"
     text, bold = readable(table), best(table)
     styler = text.style.format(escape="latex")
     for axis in ("index", "columns"):

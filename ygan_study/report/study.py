@@ -67,7 +67,7 @@ class Study(store.Study):
                 shown = Markdown(render.markdown(self.table(name, runs, suffix)))
         except NotTrained as missing:
             note = Markdown(f"*{views[name].title}: {missing}.*")
-            display(note, metadata={UNTRAINED: True})
+            display(note, metadata={UNTRAINED: name})
             return
         display(shown)
         display(Markdown(views[name].caption))
@@ -81,8 +81,6 @@ class Study(store.Study):
                 f"none of its {len(jobs)} trainings is done: "
                 f"`{self._command(jobs[0])}` trains the first"
             )
-        if not runs:
-            raise NotTrained("nothing is trained for it")
         return runs
 
     def _command(self, job: Job) -> str:

@@ -44,7 +44,7 @@ from ygan_study.report.figures.base import (
 )
 from ygan_study.report.figures.explained import LATENT_COLOURS, fig2
 from ygan_study.report.figures.qualitative import edge_cases, grad_cam, heated
-from ygan_study.report.figures.scores import PAPERS
+from ygan_study.report.printed import score_name
 from ygan_study.report.style import style
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
@@ -353,7 +353,9 @@ def score_family(runs: Sequence[Run]) -> Figure:
         found = reconstruction_scores(run.model(), images, here)
         found |= latent_scores(here, z_s, data.labels[normal])
         truth = run.test["anomalous"][tested]
-        table[title(run)] = {PAPERS[name]: metrics.auc(s, truth) for name, s in found.items()}
+        table[title(run)] = {
+            score_name(name, math=True): metrics.auc(s, truth) for name, s in found.items()
+        }
     fig, ax = plt.subplots(figsize=(8.6, 2.6))
     pd.DataFrame(table).plot.bar(ax=ax, rot=0, width=0.8, color=CLASS_COLOURS, legend=False)
     for bars in ax.containers:

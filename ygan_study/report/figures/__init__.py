@@ -29,7 +29,7 @@ from ygan_study.report.figures import (
 from ygan_study.report.made import keep
 from ygan_study.report.rows import rows_of
 from ygan_study.report.style import style
-from ygan_study.report.view import View
+from ygan_study.report.view import NotTrained, View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
@@ -88,9 +88,9 @@ FIGURES: dict[str, View] = {
 
 
 def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
-    """Draw a figure of `runs`, save it, and return it. Raises ValueError where there is no run."""
+    """Draw a figure of `runs`, save it, and return it. Raises NotTrained where there is none."""
     if not runs:
-        raise ValueError(f"{name}: the profile {study.profile} has no training for it")
+        raise NotTrained(f"nothing of {name} is trained")
     view = FIGURES[name]
     with style():
         made_of = runs if view.of == "runs" else rows_of(runs, batches=view.of == "batches")
@@ -104,5 +104,5 @@ def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
     plt.close(fig)  # the notebook shows what is returned, once
     files = {ending: picture.getvalue() for ending, picture in pictures.items()}
     shown = f"![{view.alt}]({name}{suffix}.webp)"
-    keep(study, study.folder / "figures" / f"{name}{suffix}", view, runs, files, shown)
+    keep(study, study.folder / "figures" / f"{name}{suffix}", view, runs, files, shown, suffix)
     return fig

@@ -25,16 +25,17 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
     """The mean of each loss term in each epoch, before it is weighted, against the share of the
     training that is done. The dashed line is the loss of a classifier that guesses, ln 9.
     """
-    fig, axes = base.panels(len(TERMS), 3, 1.7)
+    fig, axes = base.panels(len(TERMS), 3, 1.7, sharex=True)
     for ax, term in zip(axes, TERMS, strict=True):
         for run in runs:
             colour, marker = LOOKS[run.config.key]
             how = dict(color=colour, marker=marker, label=LABELS[run.config.key])
             ax.plot(run.losses.index / len(run.losses), run.losses[term], **how)
-        ax.set(title=f"$L_{{{term[2:]}}}$", xlabel="share of the training")
+        ax.set_title(f"$L_{{{term[2:]}}}$")
         if term in ("L_s", "L_r"):
             ax.axhline(np.log(9), color="grey", lw=0.8, ls="--", zorder=0)
-        ax.label_outer()
+    for ax in axes[3:]:
+        ax.set_xlabel("share of the training")
     base.legend_below(fig, len(runs))
     return fig
 

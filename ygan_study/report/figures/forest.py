@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ygan_study.measure.numbers import SCORES
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import PRINTED
-from ygan_study.report.figures.scores import PAPERS
+from ygan_study.report.printed import EQUATIONS, score_name
 from ygan_study.report.render import OURS, PAPER
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import difference
@@ -89,16 +89,17 @@ def score_differences(rows: pd.DataFrame) -> Figure:
         plain = trainings[(trainings["dataset"] == dataset) & (trainings["key"] == "classifier")]
         for score in SCORES if key != "classifier" else ():
             gap = difference(own, plain, f"auc_{score}")
-            place = TITLES[dataset], PAPERS.get(score, score), key
+            place = TITLES[dataset], score_name(score, math=True), key
             found += [(*place, gap.mean, gap.low, gap.high)] * bool(gap.n)
     return forest(pd.DataFrame(found, columns=FRAME), "AUC less the classifier's")
 
 
 def _of(table: str, rows: pd.DataFrame, *levels: str) -> pd.DataFrame:
     """The differences of a table; levels: of its index, that name panel, row and series."""
-    found = TABLES[table].make(rows).reset_index()
+    found = TABLES[table].make(rows).rename_axis(columns=None).reset_index()
     names = {level: name for level, name in zip(levels, FRAME[:3], strict=True) if level}
-    return found.rename(columns=names).reindex(columns=FRAME)
+    math = {score_name(score): score_name(score, math=True) for score in EQUATIONS}
+    return found.rename(columns=names).reindex(columns=FRAME).replace(math)
 
 
 def _costs(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,25 +5,17 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ygan_study.measure.numbers import POST_HOC
+from ygan_study.measure.numbers import SCORES, SEVEN
 from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, NORMAL, Picture
+from ygan_study.report.printed import score_name
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.view import View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
-PAPERS = {
-    "s_x": "$s_x$ (Eq. 13)",
-    "s_z": "$s_z$ (Eq. 14)",
-    "s_zs": "$s_{zs}$ (Eq. 15)",
-    "s_zp": "$s_{zp}$ (Eq. 16)",
-    "s_zw": "$s_{zw}$ (Eq. 17)",
-    "s_c": "$s_c$ (Eq. 18)",
-    "s": "$s$ (Eq. 12)",
-}
 FEWEST = 10  # trainings that a rank correlation is given of
 
 
@@ -32,18 +24,18 @@ def fig8(rows: pd.DataFrame) -> Figure:
     classes with their standard deviation: filled, the paper's scores; hollow, post-hoc scores of
     the later literature. No score is flipped: one below 0.5 ranks normal images above anomalies.
     """
-    names = {f"auc_{name}": PAPERS.get(name, name) for name in (*PAPERS, *POST_HOC)}
+    names = {f"auc_{score}": score_name(score, math=True) for score in SCORES}
     trainings = trainings_of(rows, metrics=names)
     datasets = trainings["dataset"].unique()
     fig, axes = base.panels(len(datasets), len(datasets), 3.2, sharey=True)
-    places = [place + (place >= len(PAPERS)) for place in range(len(names))]  # a gap between them
+    places = [place + (place >= len(SEVEN)) for place in range(len(names))]  # a gap between them
     for ax, dataset in zip(axes, datasets, strict=True):
         own = trainings[trainings["dataset"] == dataset]
         classes = own.groupby("held_out")[list(names)].mean()
         for place, (name, mean) in zip(places, classes.mean().items(), strict=True):
             bar = classes[name].std(ddof=0) if len(classes) > 1 else None
             look = dict(color=NORMAL, marker="D" if name == "auc_s" else "o", lw=1)
-            face = NORMAL if place < len(PAPERS) else "white"
+            face = NORMAL if place < len(SEVEN) else "white"
             ax.errorbar(mean, place, xerr=bar, mfc=face, **look)
             at = dict(va="center", fontsize=7, transform=ax.get_yaxis_transform())
             ax.text(1.02, place, "–" if pd.isna(mean) else f"{mean:.3f}", **at)

@@ -36,6 +36,7 @@ nb_render_markdown_format = "myst"
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"
+autodoc_inherit_docstrings = False  # those of PyTorch say nothing of this code
 PACKAGES = "filelock numpy pandas PIL safetensors scipy sklearn torch torchvision tqdm".split()
 autodoc_mock_imports = [name for name in PACKAGES if not importlib.util.find_spec(name)]
 

@@ -21,7 +21,7 @@ from ygan_study.report.tables import (
     public_code,
     scores,
 )
-from ygan_study.report.view import View
+from ygan_study.report.view import NotTrained, View
 from ygan_study.run.folder import Run
 from ygan_study.run.store import Study
 
@@ -30,11 +30,12 @@ TABLES: dict[str, View] = {name: view for room in ROOMS for name, view in room.T
 
 
 def make(name: str, runs: list[Run]) -> pd.DataFrame:
-    """The table of these runs. Raises ValueError where there is none."""
-    if not runs:
-        raise ValueError(f"{name}: none of its trainings is done")
+    """The table of these runs. Raises NotTrained where they give it no row."""
     view = TABLES[name]
-    return view.make(rows_of(runs, view.of == "batches"))
+    table = view.make(rows_of(runs, view.of == "batches")) if runs else pd.DataFrame()
+    if table.empty:
+        raise NotTrained(f"no row of {name} is trained")
+    return table
 
 
 def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.DataFrame:
@@ -51,5 +52,6 @@ def tabulate(study: Study, name: str, runs: list[Run], suffix: str = "") -> pd.D
         runs,
         {ending: text.encode() for ending, text in files.items()},
         render.markdown(table),
+        suffix,
     )
     return table

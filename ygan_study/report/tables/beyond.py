@@ -9,7 +9,7 @@ import pandas as pd
 from ygan_study.measure.flops import training_operations
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
-from ygan_study.report.printed import NUMBERS, class_names, printed
+from ygan_study.report.printed import NUMBERS, class_names, printed, score_name
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import SEEDS, difference
@@ -19,8 +19,7 @@ from ygan_study.report.view import View
 from ygan_study.run.costs import IMAGES
 from ygan_study.run.store import Study
 
-SHOWN = {"s": "s (Eq. 12)", "s_c": "s_c (Eq. 18)", "max-logit": "max-logit"}
-SHOWN |= {"kNN": "kNN", "RMDS": "RMDS"}
+SHOWN = {score: score_name(score) for score in ("s", "s_c", "max-logit", "kNN", "RMDS")}
 AUCS = [f"auc_{score}" for score in SHOWN]
 PAPER_TRAINS_ON = 9 * 0.8  # of the images of a class: nine classes, 80 % of their images (4.2)
 

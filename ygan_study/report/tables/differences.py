@@ -7,6 +7,7 @@ import pandas as pd
 from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
+from ygan_study.report.printed import score_name
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import SEEDS, difference, holm
 from ygan_study.report.tables import shared
@@ -16,7 +17,7 @@ from ygan_study.run.folder import AVERAGED, LAST
 from ygan_study.run.store import Study
 
 CONTRASTS = (("balanced", "classifier"), ("paper", "classifier"), ("strong", "balanced"))
-SCORES = {"s (Eq. 12)": "auc", "s_zp (Eq. 16)": "auc_s_zp"}
+SCORES = {score_name("s"): "auc", score_name("s_zp"): "auc_s_zp"}
 
 
 def differences(rows: pd.DataFrame) -> pd.DataFrame:
@@ -133,8 +134,8 @@ def _large(study: Study) -> list[Job]:
 
 
 TABLES = {
-    "differences": View(differences, _contrast_jobs, "Which method is above which?"),
+    "differences": View(differences, _contrast_jobs, "Differences between methods"),
     "learning_rate": View(learning_rate, _rate_jobs, "Is it the Y, or the learning rate?"),
-    "lengths": View(lengths, length_jobs, "Does a longer training help?"),
-    "paper_size_numbers": View(paper_size, _large, "One class at the paper's own size"),
+    "lengths": View(lengths, length_jobs, "AUC by length of training"),
+    "paper_size_numbers": View(paper_size, _large, "One class at the paper's own size, in numbers"),
 }

@@ -1,4 +1,4 @@
-// Every picture opens large; the column of means of a wide table stays in sight (book.css).
+// Every picture opens large; of a wide table the columns that name a row, and its mean, stay in sight.
 addEventListener("DOMContentLoaded", () => {
   for (const image of document.querySelectorAll(".bd-article img")) {
     if (image.closest("a")) continue;
@@ -8,8 +8,20 @@ addEventListener("DOMContentLoaded", () => {
     link.append(image);
   }
   for (const table of document.querySelectorAll(".bd-article table")) {
-    const heads = [...table.rows[0].cells].map(cell => cell.textContent.trim());
-    const mean = heads.findIndex(head => /^(mean|AUC)\b/.test(head));
-    if (mean > 0) for (const row of table.rows) row.cells[mean]?.classList.add("mean");
+    const heads = [...table.rows[0].cells], room = table.parentElement.clientWidth;
+    const numbers = heads.findIndex(head => head.classList.contains("text-right"));
+    const mean = heads.findIndex(head => /^(mean|AUC)\b/.test(head.textContent.trim()));
+    for (const row of table.rows) row.cells[mean]?.classList.add("mean");
+    if (table.offsetWidth <= room) continue;
+    let left = 0;
+    heads.forEach((head, column) => {
+      const width = head.offsetWidth;
+      if ((column >= numbers && column != mean) || left + width > 0.7 * room) return;
+      for (const row of table.rows) {
+        row.cells[column]?.classList.add("kept");
+        row.cells[column]?.style.setProperty("left", `${left}px`);
+      }
+      left += width;
+    });
   }
 });
