@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,15 @@ import pytest
 import torch
 from chromium import chromium, needed
 from PIL import Image
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from ygan_core import scores
+from ygan_core.data import COLOURS
 from ygan_study.__main__ import main
 from ygan_study.run import pretrained
 from ygan_study.teach import play
@@ -54,11 +58,9 @@ def find(browser, selector):
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
-def press(browser, selector):
-    """A click or a tap."""
-    element = find(browser, selector)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-    draw(browser, selector, [(0, 0)])
+def press(browser, selector, x=0, y=0):
+    """A click or a tap on an element, at (x, y) from its middle."""
+    draw(browser, selector, [(x, y)])
 
 
 def draw(browser, selector, points):
@@ -74,99 +76,163 @@ def draw(browser, selector, points):
     actions.perform()
 
 
+def go(browser, number):
+    """To a station, by its link."""
+    press(browser, f"nav a[href='#{number}']")
+    wait_for(browser, number)
+
+
+def wait_for(browser, number):
+    here = f"nav a[href='#{number}'][aria-current]"
+    WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, here))
+
+
+def predict(browser, question, number):
+    press(browser, f"[data-question='{question}'] button:nth-of-type({number})")
+
+
+def outcome(browser, question):
+    return find(browser, f"[data-outcome='{question}']").text
+
+
 def pixels(browser, selector):
     return browser.execute_script(f"return document.querySelector('{selector} canvas').toDataURL()")
-
-
-def shift(browser, selector, value):
-    """Let a slider go to a value."""
-    set_value = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))"
-    browser.execute_script(set_value, find(browser, selector), value)
 
 
 SEVEN = [(-60, -80), (60, -80), (10, 60)]
 
 
 def test_two_codes_of_what_is_chosen_or_drawn(opened):
-    seen = {pixels(opened, "#one-x")}
-    press(opened, "[data-strip=one] input[value='4']")
-    seen.add(pixels(opened, "#one-x"))
-    bars = find(opened, "#one-z_s").get_attribute("innerHTML")
-    draw(opened, "[data-pad=one] canvas", SEVEN)
-    seen.add(pixels(opened, "#one-x"))
-    assert len(seen) == 3 and find(opened, "#one-z_s").get_attribute("innerHTML") != bars
-    press(opened, "[data-pad=one] button")
-    assert find(opened, "[data-pad=one] p").text == "Nothing is drawn yet."
+    assert "changed" not in find(opened, "#change-z_s").text
+    seen = {pixels(opened, "#codes-x")}
+    predict(opened, "1 code", 1)
+    told = outcome(opened, "1 code")
+    z_s, z_r = map(int, re.findall(r"(\d+) %", told))
+    assert told.startswith("You predicted: zs. From purple to dark green") and z_s < 50 < z_r
+    seen.add(pixels(opened, "#codes-x"))
+    press(opened, "[data-strip=codes] [value='4']")
+    seen.add(pixels(opened, "#codes-x"))
+    bars = find(opened, "#codes-z_s").get_attribute("innerHTML")
+    draw(opened, "#codes .pad canvas", SEVEN)
+    seen.add(pixels(opened, "#codes-x"))
+    assert len(seen) == 4 and find(opened, "#codes-z_s").get_attribute("innerHTML") != bars
+    press(opened, "#clear")
+    assert find(opened, "#pad-says").text == "Nothing is drawn yet."
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
 def test_the_swap_is_shown_after_both_predictions(opened):
-    press(opened, "nav [data-to='2']")
-    press(opened, "[name='2 digit']")
+    draw(opened, "#codes .pad canvas", SEVEN)
+    go(opened, 2)
+    predict(opened, "2 digit", 2)
     assert not find(opened, "#swap-way").is_displayed()
-    press(opened, "[name='2 background'][value='the background of B']")
-    assert find(opened, "#swap-way").is_displayed()
-    assert not find(opened, "[name='2 digit']").is_enabled()  # a prediction stays
-    seen = {pixels(opened, "#swap-way")}
-    shift(opened, "#way", 1)
-    seen.add(pixels(opened, "#swap-way"))
-    assert pixels(opened, "#swap-way") == pixels(opened, "#swap-ab")
-    press(opened, "[data-strip=b] input[value='4']")
-    assert len(seen | {pixels(opened, "#swap-way")}) == 3
+    predict(opened, "2 background", 1)
+    assert "the digit of B. C reads 2, that of A." in outcome(opened, "2 digit")
+    assert "the background of A. It is red, that of B." in outcome(opened, "2 background")
+    halfway = pixels(opened, "#swap-way")
+    width = find(opened, "#way").size["width"]
+    press(opened, "#way", width // 2 - 2)
+    assert halfway != pixels(opened, "#swap-way") == pixels(opened, "#swap-ab")
+    seen = {pixels(opened, "#swap-ab")}
+    press(opened, "[data-strip=b] [value='4']")
+    seen.add(pixels(opened, "#swap-ab"))
+    press(opened, "[data-strip=a] [value=mine]")  # as drawn in station 1
+    seen.add(pixels(opened, "#swap-ab"))
+    press(opened, "#swap summary")
+    press(opened, "#clear")
+    draw(opened, "#swap .pad canvas", [(0, -60), (0, 60)])
+    assert len(seen | {pixels(opened, "#swap-ab")}) == 4
+    assert "C reads 1, that of A." in outcome(opened, "2 digit")
 
 
 def test_two_networks_side_by_side(opened):
-    press(opened, "nav [data-to='3']")
-    press(opened, "[name='3 network']")
-    counts = {name: find(opened, f"#count-{name}").text for name in play.NETWORKS}
-    assert "36 of 36 have the background" in counts["balanced"]
-    assert "36 of 36 have the background" not in counts["paper"]
+    go(opened, 3)
+    predict(opened, "3 network", 3)
+    told = outcome(opened, "3 network")
+    followed = [int(n) for n in re.findall(r"(\d+) of 36", told)]
+    assert told.startswith("You predicted: in both.") and followed[0] == 36 > followed[1]
+    grid = "return document.querySelector('#grid-paper').toDataURL()"
+    before = opened.execute_script(grid)
     press(opened, "#others")
-    assert find(opened, "#count-paper").text != counts["paper"]
+    assert opened.execute_script(grid) != before
 
 
 def test_the_threshold_moves_the_rates_as_the_study_measures_them(opened):
-    press(opened, "nav [data-to='4']")
-    press(opened, "[name='4 zero']")
-    run = pretrained(play.NETWORKS["paper"])
+    go(opened, 4)
+    predict(opened, "4 zero", 1)
     press(opened, "[data-network=paper]")
-    shift(opened, "#threshold", 0.3)
+    run = pretrained(play.NETWORKS["paper"])
     test = run.test["in_test"]
     s, anomalous = run.scores[test], run.test["anomalous"][test]
-    rates = [round(100 * (s[kind] > 0.3).mean()) for kind in (~anomalous, anomalous)]
-    text = find(opened, "#four-rates").text
-    assert text.startswith(f"Above 0.30: {rates[0]} % of the normal") and f"{rates[1]} % of" in text
-    verdict = find(opened, "#four-verdict").text
-    shift(opened, "#threshold", 0.9)
-    assert "an anomaly" in verdict and "normal" in find(opened, "#four-verdict").text
+    seen = set()
+    for pressed, x in (("#threshold", -60), ("#histogram", 60)):
+        press(opened, pressed, x)
+        threshold = float(find(opened, "#threshold").get_attribute("value"))
+        told = re.findall(r"\d[\d.]*", find(opened, "#rates").text)
+        assert float(told[0]) == threshold
+        for kind, rate in zip((~anomalous, anomalous), told[1:], strict=True):
+            assert abs(100 * (s[kind] > threshold).mean() - int(rate)) <= 0.5 + 1e-9
+        verdict = "an anomaly" if 0.63 > threshold else "normal"  # the score of the 0
+        assert find(opened, "#normal-verdict").text.endswith(f"{verdict}.")
+        seen.add((threshold, find(opened, "#roc circle").get_attribute("cx")))
+    assert len(seen) == 2
+    press(opened, "#histogram", find(opened, "#histogram").size["width"] // 2 - 1)
+    assert find(opened, "#normal-verdict").text.endswith("normal.")
 
 
 def test_break_it_and_hand_in(opened, tmp_path):
-    press(opened, "nav [data-to='5']")
-    press(opened, "#keep")
-    assert find(opened, "#kept-verdict").text == "Nothing is drawn yet."
-    draw(opened, "[data-pad=five] canvas", SEVEN)
-    assert find(opened, "#five-verdict").text.startswith("C says 7. s = 0.0")
+    go(opened, 5)
+    for button in ("#keep", "#download"):
+        press(opened, "#clear")
+        press(opened, button)
+        assert find(opened, "#pad-says").text == "Nothing is drawn yet."
+    draw(opened, "#break .pad canvas", SEVEN)
+    assert find(opened, "#break-verdict").text.startswith("C reads 7. s = 0.0")
     press(opened, "#keep")  # it is said to be no digit
     assert find(opened, "#kept-verdict").text.startswith("You broke it: the drawing passes")
     assert len(opened.find_elements(By.CSS_SELECTOR, "#kept canvas")) == 1
     opened.execute_script("save = (name, url) => { window.saved = url }")
     press(opened, "#download")
     picture = opened.execute_script("return saved").removeprefix("data:image/png;base64,")
-    assert Image.open(io.BytesIO(base64.b64decode(picture))).size == (680, 400)
-    press(opened, "nav [data-to='6']")
+    picture = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB")
+    assert picture.size == (680, 400) and picture.getpixel((25, 25)) == COLOURS["cyan"]
+    go(opened, 6)
     find(opened, "#name").send_keys('Ada "A" L.')
-    (tmp_path / "ada.csv").write_text(find(opened, "#answers").get_attribute("value"))
+    press(opened, "#copy")
+    assert find(opened, "#copied").text == "Copied."
+    (tmp_path / "ada.csv").write_text(find(opened, "#table").get_attribute("value"))
     table = pd.read_csv(gather(tmp_path, tmp_path / "t" / "answers.csv"))
     assert table["student"].item() == 'Ada "A" L.'
     assert table["play 5 no digit"].item() == "passes as normal (1 kept)"
 
 
+def test_by_keyboard_alone(opened):
+    def type_(*keys):
+        ActionChains(opened).send_keys(*keys).perform()
+
+    def station(number):
+        type_(str(number))
+        wait_for(opened, number)
+
+    station(5)
+    opened.execute_script("document.querySelector('#break .pad canvas').focus()")
+    type_(*[Keys.ARROW_UP] * 6, " ", *[Keys.ARROW_DOWN] * 12, " ")
+    assert find(opened, "#break-verdict").text.startswith("C reads 1.")
+    station(3)
+    opened.execute_script("document.querySelector('[data-question=\"3 network\"] button').focus()")
+    type_(Keys.TAB, Keys.ENTER)
+    assert outcome(opened, "3 network").startswith("You predicted: in paper.")
+    station(6)
+    find(opened, "#name").send_keys("5")
+    assert find(opened, "#answers").is_displayed()
+
+
 def test_no_station_is_wider_than_the_screen(opened):
     for number in range(1, 7):
-        press(opened, f"nav [data-to='{number}']")
-        for question in opened.find_elements(By.CSS_SELECTOR, f"#station-{number} .predict"):
-            press(opened, f"[name='{question.get_attribute('data-question')}']")
+        go(opened, number)
+        while questions := opened.find_elements(By.CSS_SELECTOR, "section:not([hidden]) .predict"):
+            for question in questions:
+                predict(opened, question.get_attribute("data-question"), 1)
         width = (
             "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         )
@@ -180,7 +246,7 @@ def test_what_is_wrong_is_one_sentence(browser, page, tmp_path):
     for name, text in {"cut": whole[:middle], "damaged": damaged}.items():
         (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
         open_page(browser, tmp_path / f"{name}.html")
-        assert find(browser, "#problem").text.endswith("please download the page again.")
+        assert find(browser, "#problem").text.endswith("please download it again.")
         assert not find(browser, "main").is_displayed()
     before = {"source": "delete window.DecompressionStream"}
     script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", before)

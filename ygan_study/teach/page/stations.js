@@ -1,0 +1,348 @@
+// The five stations: what is asked, what is chosen, what is shown.
+
+const QUESTIONS = {
+  "1 code": ["z_s", "z_r", "both alike"],
+  "2 digit": ["the digit of A", "the digit of B", "a mixture"],
+  "2 background": ["the background of A", "the background of B", "a mixture"],
+  "3 network": ["in balanced", "in paper", "in both", "in neither"],
+  "4 zero": ["above most normal images", "among them", "below most of them"],
+}
+const STATIONS = ["codes", "swap", "networks", "normal", "break", "answers"]
+const DRAWN_FOR = { codes: "codes", swap: "a", normal: "normal", break: "break" }
+const FIRST_DIGIT = { codes: 5, a: 2, b: 7, normal: 0 }
+const MAIN = "balanced"  // the network of stations 1, 2 and 5
+
+let about, networks, pad
+let station, chosen = MAIN, turn = 0  // turn: of the images of station 3
+let mine  // the drawing, as an image
+const picked = {}  // images, by strip
+const answers = {}
+
+// What the networks make of images
+
+function look(image, name = MAIN) {
+  const network = networks[name], x = [toInput(image.pixels)]
+  const [z_s] = network.encode("E_s", x), [z_r] = network.encode("E_r", x)
+  const p = softmax(network.classify(z_s))
+  return { z_s, z_r, p, s: 1 - Math.max(...p), x_hat: toPixels(network.decode([z_s], [z_r])[0]) }
+}
+
+const digits = () => [...Array(10).keys()].filter(digit => digit != about.held_out)
+const mostLikely = p => digits()[p.indexOf(Math.max(...p))]
+
+// Pixels of all hybrids: a row for each image that gives z_r, a column for each that gives z_s.
+function hybrids(name, tops, lefts) {
+  const network = networks[name], inputs = images => images.map(image => toInput(image.pixels))
+  const z_s = network.encode("E_s", inputs(tops)), z_r = network.encode("E_r", inputs(lefts))
+  return z_r.map(r => network.decode(z_s, z_s.map(() => r)).map(toPixels))
+}
+
+// Six images for the columns of a grid and six for its rows, in different colours.
+function columnsAndRows(turn) {
+  const each = about.images.length / 10
+  const take = (digits, colour) => digits.map(d => about.images[d * each + (turn + colour) % each])
+  return [take([1, 2, 3, 4, 6, 8], 3), take([7, 5, 9, 3, 1, 2], 0)]
+}
+
+function showGrid(id, tops, lefts, grid) {
+  const step = 34, canvas = Object.assign($(id), { width: 7 * step, height: 7 * step })
+  canvas.setAttribute("role", "img")
+  canvas.setAttribute("aria-label", "A grid of hybrids")
+  tops.forEach((top, j) => paint(canvas, top.pixels, (j + 1) * step, 0))
+  lefts.forEach((left, i) => paint(canvas, left.pixels, 0, (i + 1) * step))
+  grid.forEach((row, i) => row.forEach((pixels, j) => {
+    paint(canvas, pixels, (j + 1) * step, (i + 1) * step)
+  }))
+}
+
+// The stations
+
+const math = text => text.replace(/\bz_([sr])/g, "<i>z<sub>$1</sub></i>")
+const answered = name => !$(`#${name} .predict`)
+
+function outcome(question, text) {
+  $(`[data-outcome="${question}"]`).innerHTML = math(`You predicted: ${answers[question]}. ${text}`)
+}
+
+const compared = {}  // of station 1: the image, its latents, and those of the image before
+function showCodes() {
+  const image = picked.codes, found = look(image)
+  showTile("#codes-x", image.pixels, "<i>x</i>, the image")
+  showTile("#codes-x-hat", found.x_hat, "<i>x̂</i>, rebuilt from both")
+  const z = {}
+  for (const key of ["z_s", "z_r"]) {
+    z[key] = found[key].map((value, i) => value - about.networks[MAIN].mean[key][i])
+  }
+  if (compared.image != image) Object.assign(compared, { image, before: compared.z, z })
+  const before = answered("codes") && compared.before, change = {}
+  for (const key of ["z_s", "z_r"]) {
+    const between = before && z[key].map((value, i) => value - before[key][i])
+    if (before) change[key] = percent(Math.hypot(...between) / Math.hypot(...before[key]))
+    showLatent(`#codes-${key}`, z[key], before ? before[key] : [])
+    const text = before ? `, changed by ${change[key]}` : ""
+    $(`#change-${key}`).innerHTML = math(`${key}: 100 numbers${text}`)
+  }
+  return change
+}
+
+function changeBackground() {
+  const old = picked.codes, colour = (old.colour + 3) % 10
+  picked.codes = onBackground(old, colour)
+  pad.recolour(colour)
+  const change = showCodes()
+  outcome("1 code", `From ${colourName(old.colour)} to ${colourName(colour)}, z_s changed by
+    ${change.z_s}, z_r by ${change.z_r}. Now change the digit.`)
+}
+
+function whose(value, a, b) {
+  const owners = [a == value && "A", b == value && "B"].filter(Boolean)
+  return owners.length ? `that of ${owners.join(" and ")}` : "neither that of A nor that of B"
+}
+
+function showSwap() {
+  if (!answered("swap")) return
+  const pair = [picked.a, picked.b], start = performance.now()
+  const grid = hybrids(MAIN, pair, pair), time = performance.now() - start
+  const [a, b, ab, ba] = [picked.a.pixels, picked.b.pixels, grid[1][0], grid[0][1]].map(pixels => (
+    { pixels, digit: mostLikely(look({ pixels }).p), colour: background(pixels) }))
+  const says = image => `<i>C</i> reads ${image.digit}, on ${colourName(image.colour)}`
+  showTile("#swap-a", a.pixels, `A: ${says(a)}`)
+  showTile("#swap-b", b.pixels, `B: ${says(b)}`)
+  showTile("#swap-ab", ab.pixels, math(`z_s of A, z_r of B: ${says(ab)}`))
+  showTile("#swap-ba", ba.pixels, math(`z_s of B, z_r of A: ${says(ba)}`))
+  outcome("2 digit", `C reads ${ab.digit}, ${whose(ab.digit, a.digit, b.digit)}.`)
+  outcome("2 background",
+    `It is ${colourName(ab.colour)}, ${whose(ab.colour, a.colour, b.colour)}.`)
+  $("#swap-time").textContent = `One swap took ${time.toFixed(0)} ms in this browser.`
+  const [tops, lefts] = columnsAndRows(0)
+  const own = [[picked.a, ...tops.slice(1)], [picked.b, ...lefts.slice(1)]]
+  showGrid("#swap-grid", ...own, hybrids(MAIN, ...own))
+  showWay()
+}
+
+function showWay() {
+  const network = networks[MAIN], x = [picked.a, picked.b].map(image => toInput(image.pixels))
+  const z_s = network.encode("E_s", x), z_r = network.encode("E_r", x), way = +$("#way").value
+  const between = z_r[0].map((value, i) => value + way * (z_r[1][i] - value))
+  const [hybrid] = network.decode([z_s[0]], [between])
+  showTile("#swap-way", toPixels(hybrid), `${percent(way)} of the way`)
+}
+
+function showNetworks() {
+  if (!answered("networks")) return
+  const [tops, lefts] = columnsAndRows(turn), counts = {}
+  for (const name of ["balanced", "paper"]) {
+    const grid = hybrids(name, tops, lefts), network = networks[name]
+    showGrid(`#grid-${name}`, tops, lefts, grid)
+    let kept = 0, followed = 0
+    grid.forEach((row, i) => network.encode("E_s", row.map(toInput)).forEach((z_s, j) => {
+      kept += mostLikely(softmax(network.classify(z_s))) == tops[j].digit
+      followed += background(row[j]) == lefts[i].colour
+    }))
+    counts[name] = followed
+    $(`#count-${name}`).innerHTML = `${name}: ${followed} of 36 have the background of the row;
+      <i>C</i> reads the digit of the column in ${kept} of 36.`
+  }
+  outcome("3 network", `The background comes from z_r in ${counts.balanced} of 36 with balanced,
+    in ${counts.paper} of 36 with paper.`)
+}
+
+function verdict(id, { p, s }) {
+  const threshold = +$("#threshold").value, flagged = s > threshold
+  $(id).textContent = `C reads ${mostLikely(p)}. s = ${s.toFixed(2)} is ` +
+    `${flagged ? "above" : "not above"} the threshold of ${threshold.toFixed(2)}: ` +
+    `${flagged ? "an anomaly" : "normal"}.`
+  return flagged
+}
+
+function showNormal() {
+  if (!answered("normal")) return
+  const { histograms, auc } = about.networks[chosen], threshold = +$("#threshold").value
+  const found = look(picked.normal, chosen)
+  showProbabilities("#normal-bars", found.p, digits())
+  verdict("#normal-verdict", found)
+  showHistogram("#histogram", histograms, threshold, found.s)
+  showRoc("#roc", histograms, threshold, auc)
+  const alarms = shareAbove(histograms.normal, threshold)
+  const detected = shareAbove(histograms.anomalous, threshold)
+  $("#rates").textContent = `Above ${threshold.toFixed(2)}: ${percent(alarms)} of the normal ` +
+    `images (false alarms), ${percent(detected)} of the zeros (detected).`
+  outcome("4 zero", `With ${chosen}, a zero has a higher score than a normal image in
+    ${percent(auc)} of all pairs (AUC).`)
+}
+
+function showBreak() {
+  if (!picked.break) return
+  const found = look(picked.break)
+  showTile("#break-x", picked.break.pixels, "your drawing")
+  showTile("#break-x-hat", found.x_hat, "rebuilt from both codes")
+  showProbabilities("#break-bars", found.p, digits())
+  verdict("#break-verdict", found)
+}
+
+const SHOW = { codes: showCodes, swap: showSwap, networks: showNetworks, normal: showNormal,
+  break: showBreak, answers: () => writeAnswers() }
+
+// Choosing and drawing
+
+function choose(key, image) {
+  picked[key] = image
+  if (key == DRAWN_FOR[station]) pad.recolour(image.colour)
+  for (const input of all(`[data-strip=${key}] input`)) {
+    input.checked = input.value == (image.digit ?? "mine")
+  }
+  SHOW[station]()
+}
+
+function setMine(image) {
+  mine = image
+  for (const tile of all(".strip .mine")) {
+    tile.hidden = !mine
+    if (mine) paint(tile.querySelector("canvas"), mine.pixels)
+  }
+}
+
+function drawn() {
+  setMine(onBackground({ ink: inkOf(pad.strokes) }, +pad.background.value))
+  choose(DRAWN_FOR[station], mine)
+}
+
+function recoloured() {
+  const key = DRAWN_FOR[station], image = picked[key]
+  if (!image) return pad.nothing()
+  const other = onBackground(image, +pad.background.value)
+  if (image == mine) setMine(other)
+  choose(key, other)
+}
+
+function cleared() {
+  setMine()
+  delete picked.break
+}
+
+function fillStrip(strip) {
+  const key = strip.dataset.strip, each = about.images.length / 10
+  const add = (value, name, image) => {
+    const input = make("input", { type: "radio", name: key, value })
+    input.setAttribute("aria-label", name)
+    input.addEventListener("change", () => choose(key, image ?? mine))
+    const canvas = makeCanvas(32, 32)
+    if (image) paint(canvas, image.pixels)
+    return strip.appendChild(make("label", {}, input, canvas))
+  }
+  for (let digit = 0; digit < 10; digit++) {
+    const image = about.images[digit * each + (key == "b" ? 3 : 0)]
+    const label = add(digit, `${digit} on ${colourName(image.colour)}`, image)
+    if (digit != FIRST_DIGIT[key]) continue
+    label.querySelector("input").checked = true
+    picked[key] = image
+  }
+  Object.assign(add("mine", "your drawing"), { className: "mine", hidden: true })
+}
+
+// Predictions: the result of a station is shown once all of its questions are answered.
+
+const setPressed = (buttons, pressed) =>
+  buttons.forEach(button => button.setAttribute("aria-pressed", button == pressed))
+
+function fillQuestion(fieldset) {
+  const { question } = fieldset.dataset, own = fieldset.closest("section")
+  const buttons = QUESTIONS[question].map(option => make("button", { innerHTML: math(option) }))
+  buttons.forEach((button, i) => button.addEventListener("click", () => {
+    answers[question] = QUESTIONS[question][i]
+    setPressed(buttons, button)
+    const fieldsets = [...own.querySelectorAll(".predict")]
+    if (fieldsets.every(one => one.dataset.question in answers)) reveal(own, fieldsets)
+  }))
+  fieldset.append(make("div", { className: "row" }, ...buttons))
+}
+
+function reveal(own, fieldsets) {
+  for (const one of fieldsets) {
+    const text = make("p", { className: "outcome" })
+    text.dataset.outcome = one.dataset.question
+    one.replaceWith(text)
+  }
+  for (const result of own.querySelectorAll(".result")) result.hidden = false
+  if (own.id == "codes") changeBackground()
+  else SHOW[own.id]()
+}
+
+// Beginning, and going from station to station
+
+function go() {
+  const number = +location.hash.slice(1) || 1
+  station = STATIONS[number - 1] ?? STATIONS[0]
+  for (const section of all("section")) section.hidden = section.id != station
+  for (const link of all("nav a")) {
+    if (link.hash == `#${number}`) link.setAttribute("aria-current", "page")
+    else link.removeAttribute("aria-current")
+  }
+  if (station == "break" && mine) picked.break = mine
+  const place = $(`#${station} .pad`)
+  if (place) pad.moveTo(place, (picked[DRAWN_FOR[station]] ?? about.images[3]).colour)
+  SHOW[station]()
+  scrollTo(0, 0)
+}
+
+function setThreshold(event) {  // where the histogram is pressed
+  const box = $("#histogram").getBoundingClientRect()
+  $("#threshold").value = (event.clientX - box.left) / box.width * about.highest
+  showNormal()
+}
+
+function listen() {
+  addEventListener("hashchange", go)
+  addEventListener("keydown", event => {
+    const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.id == "name"
+    const modified = event.ctrlKey || event.altKey || event.metaKey
+    if (!typing && !modified && /^[1-6]$/.test(event.key)) location.hash = event.key
+  })
+  $("#way").addEventListener("input", showWay)
+  $("#others").addEventListener("click", () => {
+    turn += 1
+    showNetworks()
+  })
+  const buttons = all("[data-network]")
+  setPressed(buttons, $(`[data-network=${chosen}]`))
+  buttons.forEach(button => button.addEventListener("click", () => {
+    chosen = button.dataset.network
+    setPressed(buttons, button)
+    showNormal()
+  }))
+  $("#threshold").addEventListener("input", showNormal)
+  $("#histogram").addEventListener("pointerdown", setThreshold)
+  $("#histogram").addEventListener("pointermove", event => event.buttons && setThreshold(event))
+}
+
+function fail(text) {
+  $("#problem").textContent = text
+  $("#problem").hidden = false
+  $("#waiting").hidden = true
+}
+
+async function start() {
+  if (!window.DecompressionStream) {
+    return fail("This browser cannot unpack the networks: please use Chrome or Edge from 2020 on, " +
+      "or Firefox or Safari from 2023 on.")
+  }
+  try {
+    about = JSON.parse($("#about").textContent)
+    networks = await loadNetworks($("#weights").textContent, about)
+  } catch (error) {
+    return fail("The networks in this page are damaged or cut off: please download it again.")
+  }
+  about.images = about.images.map(({ digit, colour, ink }) =>
+    onBackground({ digit, ink: unpackedInk(ink) }, colour))
+  $("#threshold").value = about.threshold
+  pad = makePad({ drawn, recoloured, cleared })
+  all("[data-strip]").forEach(fillStrip)
+  all(".predict").forEach(fillQuestion)
+  listen()
+  listenForAnswers()
+  for (const part of ["main", "nav"]) $(part).hidden = false
+  $("#waiting").hidden = true
+  go()
+}
+
+document.addEventListener("DOMContentLoaded", start)

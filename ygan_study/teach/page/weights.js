@@ -1,0 +1,43 @@
+// From the text at the end of the page to the networks. play.py says how the text is made.
+
+// IEEE half precision, given as the high and the low bytes of the numbers.
+function fromHalves(high, low) {
+  return Float32Array.from(high, (top, i) => {
+    const exponent = (top >> 2) & 31, fraction = ((top & 3) << 8) | low[i]
+    const size = exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : fraction * 2 ** -24
+    return top & 128 ? -size : size
+  })
+}
+
+// Base 85 as Python's base64.b85encode writes it, with a comma in place of <.
+function fromBase85(text, length) {
+  const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" +
+    "!#$%&()*+-;,=>?@^_`{|}~"
+  const value = new Uint8Array(128)
+  for (let i = 0; i < 85; i++) value[alphabet.charCodeAt(i)] = i
+  const bytes = new DataView(new ArrayBuffer(length + 4))
+  for (let i = 0, at = 0; at < length; i += 5, at += 4) {
+    let number = 0
+    for (let j = i; j < i + 5; j++) number = number * 85 + value[text.charCodeAt(j) & 127]
+    bytes.setUint32(at, number % 2 ** 32)
+  }
+  return bytes.buffer.slice(0, length)
+}
+
+// The networks by name. Rejects where the text is cut or damaged: zlib has a checksum.
+async function loadNetworks(text, about) {
+  const packed = new Blob([fromBase85(text, about.packed)]).stream()
+  const unpacked = new Response(packed.pipeThrough(new DecompressionStream("deflate")))
+  const bytes = new Uint8Array(await unpacked.arrayBuffer()), count = about.halves
+  const half = fromHalves(bytes.subarray(0, count), bytes.subarray(count, 2 * count))
+  const full = new Float32Array(bytes.slice(2 * count).buffer)
+  const networks = {}
+  for (const [name, { width, tensors }] of Object.entries(about.networks)) {
+    const weights = {}
+    for (const [key, [kind, start, size]] of Object.entries(tensors)) {
+      weights[key] = (kind == "half" ? half : full).subarray(start, start + size)
+    }
+    networks[name] = new Network(weights, width)
+  }
+  return networks
+}
