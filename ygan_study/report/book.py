@@ -25,6 +25,7 @@ WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alon
 FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # myst-nb's tags
 UNTRAINED = "untrained"  # marks what `Study.show` displays in place of this figure or table
 CORE, API = Path("ygan_core"), (SPHINX / "api.md").read_text(encoding="utf-8")
+LIVE = re.compile(r"\[([^\]]*)\]\(notebooks/TEACHING\.md#only-a-link[^)]*\)")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
 SECTIONS = {  # every figure and table, in the order of the paper
     "The answer": ("answers", "main_result", "claims", "coverage"),
@@ -104,6 +105,8 @@ def lay_out(source: Path, folder: Path) -> None:
             shutil.copyfile(file, target)
             continue
         text = file.read_text(encoding="utf-8")
+        if place == Path("README.md"):  # a book has play.html beside its first page
+            text = LIVE.sub(r'<a href="play.html">\1</a>', text)
         if file.suffix == ".ipynb":
             text = json.dumps(lean(json.loads(text)))
         for words, link in set(LINK.findall(text)):

@@ -110,7 +110,7 @@ function showHistogram(id, { normal, anomalous }, threshold, s) {
     <path d="${path(normal)}" fill="#0173b2" opacity="0.55"/>
     <path d="${path(anomalous)}" fill="none" stroke="#000" stroke-width="2"/>
     <text x="4" y="20" fill="#01476b">normal digits (filled)</text>
-    <text x="330" y="20">zeros (line)</text>
+    <text x="596" y="20" text-anchor="end">zeros (line)</text>
     <line x1="${x(threshold)}" x2="${x(threshold)}" y2="160" stroke="#a61b1b" stroke-width="4"/>
     <path d="M${x(s)} 161l-9 18h18z" fill="#b45f06"/>
     <text x="${x(s) + end[1]}" y="182" text-anchor="${end[0]}">this image: ${s.toFixed(2)}</text>`)
