@@ -9,7 +9,7 @@ from PIL import Image
 from ygan_detector import YGANDetector
 
 CLASSES = ("round", "square", "stripes")
-TINY = dict(epochs=2, width=4, image_size=32, device="cpu", verbose=False)
+TINY = dict(recipe="balanced", epochs=2, width=4, image_size=32, device="cpu", verbose=False)
 
 
 def pictures(n=30, size=32, seed=0):

@@ -75,6 +75,23 @@ def test_a_class_becomes_one_table(tmp_path, capsys):
     assert table.loc["Bo", "ex1 2"] == "-0.5"
 
 
+def test_answers_from_a_mac_and_from_a_spreadsheet_are_read(tmp_path):
+    hand_in("ex1", "Ada", {1: "größer; oder kleiner"}, tmp_path)
+    (tmp_path / "._Ada.csv").write_bytes(b"\x00\x05\x16\x07")
+    rows = pd.read_csv(tmp_path / "Ada.csv")
+    rows.assign(student="Bo").to_csv(tmp_path / "Bo.csv", sep=";", index=False, encoding="cp1252")
+    rows.assign(student="Cy").to_csv(tmp_path / "Cy.csv", index=False, encoding="utf-8-sig")
+    table = pd.read_csv(gather(tmp_path, tmp_path / "answers.csv"))
+    assert table["student"].tolist() == ["Ada", "Bo", "Cy"]
+    assert set(table["ex1 1"]) == {"größer; oder kleiner"}
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written .*folder="):
+        hand_in("ex1", "Ada", {1: "it learns noise"}, tmp_path / "file" / "answers")
+
+
 def test_two_students_of_one_name_both_stay(tmp_path):
     for folder in ("one", "other"):
         hand_in("ex1", "Kim", {1: folder}, tmp_path / folder)

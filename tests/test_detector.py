@@ -1,6 +1,7 @@
 """The detector as an estimator: scores, threshold, settings, one file, going on after a stop."""
 
 import copy
+import functools
 import pickle
 
 import joblib
@@ -10,11 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import norm
 from sklearn.base import clone
+from sklearn.neighbors import LocalOutlierFactor
 from small_detector import TINY, pictures, trained, write_folder
 
 from ygan_core import scores, train
-from ygan_detector import DetectorError, YGANDetector, training
+from ygan_core.metrics import auc
+from ygan_detector import DetectorError, YGANDetector, file, training
 from ygan_detector.images import find_images
+from ygan_detector.pixels import resize
 
 pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:C recog", "ignore:.*fewer than")
 
@@ -129,24 +133,34 @@ def test_sizes():
 
 def test_epochs_fill_the_minutes_and_the_size_is_one_that_leaves_enough_of_them(monkeypatch):
     cost, said = {256: 1.0, 128: 0.1, 64: 0.01}, []
-    monkeypatch.setattr(training, "seconds_per_image", lambda s, *_: cost[s.image_size])
+    monkeypatch.setattr(training, "seconds_per_epoch", lambda s, n: n * cost[s.image_size])
     images = find_images(np.zeros((2, 300, 300, 3), np.uint8))
 
     def plan(**params):
-        params = YGANDetector(**params).get_params()
-        settings = training.plan(params, images, 1000, "cpu", said.append)
+        params = YGANDetector("balanced", **params).get_params()
+        settings = training.plan(params, images, 1000, said.append)
         return settings.image_size, settings.epochs
 
-    assert plan(minutes=10) == (64, 60) and "256 px is nearer, but too slow" in said[1]
+    assert plan(minutes=10) == (64, 60) and "256 px is nearer" in said[1]
     assert plan(minutes=10, image_size=256) == (256, 1) and plan(epochs=7) == (256, 7)
     assert plan(minutes=50) == (128, 30) and plan(minutes=1e4) == (256, training.MOST_EPOCHS)
 
 
-def test_a_time_limit_fixes_the_epochs_beforehand(capsys):
-    params = {**TINY, "epochs": None, "minutes": 0.02, "verbose": True}
+def test_the_plan_does_not_depend_on_the_machine(monkeypatch):
+    params = YGANDetector("balanced", minutes=10).get_params()
+    images = find_images(np.zeros((2, 100, 100, 3), np.uint8))
+    plans = []
+    for clock in (lambda: 0.0, iter(range(10**9)).__next__):
+        monkeypatch.setattr("time.perf_counter", clock)
+        plans.append(training.plan(params, images, 5000, lambda line: None))
+    assert plans[0] == plans[1] and 1 < plans[0].epochs < training.MOST_EPOCHS
+
+
+def test_the_epochs_are_fixed_beforehand(capsys):
+    params = {**TINY, "epochs": None, "minutes": 0.001, "verbose": True}
     detector = YGANDetector(**params).fit(*pictures(15))
     assert len(detector.history_) == detector.settings_.epochs >= 1
-    assert "epochs, about" in capsys.readouterr().out
+    assert "on an idle core" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -158,7 +172,10 @@ def test_a_time_limit_fixes_the_epochs_beforehand(capsys):
         (dict(epochs=2.5), "'epochs' parameter"),
         (dict(image_size=100), "'image_size' parameter"),
         (dict(heat_map="warm"), "'heat_map' parameter"),
-        (dict(recipe="classifier", heat_map="hybrid"), "has no decoder .*: choose uncertainty"),
+        (
+            dict(recipe="classifier", heat_map="hybrid"),
+            "makes no heat_map hybrid: choose uncertainty",
+        ),
         (dict(device="tpu9"), "PyTorch cannot use a device 'tpu9'"),
     ],
 )
@@ -166,6 +183,47 @@ def test_a_wrong_setting_is_refused_before_anything_is_read(params, message):
     with pytest.raises(ValueError, match=message) as raised:
         YGANDetector(**params).fit("no folder")
     assert "\n" not in str(raised.value)
+
+
+# ---- features
+
+
+@functools.cache
+def of_features():
+    """A detector of two kinds of pictures; stripes are not among them."""
+    images, _ = pictures(30)
+    return YGANDetector(**{**TINY, "recipe": "auto", "image_size": 64}).fit(images[:60])
+
+
+def test_one_kind_of_normal_images_is_judged_by_features_and_two_kinds_by_y_gan():
+    detector = of_features()
+    assert detector.recipe_ == "features" and detector.classes_.tolist() == ["normal"]
+    new, kinds = pictures(20, seed=1)
+    assert auc(detector.decision_function(new), kinds == 2) > 0.95
+    assert trained().recipe_ == "balanced"
+
+
+def test_the_score_of_features_is_scikit_learns_local_outlier_factor():
+    detector, (images, _) = of_features(), pictures(5, seed=1)
+    bank = detector.model_.bank.numpy()
+    lof = LocalOutlierFactor(n_neighbors=10, novelty=True).fit(bank)
+    pixels = torch.from_numpy(np.stack([resize(image, 64, 3) for image in images]))
+    expected = -lof.score_samples(detector.model_.latents(scores.to_input(pixels)).numpy())
+    assert np.allclose(detector.decision_function(images), expected, rtol=1e-5)
+    own = ~np.isin(detector.decision_scores_, detector.calibration_scores_)
+    assert np.allclose(detector.decision_scores_[own], -lof.negative_outlier_factor_, rtol=1e-5)
+
+
+def test_images_that_are_all_the_same_give_finite_scores():
+    detector = clone(of_features()).fit(np.zeros((30, 32, 32), np.uint8))
+    assert np.isfinite(detector.decision_function(pictures(1)[0])).all()
+
+
+def test_another_recipe_takes_another_heat_map():
+    detector = copy.deepcopy(of_features()).set_params(heat_map="hybrid")
+    with pytest.raises(DetectorError, match="features makes no heat_map hybrid"):
+        detector.predict(pictures(1)[0])
+    assert detector.set_params(recipe="balanced").fit(*pictures(15)).heat_map_ == "hybrid"
 
 
 # ---- copies, and one file
@@ -177,17 +235,29 @@ def saved(tmp_path):
     return tmp_path / "a.ygan"
 
 
-def test_what_is_loaded_or_copied_scores_as_the_original(saved, tmp_path):
-    before, images = trained(), pictures(5, seed=1)[0]
+@pytest.mark.parametrize("make", [trained, of_features])
+def test_what_is_loaded_or_copied_scores_as_the_original(make, tmp_path):
+    before, images, saved = make(), pictures(5, seed=1)[0], tmp_path / "a.ygan"
+    before.save(saved)
     joblib.dump(before, tmp_path / "a.joblib")
     copies = [YGANDetector.load(saved, "cpu"), joblib.load(tmp_path / "a.joblib")]
     for after in (*copies, pickle.loads(pickle.dumps(before)), copy.deepcopy(before)):
         assert np.array_equal(before.decision_function(images), after.decision_function(images))
         assert before.threshold_ == after.threshold_
-        x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        x = torch.from_numpy(np.stack([resize(image, before.size_, 3) for image in images]))
         assert torch.equal(before.heat_maps(x), after.heat_maps(x))
         assert before.most_similar(x[0]) == after.most_similar(x[0])
         assert np.array_equal(before.labels_, after.labels_)
+
+
+def test_a_file_of_the_version_before_is_loaded(saved):
+    about, tensors = file.read(saved)
+    file.write(
+        saved, {name: about[name] for name in about if name not in ("recipe_", "size_")}, tensors
+    )
+    after = YGANDetector.load(saved, "cpu")
+    assert (after.recipe_, after.size_) == ("balanced", 32)
+    assert np.array_equal(after.decision_scores_, trained().decision_scores_)
 
 
 def test_settings_of_numpy_are_saved(tmp_path, monkeypatch):

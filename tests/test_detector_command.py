@@ -53,8 +53,8 @@ def test_fit_says_what_it_chose_and_what_is_next(folder, capsys):
     shown = capsys.readouterr()
     for line in (
         "the layout of the authors' public code",
-        "90 colour images of 32 to 32 px\nresized to 32 x 32 px\n",
-        "width 4, augmentation none, 2 epochs",
+        "90 colour images of 32 to 32 px\nresized to 32 x 32 px, width 4",
+        "2 epochs of 72 images, about",
         "3 classes; 72 images to train on, 18 left out",
         "epoch 2/2",
         f"saved {target}",

@@ -14,12 +14,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:C recog")
 SHAPES = [(5, 32, 32), (1, 64, 64), (2, 200, 131), (3, 20, 47), (1, 1, 1), (65, 33, 40)]
 
 
-@pytest.fixture(scope="module", params=["colour", "grey"])
+@pytest.fixture(scope="module", params=["colour", "grey", "features"])
 def exported(request, tmp_path_factory):
     """(a detector, the session that runs its ONNX file); the grey one has no decoder."""
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     folder, detector = tmp_path_factory.mktemp("onnx"), trained()
+    if request.param == "features":
+        params = detector.get_params() | {"recipe": "features", "image_size": 64}
+        detector = YGANDetector(**params).fit(*pictures())
     if request.param == "grey":
         images, labels = pictures()
         params = detector.get_params() | {"recipe": "classifier"}

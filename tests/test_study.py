@@ -430,3 +430,9 @@ def test_what_is_asked_for_is_drawn_and_one_that_fails_stops_no_other(
     assert main(["all", *line, "--only", "fig6a", "color_mnist_scores"]) == 1
     assert "fig6a: RuntimeError: no ink left" in capsys.readouterr().out
     assert main(["draw", "color_mnist_scores", *line]) == 0 and len(calls) == 2
+
+
+def test_a_notebook_says_what_to_do_where_results_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written .* set results in the first cell"):
+        shown.Study("smoke", tmp_path / "file" / "results")

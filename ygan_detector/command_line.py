@@ -31,7 +31,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options; those of `fit` are the parameters of YGANDetector."""
-    top = Parser(prog="python -m ygan_detector", description="Y-GAN on your own images")
+    top = Parser(prog="python -m ygan_detector", description="Anomalies in your own images")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="fit|score|export|localise")
 
     fit = verbs.add_parser("fit", help="train on a folder of normal images, one subfolder a class")
@@ -39,10 +39,15 @@ def parser() -> argparse.ArgumentParser:
     add("images", help="the folder; without subfolders, classes are found by clustering")
     add("--save", type=_path, required=True, metavar="FILE", help="for instance leaves.ygan")
     add("--force", action="store_true", help="replace FILE if it exists")
-    add("--recipe", default="balanced", help="balanced (default) or classifier")
-    add("--minutes", type=float, default=10, help="time for the training (default 10)")
+    recipes = "features, balanced, classifier or auto (default): features for one kind of images"
+    add("--recipe", default="auto", help=recipes)
+    add("--minutes", type=float, default=10, help="time for a training (default 10)")
     add("--epochs", type=int, help="number of epochs, in place of --minutes")
-    add("--image-size", type=int, help="32, 64, 128 or 256; default: the nearest there is time for")
+    add(
+        "--image-size",
+        type=int,
+        help="32, 64, 128 or 256; default: 224, or the nearest there is time for",
+    )
     add("--width", type=int, help="filters of the first convolution")
     add("--augmentation", default="auto", help="auto (default), none or leaves")
     add("--seed", type=int, default=0)
@@ -82,7 +87,7 @@ def _path(text: str) -> Path:
 def _add_common(verb: argparse.ArgumentParser, false_alarms: float | None) -> None:
     share = "share of normal images that may be called anomalies"
     verb.add_argument("--false-alarms", type=float, default=false_alarms, help=share)
-    kinds = "auto (default), uncertainty, reconstruction or hybrid"
+    kinds = "auto (default), distance, uncertainty, reconstruction or hybrid"
     verb.add_argument("--heat-map", default="auto", help=kinds)
     verb.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -44,7 +45,11 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The score s of Eq. 12, float64 (B,), and the class that C chooses, int64 (B,)."""
-        logits = self.networks.C(self.latents(x))
+        return self.judge(self.latents(x))
+
+    def judge(self, z_s: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` returns, from z_s (B, d)."""
+        logits = self.networks.C(z_s)
         return s(logits), logits.argmax(dim=1)
 
     def latents(self, x: Tensor) -> Tensor:
@@ -67,21 +72,27 @@ class Network(nn.Module):
     def uncertainty(self, x: Tensor) -> Tensor:
         """Grad-CAM of the uncertainty s: what E_s saw that speaks against the class C chose.
 
-        Selvaraju et al. (2017) take the gradient of a class's logit. Here it is that of
-        log(s / (1 - s)), s of Eq. 12, with respect to the feature maps of E_s of 16 x 16 places,
-        or of 8 x 8 for images of 32 px.
+        The gradient is that of log(s / (1 - s)), s of Eq. 12, with respect to the feature maps of
+        E_s of 16 x 16 places, or of 8 x 8 for images of 32 px.
         """
         E_s, C = self.networks.E_s, self.networks.C
         halvings = 2 if x.shape[-1] > 32 else 1  # of three layers, before the last map of 4 x 4
         split = len(E_s.features) - 3 * halvings
-        with torch.enable_grad():
-            maps = E_s.features[:split](x).detach().requires_grad_()
-            z_s = E_s.to_latent(E_s.features[split:](maps)).flatten(1)
-            logits = C(z_s).sort(dim=1).values
-            log_odds = logits[:, :-1].logsumexp(dim=1) - logits[:, -1]
-            (gradient,) = torch.autograd.grad(log_odds.sum(), maps)
-        heat = (gradient.mean(dim=(2, 3), keepdim=True) * maps.detach()).sum(dim=1, keepdim=True)
-        return F.interpolate(heat.relu(), x.shape[-2:], mode="bilinear")[:, 0]
+
+        def log_odds(maps: Tensor) -> Tensor:
+            logits = C(E_s.to_latent(E_s.features[split:](maps)).flatten(1)).sort(dim=1).values
+            return logits[:, :-1].logsumexp(dim=1) - logits[:, -1]
+
+        return grad_cam(E_s.features[:split](x), log_odds, x.shape[-1])
+
+
+def grad_cam(maps: Tensor, score: Callable[[Tensor], Tensor], side: int) -> Tensor:
+    """Where feature maps (B, F, H, W) raise a score (Selvaraju et al., 2017): (B, side, side)."""
+    maps = maps.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(score(maps).sum(), maps)
+    heat = (gradient.mean(dim=(2, 3), keepdim=True) * maps.detach()).sum(dim=1, keepdim=True)
+    return F.interpolate(heat.relu(), (side, side), mode="bilinear")[:, 0]
 
 
 def smooth(heat: Tensor) -> Tensor:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,11 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ygan_core.checkpoints import write_atomically
 from ygan_detector.images import Images, warn
 from ygan_detector.pixels import DetectorError
 from ygan_study.engine.threads import one_thread
-from ygan_study.methods import METHODS, trainer_of
+from ygan_study.measure.flops import training_operations
+from ygan_study.methods import METHODS
 from ygan_study.methods.weak_labels import CLUSTERS, cluster, imagenet_features
 from ygan_study.plan.settings import Settings
 
@@ -28,7 +27,7 @@ SIZES = (32, 64, 128, 256)  # px to which images are resized
 WIDTHS = {32: 16, 64: 16, 128: 8, 256: 8}  # filters; 256 px still cost ten times what 64 px cost
 ENOUGH = 20_000  # images that a training should see; otherwise a smaller size is taken
 SMALLEST = 64  # px, of the sizes that are taken for lack of time
-TIMED = 32  # images in a batch whose step is timed
+OPERATIONS = 50e9  # floating-point operations a second, of one core of a server
 BATCH, FEWEST_STEPS = 64, 4  # batches are smaller where an epoch would have fewer steps
 MOST_EPOCHS = 200  # the paper's longest training (section 4.3)
 LEFT_OUT, LEFT_OUT_AT_LEAST, LEFT_OUT_AT_MOST = 0.05, 50, 0.2  # a share, a number, a share
@@ -44,11 +43,11 @@ def nearest_size(sides: np.ndarray) -> int:
 
 
 def settings_for(params: dict, size: int, channels: int, n: int) -> Settings:
-    """Settings for n images; one epoch unless params, those of YGANDetector, give a number."""
+    """Settings for n images: `epochs`, or as many as fit into `minutes`, but 200 at most."""
     augmentation = params["augmentation"]
     if augmentation == "auto":
         augmentation = "leaves" if channels == 3 and size >= 64 else "none"
-    return Settings(
+    settings = Settings(
         **METHODS[params["recipe"]].settings,
         image_size=int(size),
         width=int(params["width"] or WIDTHS[size]),
@@ -57,45 +56,37 @@ def settings_for(params: dict, size: int, channels: int, n: int) -> Settings:
         epochs=int(params["epochs"] or 1),
         seed=int(params["seed"]),
     )
+    if params["epochs"]:
+        return settings
+    epochs = int(60 * params["minutes"] / seconds_per_epoch(settings, n))
+    return replace(settings, epochs=min(MOST_EPOCHS, max(1, epochs)))
 
 
-def plan(params: dict, images: Images, n: int, device: str, say: Callable[[str], None]) -> Settings:
-    """Settings for a training on n of the images: their size, and the epochs there is time for.
+def seconds_per_epoch(settings: Settings, n: int) -> float:
+    """On one core of OPERATIONS a second. It is counted, since a busy machine would be timed."""
+    alike = replace(settings, epochs=1, batch_size=BATCH, augmentation="none")
+    return n * training_operations(alike, BATCH) / BATCH / OPERATIONS
 
-    The number of epochs is fixed before the training, since schedules depend on it.
+
+def plan(params: dict, images: Images, n: int, say: Callable[[str], None]) -> Settings:
+    """Settings for a training on n of the images. They follow from the images and params alone.
+
+    Without an image_size, it is the nearest size at which the training sees ENOUGH images.
     """
-    nearest, channels, estimate = nearest_size(images.sides), images.channels, ""
-    sizes = [params["image_size"] or nearest]
-    if not params["image_size"] and params["epochs"] is None:
-        sizes += [size for size in SIZES[::-1] if SMALLEST <= size < nearest]
-    for size in sizes:
-        settings = settings_for(params, size, channels, n)
-        if params["epochs"] is not None:
-            break
-        seconds = n * seconds_per_image(settings, channels, device)
-        epochs = min(MOST_EPOCHS, max(1, int(60 * params["minutes"] / seconds)))
-        settings = replace(settings, epochs=epochs)
-        estimate = f", about {epochs * seconds / 60:.1f} minutes"
-        if epochs * n >= ENOUGH:
-            break
-    reason = f" ({sizes[0]} px is nearer, but too slow for the time given)"
-    kind, sides = "grey" if channels == 1 else "colour", images.sides.max(axis=1)
-    say(f"{len(images)} {kind} images of {sides.min()} to {sides.max()} px")
-    say(f"resized to {size} x {size} px{reason if size < sizes[0] else ''}")
-    augmented = f"width {settings.width}, augmentation {settings.augmentation}"
-    say(f"{augmented}, {settings.epochs} epochs{estimate}")
+    sizes = [params["image_size"] or nearest_size(images.sides)]
+    if not (params["image_size"] or params["epochs"]):
+        sizes += [size for size in SIZES[::-1] if SMALLEST <= size < sizes[0]]
+    tried = [settings_for(params, size, images.channels, n) for size in sizes]
+    settings = next((s for s in tried if s.epochs * n >= ENOUGH), tried[-1])
+    size, epochs = settings.image_size, settings.epochs
+    say(f"resized to {size} x {size} px, width {settings.width}, {settings.augmentation}")
+    if size < sizes[0]:
+        few = f"{params['minutes']:g} minutes would show {tried[0].epochs * n:,} images"
+        say(f"({sizes[0]} px is nearer, but {few} at that size, fewer than {ENOUGH:,})")
+    minutes = epochs * seconds_per_epoch(settings, n) / 60
+    core = f"{OPERATIONS / 1e9:.0f} billion operations a second"
+    say(f"{epochs} epochs of {n} images, about {minutes:.1f} minutes on an idle core of {core}")
     return settings
-
-
-def seconds_per_image(settings: Settings, channels: int, device: str) -> float:
-    """What an image costs in an epoch on this machine. The first steps are slow, and not timed."""
-    side = settings.image_size
-    images = torch.zeros(2 * TIMED, channels, side, side, dtype=torch.uint8)
-    settings = replace(settings, batch_size=TIMED, epochs=2)
-    trainer = trainer_of(settings)(settings, images, torch.arange(len(images)) % 2, device)
-    with one_thread():
-        trainer.epoch()
-        return trainer.epoch()["seconds"] / len(images)
 
 
 def hold_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -185,14 +176,3 @@ def training_folder(folder: Path | None, identity: str) -> Iterator[Path | None]
     lock.unlink(missing_ok=True)
     with suppress(OSError):  # there is something else in it
         folder.rmdir()
-
-
-def planned_once(folder: Path | None, make: Callable[[], Settings]) -> Settings:
-    """The settings with which the training in `folder` began, or those of a new one."""
-    if folder is None:
-        return make()
-    path = folder / "settings.json"
-    if not path.exists():
-        text = json.dumps(asdict(make()))
-        write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-    return Settings(**json.loads(path.read_text(encoding="utf-8")))

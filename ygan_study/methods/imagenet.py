@@ -36,7 +36,8 @@ def network_input(x: Tensor, size: int | None = None) -> Tensor:
     and 224 where S is not between them.
     """
     size = size or min(max(x.shape[-1], SMALLEST), LARGEST)
-    x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
+    if x.shape[-1] != size:
+        x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
     return ((x * 127.5 + 127.5 - 127) / 128).expand(-1, 3, -1, -1)
 
 

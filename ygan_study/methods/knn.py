@@ -24,12 +24,15 @@ def nearest(queries: Tensor, bank: Tensor, k: int = 1) -> Tensor:
 
     Raises RuntimeError where m < k.
     """
-    half, distances = bank.square().sum(dim=1) / 2, []
-    for part in queries.split(max(1, AT_ONCE // len(bank))):
-        index = torch.addmm(half, part, bank.T, alpha=-1).topk(k, largest=False).indices
-        # products rank well, but lose small distances to rounding: those are computed anew
-        distances.append((part[:, None] - bank[index]).norm(dim=2))
-    return torch.cat(distances)
+    half, parts = bank.square().sum(dim=1) / 2, queries.split(max(1, AT_ONCE // len(bank)))
+    return torch.cat([neighbours(part, bank, half, k)[0] for part in parts])
+
+
+def neighbours(queries: Tensor, bank: Tensor, half: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Distances and places (n, k) of the k nearest, at once. half (m,): half of |bank|^2."""
+    index = torch.addmm(half, queries, bank.T, alpha=-1).topk(k, largest=False).indices
+    # products rank well, but lose small distances to rounding: those are computed anew
+    return (queries[:, None] - bank[index]).norm(dim=2), index
 
 
 class KNN(Baseline):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -20,20 +21,27 @@ COLUMNS = ["student", "exercise", "question", "answer"]
 ANSWERS = REPOSITORY / "results" / "answers"
 
 
-def hand_in(exercise: str, student: str, answers: dict, folder: Path = ANSWERS) -> None:
+def hand_in(exercise: str, student: str, answers: dict, folder: str | Path = ANSWERS) -> None:
     """Keep a student's answers to an exercise, {question: answer}, in place of earlier ones, and
-    print where. Without a name nothing is written. Raises ConfigError if the file holds no answers.
+    print where. Without a name nothing is written. Raises ConfigError if the file holds no answers
+    or cannot be written.
     """
     name = re.sub(r"[^\w-]+", "_", student).strip("_")
     if not name:
         print("Nothing is kept yet: write your name into this cell and run it again.")
         return
-    path = folder / f"{name}.csv"
+    path = Path(folder).expanduser() / f"{name}.csv"
     given = [(student, exercise, str(question), str(text)) for question, text in answers.items()]
     rows = pd.DataFrame(given, columns=COLUMNS)
     before = _read(path) if path.exists() else rows[:0]
     kept = pd.concat([before[before.exercise != exercise], rows[rows.answer.str.strip() != ""]])
-    write_atomically(path, partial(kept.to_csv, index=False))
+    try:
+        write_atomically(path, partial(kept.to_csv, index=False))
+    except OSError as error:
+        raise ConfigError(
+            f"{path.parent} cannot be written ({error.strerror}): add a folder of yours after the "
+            'answers, such as hand_in(..., folder="~")'
+        ) from None
     print(f"{len(kept)} answers are kept in {path}. This one file is what you hand in.")
 
 
@@ -43,7 +51,8 @@ def gather(folder: Path, to: Path) -> Path:
     A text that a spreadsheet would take for a formula gets an apostrophe before it. Raises
     ConfigError, and writes nothing, where no file is there or one holds something else.
     """
-    paths = sorted(path for path in folder.glob("*.csv") if path.resolve() != to.resolve())
+    # names that begin with a dot are hidden, or macOS's notes about a file (`._Ada.csv`)
+    paths = sorted(path for path in folder.glob("[!.]*.csv") if path.resolve() != to.resolve())
     if not paths:
         raise ConfigError(
             f"no answers in {folder}: put the students' files there "
@@ -59,13 +68,16 @@ def gather(folder: Path, to: Path) -> Path:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except ValueError:  # pandas' own errors, and text that is not UTF-8
-        rows = pd.DataFrame()
-    if list(rows.columns) != COLUMNS:
-        raise ConfigError(
-            f"{path} holds no answers (its columns should be {', '.join(COLUMNS)}): "
-            "remove it, or rename it"
-        )
-    return rows
+    """The rows of a file, which a spreadsheet may have saved with semicolons, or not in UTF-8."""
+    for separator, encoding in product(",;", ("utf-8-sig", "cp1252")):
+        try:
+            options = {"sep": separator, "encoding": encoding}
+            rows = pd.read_csv(path, dtype=str, keep_default_na=False, **options)
+        except ValueError:  # pandas' own errors, and text in another encoding
+            continue
+        if list(rows.columns) == COLUMNS:
+            return rows
+    raise ConfigError(
+        f"{path} holds no answers (its columns should be {', '.join(COLUMNS)}): "
+        "remove it, or rename it"
+    )
