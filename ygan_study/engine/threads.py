@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 
 _lock = threading.Lock()
 _this_thread = threading.local()
-_inside = 0  # threads of this process
-_before: tuple[int, threadpool_limits] | None = None  # what holds while none is inside
+_inside: list[threading.Thread] = []  # the one that entered first holds the limits of NumPy
+_before = 1  # PyTorch's threads while nobody is inside
 
 
 @contextlib.contextmanager
@@ -21,29 +21,30 @@ def one_thread() -> Iterator[None]:
     """Inside, PyTorch, NumPy and scikit-learn compute on one thread.
 
     Two threads add in another order, so their sums differ in the last bits. On a busy machine, one
-    thread is also faster. Limits are those of the process: where several threads are inside, the
-    first sets them, and the last removes them. A forked process, in which the threads of OpenMP are
-    missing and would be waited for, is safe inside.
+    thread is also faster. In a forked process it prevents waiting for OpenMP's threads, which are
+    missing there. Where several threads are inside, each gives back what was there before the
+    first entered, and not the one thread that it found.
     """
-    global _inside, _before
+    global _before
     if getattr(_this_thread, "inside", False):
         yield
         return
     with _lock:
-        if not _inside:
-            _before = torch.get_num_threads(), threadpool_limits(1)
-        _inside += 1
-        _this_thread.inside = True
-        torch.set_num_threads(1)
+        first = not _inside
+        if first:
+            _before = torch.get_num_threads()
+        _inside.append(threading.current_thread())
+    _this_thread.inside = True
+    torch.set_num_threads(1)
     try:
-        yield
+        # OpenBLAS has one limit for all threads, which only the first may set and restore
+        with threadpool_limits(1) if first else contextlib.nullcontext():
+            yield
     finally:
+        torch.set_num_threads(_before)
+        _this_thread.inside = False
         with _lock:
-            _this_thread.inside = False
-            _inside -= 1
-            torch.set_num_threads(_before[0])  # by each, since OpenMP counts them by thread
-            if not _inside:
-                _before[1].restore_original_limits()
+            _inside.remove(threading.current_thread())
 
 
 def _new_lock() -> None:
