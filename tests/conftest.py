@@ -30,9 +30,22 @@ def small():
 def images():
     """Eighty random images of three classes: uint8 (80, 3, 32, 32), int64 (80,)."""
     random = torch.Generator().manual_seed(0)
-    return torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=random), torch.arange(
-        80
-    ) % 3
+    pixels = torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=random)
+    return pixels, torch.arange(80) % 3
+
+
+@pytest.fixture
+def stop_after():
+    """stop_after(2) is a callback that interrupts a training after its second epoch."""
+
+    def make(number):
+        def callback(epoch):
+            if epoch.number == number:
+                raise KeyboardInterrupt
+
+        return callback
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +60,8 @@ def smoke(results):
     from ygan_study import Study
 
     study = Study("smoke", results)
-    return study, {
-        run.config.name: run for run in study.run_all(study.select(dataset="color_mnist"))
-    }
+    runs = study.run_all(study.select(dataset="color_mnist"))
+    return study, {run.config.name: run for run in runs}
 
 
 @pytest.fixture(scope="session")

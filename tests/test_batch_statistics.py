@@ -27,9 +27,8 @@ def test_batches_hold_every_image_once(statistics):
     if statistics == SORTED:
         order = torch.cat(found)
         assert not ANOMALOUS[order[:48]].any() and (LABELS[order[:48]].diff() >= 0).all()
-        assert (
-            sum(len(kind) > 1 for kind in kinds) == 1
-        )  # as the loader: one batch holds the last normals and the first anomalies
+        # as the loader: one batch holds the last normals and the first anomalies
+        assert sum(len(kind) > 1 for kind in kinds) == 1
     if statistics == APART:
         assert all(len(kind) == 1 for kind in kinds)
         assert len(LABELS[found[0]].unique()) > 1
@@ -51,9 +50,8 @@ def test_only_running_statistics_score_an_image_by_itself(images, small):
     assert not torch.allclose(one, other, atol=1e-4)
     brighter = shown.clone()
     brighter[1:] = 255 - brighter[1:]
-    assert uncertainty(model, shown)[0] == pytest.approx(
-        uncertainty(model, brighter)[0].item(), abs=1e-9
-    )
+    alone = [uncertainty(model, pictures)[0].item() for pictures in (shown, brighter)]
+    assert alone[0] == pytest.approx(alone[1], abs=1e-9)
     assert abs(uncertainty(model, shown, rows)[0] - uncertainty(model, brighter, rows)[0]) > 1e-4
     assert all(model.state_dict()[name].equal(tensor) for name, tensor in before.items())
     assert not any(module.training for module in model.modules())

@@ -3,8 +3,8 @@
 import json
 import shutil
 import struct
-import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.error import URLError
 
@@ -206,16 +206,9 @@ def test_decoded_leaves_that_were_changed_are_decoded_anew(leaves, monkeypatch, 
 def test_of_two_processes_that_start_at_once_one_decodes(leaves, monkeypatch):
     decoded, decode = [], datasets._leaves
     monkeypatch.setattr(datasets, "_leaves", lambda *a: decoded.append(1) or decode(*a))
-    threads = [
-        threading.Thread(
-            target=datasets._load.__wrapped__, args=("plantvillage", 32, leaves.parent)
-        )
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(4):
+            threads.submit(datasets._load.__wrapped__, "plantvillage", 32, leaves.parent)
     assert len(decoded) == 1
 
 

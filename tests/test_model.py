@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from ygan_core.model import YGAN, running_statistics_untouched
-from ygan_core.scores import encode, s
 from ygan_study.engine import Trainer
 from ygan_study.plan.settings import Settings
 
@@ -14,12 +13,8 @@ def count(module):
 def test_parameters_are_those_of_the_authors_networks():
     """Published at 32 px, 3 channels, width 64: encoders 1.07 M each, decoder 1.48 M, Ds 0.66 M."""
     model = Trainer.build(Settings(), channels=3, classes=9)
-    assert [round(count(part) / 1e6, 2) for part in (model.E_s, model.E_r, model.D, model.Ds)] == [
-        1.07,
-        1.07,
-        1.48,
-        0.66,
-    ]
+    counts = [round(count(part) / 1e6, 2) for part in (model.E_s, model.E_r, model.D, model.Ds)]
+    assert counts == [1.07, 1.07, 1.48, 0.66]
 
 
 @pytest.mark.parametrize("channels, size", [(1, 32), (3, 64), (3, 8)])
@@ -38,8 +33,7 @@ def test_initial_weights_follow_the_seed_alone():
     torch.manual_seed(77)
     state = torch.get_rng_state()
     again, other = (
-        Trainer.build(Settings(width=4), 3, 9).state_dict(),
-        Trainer.build(Settings(width=4, seed=1), 3, 9).state_dict(),
+        Trainer.build(Settings(width=4, seed=seed), 3, 9).state_dict() for seed in (0, 1)
     )
     assert torch.get_rng_state().equal(state)
     assert all(first[k].equal(again[k]) for k in first)
@@ -56,19 +50,4 @@ def test_hybrids_leave_running_statistics_alone_and_are_normalised_by_their_batc
     assert inside.equal(model.E_s(x))  # the same as outside
     assert not before["features.2.running_mean"].equal(
         model.E_s.state_dict()["features.2.running_mean"]
-    )
-
-
-def test_scores_do_not_depend_on_order_or_batch_size(images):
-    model = Trainer.build(Settings(width=4), 3, 3)
-    x, _ = images
-    model.train()(x.float() / 127.5 - 1)  # statistics that are not the initial ones
-    whole = s(encode(model, x, batch_size=80).logits)
-    for batch_size in (1, 7, 64):
-        torch.testing.assert_close(
-            s(encode(model, x, batch_size=batch_size).logits), whole, atol=1e-5, rtol=0
-        )
-    order = torch.randperm(80)
-    torch.testing.assert_close(
-        s(encode(model, x[order], batch_size=32).logits), whole[order], atol=1e-5, rtol=0
     )

@@ -57,9 +57,8 @@ def test_executed_once_and_again_when_something_that_it_made_is_gone(
     smoke, results, notebook, monkeypatch, capsys
 ):
     study, _ = smoke
-    begin = (
-        "from ygan_study import Study\nstudy = Study(profile, results, device, precision, settings)"
-    )
+    begin = "from ygan_study import Study"
+    begin += "\nstudy = Study(profile, results, device, precision, settings)"
     show = 'study.show("fig6a")\nstudy.show("color_mnist_probes")'
     monkeypatch.setattr(nb, "SOURCES", notebook(begin, show).parent)
     monkeypatch.setattr(commands, "build_book", lambda folder: folder / "book/index.html")

@@ -1,4 +1,4 @@
-"""Records: what they hold, how an older one is brought into today's form, what is trained anew."""
+"""Records: what they hold, and what is trained anew."""
 
 import json
 import shutil
@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 
 from ygan_core.data import datasets
@@ -19,7 +18,6 @@ from ygan_study.report import study as shown
 from ygan_study.report import verify as verifying
 from ygan_study.report.verify import _chosen, _judged, _spread, verify
 from ygan_study.run import pretrained
-from ygan_study.run.checksums import seal
 from ygan_study.run.folder import Damaged, MissingWeights, Run, read
 from ygan_study.run.provenance import processor
 from ygan_study.run.records import has_scores_of, narrow, write_record
@@ -106,50 +104,18 @@ def test_pictures_are_made_of_the_images_that_the_starter_pack_has(recorded, tmp
         record.at("last").model()
 
 
-def in_the_older_form(record):
-    """Rewrite a record as it was: its images in each file, latents, and Ds among the networks."""
-    for weights in record.kinds:
-        facts = {"calibration": np.zeros(3), **record.at(weights).test}
-        facts["s"] = facts["s"].astype(np.float64)
-        np.savez_compressed(record.folder / f"{weights}.npz", **facts)
-    run = record.pictured()
-    latents = {name: run.test[name].astype(np.float16) for name in ("z_s", "z_r")}
-    few = dict(np.load(record.folder / "pictured.npz"))
-    np.savez_compressed(record.folder / "pictured.npz", **few, **latents)
-    networks = record.folder / "averaged.safetensors"
-    save_file({**load_file(networks), "Ds.features.0.weight": torch.zeros(3, 3)}, networks)
-    seal(record.folder)
-
-
-def test_a_record_of_the_older_form_is_read_and_brought_into_todays(copied_record, capsys):
-    study, record = copied_record
-    files = ("averaged.npz", "pictured.npz", "averaged.safetensors", "run.json", "SHA256SUMS")
-    before = {name: (record.folder / name).read_bytes() for name in files}
-    metrics = {weights: record.at(weights).metrics for weights in record.kinds}
-    in_the_older_form(record)
-    old = study.find(record.job)
-    assert {weights: old.at(weights).metrics["auc"] for weights in old.kinds} == {
-        weights: found["auc"] for weights, found in metrics.items()
-    }
-    line = ["records", "--profile", "smoke", "--results", str(study.root.parent)]
-    for _ in range(2):  # the second time there is nothing to do
-        assert main(line) == 0 and "1 of" in capsys.readouterr().out
-        assert {name: (record.folder / name).read_bytes() for name in files} == before
-    now = study.find(record.job)
-    assert {weights: now.at(weights).metrics for weights in now.kinds} == metrics
-
-
 def test_a_split_that_was_changed_or_is_another_is_not_believed(copied_record):
     study, record = copied_record
+    run = run_job(study, record.job, anew=True)
     (file,) = (record.folder.parent / "splits").iterdir()
-    in_the_older_form(record)
     arrays = dict(np.load(file))
     np.savez_compressed(file, **{**arrays, "index": arrays["index"] + 1})
-    with pytest.raises(Damaged, match="has other images than"):
-        write_record(study, study.find(record.job))
+    assert study.recorded(record.job) is None
     shutil.rmtree(record.folder)
+    with pytest.raises(Damaged, match="has other images than"):
+        write_record(study, run)
     shutil.copytree(RECORDS.parent.parent / "weights" / "color_mnist-balanced", record.folder)
-    assert study.find(record.job) is None  # it holds another job
+    assert study.recorded(record.job) is None  # it holds another job
 
 
 def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):

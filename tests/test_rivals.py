@@ -22,6 +22,8 @@ from ygan_study.plan.settings import Settings
 from ygan_study.report.printed import printed
 
 TRAINED = [name for name in BASELINES if METHODS[name].trains]
+EACH = [(name, dataset) for name in BASELINES for dataset in ("cifar10", "plantvillage")]
+SLOW = [pytest.param(*one, marks=pytest.mark.slow) for one in EACH]
 GANS = ("ganomaly", "skip_ganomaly", "ocgan", "f_anogan")
 
 
@@ -161,15 +163,7 @@ def test_stopped_in_either_phase_and_resumed_equals_undisturbed(noise, tmp_path)
     assert all(before[key].equal(after[key]) for key in before)
 
 
-@pytest.mark.parametrize(
-    "name, dataset",
-    [("patch_svdd", "mnist"), ("knn_pixels", "mnist")]
-    + [
-        pytest.param(name, dataset, marks=pytest.mark.slow)
-        for name in BASELINES
-        for dataset in ("cifar10", "plantvillage")
-    ],
-)
+@pytest.mark.parametrize("name, dataset", [("patch_svdd", "mnist"), *SLOW])
 def test_a_study_runs_and_keeps_every_rival(name, dataset, tmp_path):
     held_out = {} if dataset == "plantvillage" else {"held_out": 4}
     config = profile_settings("smoke", dataset, "balanced", held_out)

@@ -36,6 +36,7 @@ NO_OTHERS = dict.fromkeys([f"lambda_{i}" for i in (1, 2, 4, 5, 6)], "0")
         ({"held_out": "12"}, "held_out"),
         ({"name": "mine"}, "no setting 'name'"),
         ({"lambda_1": "-1"}, "lambda_1 is -1.0"),
+        ({"width": 1024, "image_size": 1024}, "width times image_size"),
         ({"latents": "triple"}, "latents is 'triple': choose dual, split, single, semantic"),
         ({"images_per_class": "3"}, "at least 20"),
     ],

@@ -1,11 +1,9 @@
 import ast
-import contextlib
 import copy
 import math
 import os
 import subprocess
 import sys
-import types
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from ygan_core import train as core
-from ygan_core.checkpoints import checkpoints, write_atomically
+from ygan_core.checkpoints import checkpoints, save_state, write_atomically
 from ygan_core.config import TERMS, ConfigError
 from ygan_core.train import NonFiniteLoss
 from ygan_study.engine import Trainer
 from ygan_study.engine import trainer as engine
-from ygan_study.engine.cuda_graph import CapturedStep
 from ygan_study.methods import train
 from ygan_study.methods.tuned import Tuned
 from ygan_study.plan.settings import Settings
@@ -56,12 +53,8 @@ def reference_losses(model, images, labels, cfg):
             for_C = F.cross_entropy(model.C(z_r.detach()), y)
             frozen_C = copy.deepcopy(model.C).requires_grad_(False)
             for_E_r = -lam * F.cross_entropy(frozen_C(z_r), y)
-            norms = [
-                m
-                for part in (model.E_s, model.D)
-                for m in part.modules()
-                if isinstance(m, torch.nn.BatchNorm2d)
-            ]
+            modules = (*model.E_s.modules(), *model.D.modules())
+            norms = [m for m in modules if isinstance(m, torch.nn.BatchNorm2d)]
             for norm in norms:
                 norm.momentum = 0.0
             z_hat = model.E_s(model.D(z_s, z_r[partners[step]]))
@@ -133,9 +126,8 @@ def test_training_updates_running_statistics_by_real_images_alone(small, images)
     trainer.step(x, images[1][:16], torch.randperm(16), torch.tensor(0.5))
     for part in ("E_s", "E_r", "D"):
         ours, theirs = (getattr(m, part).state_dict() for m in (trainer.model, alone))
-        for key in ours:
-            if "running" in key or "tracked" in key:
-                torch.testing.assert_close(ours[key], theirs[key], msg=f"{part}.{key}")
+        for key in (key for key in ours if "running" in key or "tracked" in key):
+            torch.testing.assert_close(ours[key], theirs[key], msg=f"{part}.{key}")
 
 
 def test_same_seed_same_weights_whatever_ran_before(small, images):
@@ -151,36 +143,37 @@ def test_every_term_is_recorded_each_epoch(small, images):
     trainer = train(small, *images, callbacks=[seen.append])
     assert [e.number for e in seen] == [1, 2, 3, 4] and seen[-1].losses == trainer.history[-1]
     for row in trainer.history:
-        assert set(row) == {*TERMS, "lambda_R", "seconds"} and all(
-            math.isfinite(v) for v in row.values()
-        )
+        assert set(row) == {*TERMS, "lambda_R", "seconds"} and all(map(math.isfinite, row.values()))
 
 
-def test_stopped_and_resumed_equals_undisturbed(small, images, tmp_path):
-    undisturbed = weights(train(small, *images, folder=tmp_path / "a"))
-
-    def stop(epoch):
-        if epoch.number == 2:
-            raise KeyboardInterrupt
-
+def test_stopped_and_resumed_equals_undisturbed(small, images, tmp_path, stop_after):
+    undisturbed = train(small, *images, folder=tmp_path / "a")
+    options = dict(folder=tmp_path / "b", measure=lambda trainer: {"auc": 0.5})
     with pytest.raises(KeyboardInterrupt):
-        train(small, *images, folder=tmp_path / "b", callbacks=[stop])
-    resumed = train(small, *images, folder=tmp_path / "b")
-    assert same(undisturbed, weights(resumed)) and len(resumed.history) == 4
+        train(small, *images, **options, callbacks=[stop_after(2)])
+    resumed = train(small, *images, **options)
+    assert same(weights(undisturbed), weights(resumed))
+    assert same(undisturbed.averaged.state_dict(), resumed.averaged.state_dict())
+    assert [row["auc"] for row in resumed.history] == [0.5] * 4  # measured before the stop, too
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+@pytest.mark.parametrize("damage", ["a bit", "cut", "empty", "a key", "another epoch's name"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     small, images, tmp_path, damage, capsys
 ):
     undisturbed = weights(train(small, *images, folder=tmp_path))
     newest = checkpoints(tmp_path)[-1]
     content = bytearray(newest.read_bytes())
-    content[len(content) // 2] ^= 255
-    newest.write_bytes({"flip": content, "cut": content[:1000], "empty": b""}[damage])
+    content[len(content) // 2] ^= 1
+    if damage == "a key":
+        save_state({**torch.load(newest, weights_only=True), "history": []}, tmp_path, 4)
+    elif damage == "another epoch's name":
+        newest = newest.rename(newest.with_name("epoch-00009.pt"))
+    else:
+        newest.write_bytes({"a bit": content, "cut": content[:1000], "empty": b""}[damage])
     resumed = train(small, *images, folder=tmp_path)
     assert f"{newest} is damaged" in capsys.readouterr().out
-    assert same(undisturbed, weights(resumed))
+    assert same(undisturbed, weights(resumed)) and len(resumed.history) == 4
 
 
 def test_a_checkpoint_of_another_training_is_refused(small, images, tmp_path):
@@ -206,12 +199,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(
     assert checkpoints(tmp_path)[-1].name == "epoch-00002.pt"
 
 
-def test_too_few_images_for_a_batch(small, images):
+def test_nothing_to_train_is_refused(small, images):
     with pytest.raises(ConfigError, match="lower batch_size"):
         Trainer(small, images[0][:15], images[1][:15])
-
-
-def test_nothing_to_train_is_refused(small, images):
     with pytest.raises(ConfigError, match="every lambda is 0"):
         Trainer(replace(small, **only()), *images)
 
@@ -229,57 +219,14 @@ def test_writing_is_atomic(tmp_path):
     assert target.read_text() == "good" and list(tmp_path.iterdir()) == [target]
 
 
-class FakeGraph:
-    """A CUDA graph on a CPU: recording executes nothing; replaying repeats the work in place."""
-
-    def record(self, trainer, before):
-        weights, optimisers = before
-        trainer.model.load_state_dict(weights)
-        for optimiser, state in zip(trainer.optimisers, optimisers, strict=True):
-            optimiser.load_state_dict(state)
-        self.captured = trainer.step
-
-    def replay(self):
-        self.captured.terms.copy_(self.captured.step(*self.captured.inputs))
-
-
-def test_a_captured_step_trains_once_a_call(small, images, monkeypatch):
-    """All of CapturedStep but the recording itself, which needs a GPU (below)."""
-    plain, trainer = Trainer(small, *images), Trainer(small, *images)
-
-    @contextlib.contextmanager
-    def recording(graph, stream):
-        optimisers = [optimiser.state_dict() for optimiser in trainer.optimisers]
-        before = copy.deepcopy((trainer.model.state_dict(), optimisers))
-        yield
-        graph.record(trainer, before)
-
-    stream = types.SimpleNamespace(wait_stream=lambda other: None)
-    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda s: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
-    monkeypatch.setattr(torch.cuda, "graph", recording)
-    trainer.step = CapturedStep(trainer.step, trainer.model.parameters(), trainer.device)
-    for _ in range(small.epochs):
-        expected, found = plain.epoch(), trainer.epoch()
-        assert {**found, "seconds": 0} == {**expected, "seconds": 0}
-    assert same(weights(plain), weights(trainer))
-    assert trainer.step.calls == trainer.steps * small.epochs
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="capturing needs a CUDA device")
 def test_captured_against_eager_on_a_gpu(images):
     config = Settings(width=16, epochs=4, batch_size=16, lr=1e-3)  # 20 steps
-    eager, captured = (
-        Trainer(config, *images, "cuda", captured=False),
-        Trainer(config, *images, "cuda"),
-    )
+    eager, captured = (Trainer(config, *images, "cuda", captured=c) for c in (False, True))
     for _ in range(config.epochs):
         expected, found = eager.epoch(), captured.epoch()
-        assert all(
-            found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4) for term in TERMS
-        )
+        for term in TERMS:
+            assert found[term] == pytest.approx(expected[term], rel=1e-3, abs=1e-4)
 
 
 def test_images_that_stay_on_the_host_train_alike(small, images, tmp_path, monkeypatch):
@@ -310,24 +257,13 @@ def test_one_encoder(small, images, latents, zeros):
 
 
 def test_bfloat16_stays_near_float32_with_weights_latents_and_losses_in_float32(small, images):
-    full, half = (
-        Trainer(small, *images, precision=precision) for precision in ("float32", "bfloat16")
-    )
+    full, half = (Trainer(small, *images, precision=p) for p in ("float32", "bfloat16"))
     for _ in range(2):
         a, b = full.epoch(), half.epoch()
     assert not same(weights(full), weights(half))
     assert all(p.dtype == torch.float32 for p in half.model.parameters())
     for term in TERMS:
         assert b[term] == pytest.approx(a[term], abs=0.15)
-
-
-def test_what_is_measured_is_kept_in_the_history_and_survives_a_stop(small, images, tmp_path):
-    def measure(trainer):
-        return {"auc": 0.5}
-
-    train(replace(small, epochs=4), *images, folder=tmp_path, measure=measure)
-    resumed = train(replace(small, epochs=4), *images, folder=tmp_path)
-    assert [row["auc"] for row in resumed.history] == [0.5] * 4
 
 
 KILLS = """
@@ -372,60 +308,28 @@ def test_killed_at_twenty_random_moments_ends_in_the_same_weights(tmp_path):
     out = subprocess.run(line, capture_output=True, text=True, env=environment, check=True).stdout
     starts = ast.literal_eval(out.splitlines()[-1].removeprefix("resumed from "))
     assert len(starts) == 20 and starts == sorted(starts) and 10 < starts[-1]
-    a, b = (
-        torch.load(tmp_path / name / "final.pth", weights_only=True)
-        for name in ("undisturbed", "killed")
-    )
-    assert same(a, b)
+    finals = (tmp_path / name / "final.pth" for name in ("undisturbed", "killed"))
+    assert same(*(torch.load(path, weights_only=True) for path in finals))
 
 
 def test_averaged_weights_are_the_exponential_mean_of_every_step(small, images):
     trainer = Trainer(replace(small, average=0.25), *images)
-    seen, step = [], trainer.step
-
-    def spy(*inputs):
-        terms = step(*inputs)
-        seen.append(weights(trainer))
-        return terms
-
-    trainer.step = spy
+    seen = []
     for _ in range(small.epochs):
-        trainer.epoch()
+        trainer.epoch(lambda: seen.append(weights(trainer)))
     decay = math.exp(-1 / (0.25 * small.epochs * trainer.steps))
     for name in ("E_s.features.0.weight", "E_s.features.2.running_mean", "C.0.bias"):
         mean = seen[0][name].double()
         for later in seen[1:]:
             mean = decay * mean + (1 - decay) * later[name].double()
-        torch.testing.assert_close(
-            trainer.averaged.module.state_dict()[name].double(), mean, atol=1e-5, rtol=1e-4
-        )
-
-
-def test_averaged_weights_change_nothing_in_the_last_ones(small, images):
-    assert same(
-        weights(train(small, *images)), weights(train(replace(small, average=0.9), *images))
-    )
-
-
-def test_averaged_weights_survive_a_stop(small, images, tmp_path):
-    def stop(epoch):
-        if epoch.number == 2:
-            raise KeyboardInterrupt
-
-    undisturbed = train(small, *images)
-    with pytest.raises(KeyboardInterrupt):
-        train(small, *images, folder=tmp_path, callbacks=[stop])
-    resumed = train(small, *images, folder=tmp_path)
-    assert same(undisturbed.averaged.module.state_dict(), resumed.averaged.module.state_dict())
+        averaged = trainer.averaged.module.state_dict()[name].double()
+        torch.testing.assert_close(averaged, mean, atol=1e-5, rtol=1e-4)
+    assert same(seen[-1], weights(train(small, *images)))  # it changes nothing in the last ones
 
 
 def test_the_learning_rate_falls_along_a_cosine(small, images):
     trainer, seen = Tuned(replace(small, lr=1e-3, lr_decay="cosine"), *images), []
-    step = trainer.step
-    trainer.step = lambda *inputs: (
-        seen.append(trainer.optimisers[0].param_groups[0]["lr"]) or step(*inputs)
-    )
     for _ in range(small.epochs):
-        trainer.epoch()
+        trainer.epoch(lambda: seen.append(trainer.optimisers[0].param_groups[0]["lr"]))
     n = small.epochs * trainer.steps
     assert seen == pytest.approx([1e-3 * (1 + math.cos(math.pi * i / n)) / 2 for i in range(n)])

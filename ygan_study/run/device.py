@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 
 import torch
 
@@ -46,15 +45,16 @@ def resolve_precision(precision: str, device: str) -> str:
 
 @functools.cache
 def _bfloat16_pays() -> bool:
+    from torch.utils.benchmark import Timer  # it warns where there is a CUDA toolkit but no GPU
+
     fast = {"memory_format": torch.channels_last}
     x = torch.randn(64, 64, 16, 16).contiguous(**fast)
     convolution = torch.nn.Conv2d(64, 128, 4, stride=2, padding=1).to(**fast)
+    names = {"x": x, "convolution": convolution}
 
     def seconds(enabled: bool) -> float:
-        start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            convolution(x).sum().backward()
-        return time.perf_counter() - start
+            step = Timer("convolution(x).sum().backward()", globals=names)
+            return step.blocked_autorange(min_run_time=0.1).median
 
-    both = [(seconds(True), seconds(False)) for _ in range(6)][1:]
-    return min(b for b, _ in both) < 0.8 * min(f for _, f in both)
+    return seconds(True) < 0.8 * seconds(False)

@@ -9,16 +9,12 @@ number of workers may share a results folder.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import os
-import queue
-import subprocess
-import sys
+import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import wait
 
 from joblib import cpu_count
 from tqdm.auto import tqdm
@@ -29,7 +25,7 @@ from ygan_study.plan.jobs import Job
 from ygan_study.run.checksums import SUMS
 from ygan_study.run.costs import cost
 from ygan_study.run.store import Study
-from ygan_study.run.worker import attempt
+from ygan_study.run.worker import attempt, work
 
 PATIENCE = 60  # seconds that a Dask cluster may be without a worker
 ANSWERS_IN = 20  # seconds, or there is no scheduler
@@ -95,54 +91,28 @@ def _in_processes(
 ) -> Iterator[tuple[str, str]]:
     """What workers say of each job. They end when this generator or this process does."""
     tqdm.set_lock(threading.RLock())  # the default one is reported as leaked after a stop
-    todo = {"profile": study.profile, "overrides": study.overrides, "anew": anew}
-    todo["ids"] = [job.id for job in jobs]
-    said: queue.SimpleQueue = queue.SimpleQueue()
-    started: list[subprocess.Popen] = []
+    context, started = multiprocessing.get_context("spawn"), {}
+    todo = (study.profile, study.overrides, [job.id for job in jobs], anew)
     with tqdm(total=100, unit="%", desc=f"{len(jobs)} jobs", disable=None) as bar:
         try:
             for _ in range(workers):
-                started.append(_start(todo, said))
-            running = workers
-            while running:
-                with contextlib.suppress(queue.Empty):
-                    if outcome := said.get(timeout=1):
-                        yield outcome
-                    else:
-                        running -= 1
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=work, args=(*todo, sender))
+                process.start()
+                sender.close()  # the worker's alone, so that its end is seen
+                started[receiver] = process
+            heard = set(started)
+            while heard:
+                for receiver in wait(heard, timeout=1):
+                    try:
+                        yield receiver.recv()
+                    except EOFError:
+                        heard.remove(receiver)
                 bar.update(round(100 * _progress(study, jobs)) - bar.n)
         finally:
-            for process in started:
-                process.stdin.close()
-            for process in started:
-                process.wait()
-
-
-def _start(todo: dict, said: queue.SimpleQueue) -> subprocess.Popen:
-    """Start a worker in a session of its own, where it hears no Ctrl-C.
-
-    What it says goes to `said`, and a None when it ends.
-    """
-    path = os.pathsep.join(filter(None, sys.path))
-    alone = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": path}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ygan_study.run.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, **alone},
-    )
-
-    def listen() -> None:
-        for line in process.stdout:
-            said.put(tuple(json.loads(line)))
-        said.put(None)
-
-    threading.Thread(target=listen, daemon=True).start()
-    process.stdin.write(json.dumps(todo) + "\n")
-    process.stdin.flush()
-    return process
+            for process in started.values():
+                process.kill()
+                process.join()
 
 
 def _progress(study: Study, jobs: list[Job]) -> float:

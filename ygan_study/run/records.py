@@ -41,31 +41,26 @@ IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # of notebook 09
 def write_record(study: Study, run: Run) -> Run:
     """Put a finished run under results/<profile>/records/, and return it as it is read from there.
 
-    A record that is there is kept; one of the older form, which had the images of its split and
-    all networks in it, is brought into this form. Raises MissingWeights, and Damaged where the
-    record that is there cannot be believed.
+    A record that is there is kept. Raises MissingWeights, and Damaged where the record that is
+    there cannot be believed.
     """
     folder = study.root / "records" / run.job.id
     if (folder / SUMS).exists():
-        run = read(folder, run.job)
-        if not _is_of_the_older_form(run):
-            return run
-    is_record = "numbers" in run.about
+        return read(folder, run.job)
     made = folder.with_name(f".{folder.name}")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     for name in ("config.json", "losses.csv"):
         shutil.copyfile(run.folder / name, made / name)
     for own in map(run.at, run.kinds):
-        kept = own.weights == run.weights or is_record or run.job.group in BOTH_WEIGHTS
-        if own.has_facts and kept:
+        if own.weights == run.weights or run.job.group in BOTH_WEIGHTS:
             _save(made / f"{own.weights}.npz", small_facts(own, own.weights == run.weights))
-    about = run.about if is_record else run.about | _numbers(run)
+    about = run.about | _numbers(run)
     (made / "run.json").write_text(json.dumps(about, indent=1) + "\n")
-    if (run.folder / PICTURED).exists() or (not is_record and run.job in _pictured_jobs(study)):
+    if run.job in _pictured_jobs(study):
         _save_networks(run, made)
     seal(made, _save_split(run, folder.parent))
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # of a copy that was not finished
     made.rename(folder)
     return read(folder, run.job)
 
@@ -92,11 +87,11 @@ def narrow(values: np.ndarray) -> np.ndarray:
     if values.dtype != np.float64:
         return values
     found = values.astype(np.float32)
-    for before, here in itertools.pairwise(np.argsort(values, kind="stable")):
-        if values[here] == values[before]:
-            found[here] = found[before]
-        elif found[here] <= found[before]:
-            found[here] = np.nextafter(found[before], np.float32(np.inf))
+    for lower, next_one in itertools.pairwise(np.argsort(values, kind="stable")):
+        if values[next_one] == values[lower]:
+            found[next_one] = found[lower]
+        elif found[next_one] <= found[lower]:
+            found[next_one] = np.nextafter(found[lower], np.float32(np.inf))
     return found
 
 
@@ -108,11 +103,6 @@ def has_scores_of(record: Run, run: Run) -> bool:
         if record.at(weights).has_facts
     ]
     return all(np.array_equal(a[name], b[name]) for a, b in pairs for name in a)
-
-
-def _is_of_the_older_form(record: Run) -> bool:
-    with np.load(record.folder / f"{record.weights}.npz") as facts:
-        return "index" in facts
 
 
 def _numbers(run: Run) -> dict:
@@ -152,19 +142,14 @@ def _save_networks(run: Run, made: Path) -> None:
     state = load_file(run.folder / f"{run.weights}.safetensors")
     state = {k: t.half() if t.dim() == 4 else t for k, t in state.items() if k[:3] != "Ds."}
     write_atomically(made / f"{run.weights}.safetensors", lambda p: save_file(state, p))
-    if (run.folder / PICTURED).exists():
-        with np.load(run.folder / PICTURED) as arrays:
-            facts = dict(arrays)
-    else:
-        test, n, c = run.test, len(run.test["index"]), run.config
-        name = "mnist" if c.dataset == "color_mnist" else c.dataset
-        starter = load(name, c.image_size, "starter")
-        there = np.flatnonzero(np.isin(test["index"], starter.index.numpy()))
-        kinds = pd.DataFrame({key: test[key][there] for key in ("label", "anomalous")})
-        rows = there[kinds.groupby(list(kinds)).cumcount().to_numpy() < PICTURED_PER_CLASS]
-        facts = {name: fact[rows] for name, fact in test.items() if len(fact) == n}
-    facts = {name: narrow(fact) for name, fact in facts.items() if name not in LATENTS}
-    _save(made / PICTURED, facts)
+    test, n, c = run.test, len(run.test["index"]), run.config
+    name = "mnist" if c.dataset == "color_mnist" else c.dataset
+    starter = load(name, c.image_size, "starter")
+    there = np.flatnonzero(np.isin(test["index"], starter.index.numpy()))
+    kinds = pd.DataFrame({key: test[key][there] for key in ("label", "anomalous")})
+    rows = there[kinds.groupby(list(kinds)).cumcount().to_numpy() < PICTURED_PER_CLASS]
+    of_images = (name for name, fact in test.items() if len(fact) == n and name not in LATENTS)
+    _save(made / PICTURED, {name: narrow(test[name][rows]) for name in of_images})
 
 
 def _save(path: Path, facts: Facts) -> None:

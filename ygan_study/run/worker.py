@@ -1,25 +1,27 @@
-"""A worker process: python -m ygan_study.run.worker, started by `executors`.
+"""What a worker process does, which `executors` starts.
 
-It reads what to do from its input, which its parent keeps open, and ends when that is closed. On
-its output it says of each job whether it is done. Nothing heavy is imported before it watches its
-parent, which it must not outlive.
+Nothing heavy is imported before it watches its parent, which it must not outlive.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
-import sys
 import threading
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from multiprocessing.connection import Connection, wait
 
 
-def work(profile: str, overrides: dict, ids: list[str], anew: bool, say) -> None:
+def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes: Connection) -> None:
     """Go through the jobs of a study and take each that no other process has.
 
-    say: called with the id of each job and why it failed, "" where it is done.
+    outcomes: gets the id of each job and why it failed, "" where it is done.
     """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "setsid"):
+        os.setsid()  # a session of its own, where it hears no Ctrl-C
+    os.environ.update(OMP_NUM_THREADS="1", TQDM_DISABLE="1")
     from tqdm import tqdm
 
     from ygan_study.run.store import Study
@@ -35,10 +37,15 @@ def work(profile: str, overrides: dict, ids: list[str], anew: bool, say) -> None
             if why is None:
                 busy.append(job)
             else:
-                say(job.id, why)
+                outcomes.send((job.id, why))
         left = busy
         if busy:
             time.sleep(1)
+
+
+def _end_with_parent() -> None:
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def _attempt_with_log(study, job, anew: bool) -> str | None:
@@ -64,22 +71,3 @@ def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
     except Exception as error:
         line = (str(error).splitlines() or [""])[0]
         return line if isinstance(error, JobFailed) else f"{job.id}: {type(error).__name__}: {line}"
-
-
-def main() -> None:
-    """Do what the first line of the input says, and end with the parent."""
-
-    def end_with_parent() -> None:
-        while os.read(0, 1024):
-            pass
-        os._exit(1)
-
-    if not (line := sys.stdin.buffer.raw.readline()):
-        return
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    output = os.fdopen(os.dup(1), "w", buffering=1)
-    work(**json.loads(line), say=lambda *outcome: print(json.dumps(outcome), file=output))
-
-
-if __name__ == "__main__":
-    main()
