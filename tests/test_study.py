@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ygan_core.config import ConfigError
 from ygan_core.data import sub_classes
 from ygan_study.__main__ import main
 from ygan_study.engine import Trainer
