@@ -72,8 +72,8 @@ def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
 def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     """Eq. 9, consistency: minus the cosine between z_s and E_s(D(z_s (+) z_r')). Both (B, d).
 
-    z_r' is another image's. Read here: nothing is detached, so the gradient runs through D and
-    through both passes of E_s.
+    z_r' is another image's. Nothing is detached, so the gradient runs through D and through both
+    passes of E_s.
     """
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 

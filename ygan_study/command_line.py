@@ -21,7 +21,7 @@ from ygan_study.run.folder import Damaged, MissingWeights
 from ygan_study.run.records import write_record
 from ygan_study.run.search_report import logged, report
 from ygan_study.run.store import Study
-from ygan_study.terminal import FAILED, OK, WRONG_USE, Parser, check_writable, say
+from ygan_study.terminal import FAILED, OK, WRONG_USE, Parser, check_results, say
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -161,14 +161,8 @@ def _results(options: argparse.Namespace) -> Path:
 
 
 def _make_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        check_writable(folder)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written ({error.strerror}): choose another folder with --results, "
-            "and copy the records there where you need them"
-        ) from None
+    check_results(folder)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _count(text: str) -> int:

@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from ygan_core.config import ConfigError
+
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 LONGEST = 500  # characters of a line
@@ -46,6 +48,19 @@ def check_writable(folder: Path) -> None:
         pass
 
 
+def check_results(folder: Path) -> None:
+    """Raises ConfigError where results cannot be written into a folder, which may be missing."""
+    exists = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        check_writable(exists)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder with --results, "
+            'or in a notebook set results in the first cell, such as "~/results", and copy the '
+            "records there where you need them"
+        ) from None
+
+
 def take_over(stopped: str) -> None:
     """Prepare a process that is a command line alone. stopped: the line that a stop ends it with.
 
@@ -64,9 +79,8 @@ def take_over(stopped: str) -> None:
     for number in STOPS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
-    for number in range(
-        3
-    ):  # closed, as by `>&-`: else the next file that is opened takes its place
+    # An output that is closed, as by `>&-`: otherwise the next file that is opened takes its place.
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:

@@ -36,9 +36,9 @@ def batches(
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     if statistics == SHUFFLED:
         return list(order.split(size))
-    if (
-        statistics == SORTED
-    ):  # the normal classes first, then the anomalies; a batch may hold the end of one and the next
+    if statistics == SORTED:
+        # The normal classes first, then the anomalies. A batch may hold the end of one class and
+        # the beginning of the next.
         return list((labels + anomalous * (labels.max() + 1)).argsort(stable=True).split(size))
     if statistics == APART:
         return [*order[~anomalous[order]].split(size), *order[anomalous[order]].split(size)]

@@ -17,7 +17,7 @@ from ygan_study.report.book import UNTRAINED
 from ygan_study.report.view import NotTrained, View
 from ygan_study.run import store, training
 from ygan_study.run.folder import Run
-from ygan_study.terminal import check_writable
+from ygan_study.terminal import check_results
 
 
 class Study(store.Study):
@@ -34,15 +34,7 @@ class Study(store.Study):
                 f"give it as settings = {{{unknown[0]!r}: ...}}"
             )
         super().__post_init__()
-        exists = next(place for place in (self.folder, *self.folder.parents) if place.exists())
-        try:
-            check_writable(exists)
-        except OSError as error:
-            raise ConfigError(
-                f"{self.folder} cannot be written ({error.strerror}): set results in the first "
-                'cell to a folder of yours, such as "~/results", and copy the records there where '
-                "you need them"
-            ) from None
+        check_results(self.folder)
 
     def run(self, job: Job) -> Run:
         """The run of a job, trained where it is missing. Raises JobFailed, NotTrained."""

@@ -106,7 +106,7 @@ def _in_processes(
                 for receiver in wait(heard, timeout=1):
                     try:
                         yield receiver.recv()
-                    except EOFError:
+                    except (EOFError, OSError):  # it ended, perhaps in the middle of a message
                         heard.remove(receiver)
                 bar.update(round(100 * _progress(study, jobs)) - bar.n)
         finally:

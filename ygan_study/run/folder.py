@@ -252,9 +252,7 @@ def read(folder: Path, job: Job | None = None) -> Run:
     if changed:
         raise Damaged(f"{folder} was changed ({', '.join(changed)}): {_remedy(folder)}")
     if job and (found.job != job or own_id != job.id):
-        raise Damaged(
-            f"{folder} holds another job, {found.job.id}: move it to its own place, or remove it"
-        )
+        raise Damaged(holds_another(folder, found.job))
     weights = found.weights if found.weights in found.kinds else LAST
     return replace(found, job=job or found.job, weights=weights)
 
@@ -263,6 +261,11 @@ def _remedy(folder: Path) -> str:
     """What to do with a folder that cannot be believed. A record cannot always be trained again."""
     in_git = folder.parent.name in ("records", "weights")
     return f"`git checkout -- {folder.parent}` brings it back" if in_git else "remove it"
+
+
+def holds_another(folder: Path, job: Job) -> str:
+    """What to say of a folder that holds this job in place of its own."""
+    return f"{folder} holds another job, {job.id}: move it to its own place, or remove it"
 
 
 def in_a_line(error: Exception) -> str:

@@ -24,7 +24,7 @@ from ygan_study.plan.settings import Settings
 from ygan_study.run.cache import cached
 from ygan_study.run.checksums import SUMS
 from ygan_study.run.device import resolve_device, resolve_precision
-from ygan_study.run.folder import SPLITS, Damaged, Run, in_a_line, read
+from ygan_study.run.folder import SPLITS, Damaged, Run, holds_another, in_a_line, read
 from ygan_study.run.tidy import RUNS_COLUMNS, tidy
 
 PARAMETERS = {  # of a Study: their kinds, and how a message names these
@@ -225,9 +225,7 @@ def _read_own(folder: Path) -> Run:
     """The run in a folder. Raises Damaged, also where the folder has the name of another job."""
     run = read(folder)
     if run.job.id != folder.name:
-        raise Damaged(
-            f"{folder} holds another job, {run.job.id}: move it to its own place, or remove it"
-        )
+        raise Damaged(holds_another(folder, run.job))
     return run
 
 

@@ -27,7 +27,7 @@ from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
 from ygan_study.run.checksums import SUMS, is_unchanged, seal
-from ygan_study.run.folder import AVERAGED, LAST, Run, in_a_line, read
+from ygan_study.run.folder import AVERAGED, LAST, Run, holds_another, in_a_line, read
 from ygan_study.run.provenance import provenance
 from ygan_study.run.store import Study
 
@@ -74,9 +74,7 @@ def run_job(
         if done := study.trained(job):
             return done
         if (other := _job_in(folder)) not in (None, job):
-            raise JobFailed(
-                f"{folder} holds another job, {other.id}: move it to its own place, or remove it"
-            )
+            raise JobFailed(holds_another(folder, other))
         with one_thread(), convolutions_in("float32"):  # a Trainer sets its own
             done = _train(study, job, folder, callbacks)
     except (JobFailed, DataError, ConfigError):

@@ -64,10 +64,12 @@ def _attempt_with_log(study, job, anew: bool) -> str | None:
 
 def attempt(study, job, wait: bool = True, anew: bool = False) -> str | None:
     """Run a job: "" where it is done, else why not, in one line; None if another process has it."""
+    from ygan_study.run.folder import in_a_line
     from ygan_study.run.training import JobFailed, run_job
 
     try:
         return "" if run_job(study, job, wait=wait, anew=anew) else None
+    except JobFailed as failed:
+        return str(failed)
     except Exception as error:
-        line = (str(error).splitlines() or [""])[0]
-        return line if isinstance(error, JobFailed) else f"{job.id}: {type(error).__name__}: {line}"
+        return f"{job.id}: {in_a_line(error)}"
