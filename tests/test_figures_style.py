@@ -47,7 +47,8 @@ def runs(smoke):
     found |= dict.fromkeys(("color_mnist_samples", "fig6a", "swaps", "fig6b"), [*color.values()])
     found |= dict.fromkeys(("fig1", "architecture", "fig2", "fig3"), [color["balanced"]])
     found |= {"fig4": tens[:1], "silhouette": [weak], "paper_size": [like(tens[0], losses=losses)]}
-    found |= {"best_epoch": tens}
+    code = study.run_all(FIGURES["code_epochs"].jobs(study))
+    found |= {"best_epoch": tens, "code_epochs": code}
     found |= {"fig9": list(first.values()), "score_distributions": list(first.values())}
     found |= {"fig10": [first["mnist"], first["cifar10"]]}
     leaves = [first["plantvillage"]]

@@ -51,7 +51,7 @@ SECTIONS = {  # every figure and table, in the order of the paper
     "Where it looks, and where it errs": ("fig9", "fig10", "fig11"),
     "The paper and its public code": (
         *("ways_to_0763", "one_image_in_batches", "batch_statistics", "batch_statistics_auc"),
-        *("best_epoch", "best_epochs", "deviations", "deviation_dots"),
+        *("best_epoch", "best_epochs", "code_epochs", "deviations", "deviation_dots"),
     ),
 }
 

@@ -44,6 +44,8 @@ ALT = {  # what a figure shows, for those who cannot see it; by the function tha
     "ablation_costs": "By how much the AUC changes without each part of Y-GAN, by dataset.",
     "weak_label_costs": "By how much the AUC changes with clusters for classes, by dataset.",
     "score_differences": "By how much Y-GAN differs from a classifier, by score and dataset.",
+    "code_epochs": "AUC, accuracy and two loss terms by epoch, of the printed equations and of the "
+    "public code.",
     "deviation_dots": "Four measures of short trainings with each difference of the public code "
     "alone, and of the public code without each, beside both without a change.",
     "added_gains": "By how much the Y changes the AUC of a strong classifier, by score.",

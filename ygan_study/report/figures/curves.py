@@ -7,17 +7,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ygan_core.config import TERMS
-from ygan_study.plan.jobs import Job
+from ygan_study.plan.jobs import Job, first_seeds
+from ygan_study.plan.profiles import ONE
 from ygan_study.plan.settings import TENS
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, Picture
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.tables.differences import length_jobs
-from ygan_study.report.view import View
+from ygan_study.report.view import NotTrained, View
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
+CODE = ("paper", "public_code")  # the printed equations, and what the authors' program trains
 SMOOTH = 9  # epochs that a strong line is a mean of
 
 
@@ -129,6 +131,48 @@ def best_epoch(runs: list[Run]) -> Figure:
     return fig
 
 
+def code_epochs(runs: list[Run]) -> Figure:
+    """Y-GAN after each epoch, by the printed equations and as the authors' program trains it; solid
+    AUCs score each image by itself, dashed ones class-sorted batches, as the program does. The grey
+    line is the loss of guessing, ln 9: where L_r is below it, C reads the class off z_r.
+    """
+    there = {}
+    for run in runs:
+        there.setdefault(run.config.dataset, {}).setdefault(run.config.key, run)
+    there = {dataset: own for dataset, own in there.items() if "public_code" in own}
+    if not there:
+        raise NotTrained("the objective of the public code was not trained")
+    columns = {"auc": "AUC", "normal_accuracy": "accuracy of $C$", "L_s": "$L_s$", "L_r": "$L_r$"}
+    fig, axes = base.panels(len(columns) * len(there), len(columns), 1.9, sharex="row")
+    places = [(dataset, name) for dataset in there for name in columns]
+    for ax, (dataset, name) in zip(axes, places, strict=True):
+        for key, run in there[dataset].items():
+            colour, marker = LOOKS[key]
+            look = dict(color=colour, marker=marker, ms=3)
+            ax.plot(run.losses[name], label=LABELS[key], **look)
+            if name == "auc" and "auc_sorted" in run.losses:
+                ax.plot(run.losses["auc_sorted"], ls="--", mfc="white", **look)
+        if name == "auc" and dataset in TENS:
+            base.reference(ax, paper_auc(dataset, [run.config.held_out]))
+        if name in ("L_s", "L_r"):
+            ax.axhline(np.log(9), color="grey", lw=0.8, zorder=0)
+        ax.set(title=f"{TITLES[dataset]}: {columns[name]}", xlabel="epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    base.legend_below(fig, 3)
+    return fig
+
+
+def _code(study: Study) -> list[Job]:
+    """The first training by the public code on each dataset, and by the printed equations."""
+    jobs = study.select(method="ygan", variant="full", group=("color_mnist", *CODE))
+    shown = [("color_mnist", 0), *((dataset, ONE[0]) for dataset in TENS)]
+    return [
+        job
+        for job in first_seeds(jobs)
+        if job.config.key in CODE and (job.config.dataset, job.config.held_out) in shown
+    ]
+
+
 def _paper_size(study: Study) -> list[Job]:
     return study.select(group="paper_size")
 
@@ -139,6 +183,7 @@ VIEWS = {
     ),
     "ladder": View(ladder, length_jobs, "Does a longer training help?"),
     "paper_size": Picture(paper_size, _paper_size, "One class at the paper's own size"),
+    "code_epochs": Picture(code_epochs, _code, "The authors' objective, epoch by epoch"),
     "best_epoch": Picture(
         best_epoch, base.both_on_tens, "What does the choice of the best epoch add?"
     ),

@@ -106,10 +106,9 @@ def batch_statistics(rows: pd.DataFrame) -> Figure:
 
 
 def deviation_dots(rows: pd.DataFrame) -> Figure:
-    """Which difference between the paper and the authors' public code decides? Filled: the paper's
-    training with one difference; hollow: the public code's without it. The lines are both without
-    a change. C right: the accuracy of C on normal images that were not trained on; L_r: where C
-    guesses the class from z_r, it is ln 9 = 2.20.
+    """Short trainings: filled, the paper's with one difference of the authors' program; hollow, the
+    program's without it; the lines are both without a change. C right is the accuracy of C on
+    normal images that were not trained on, and L_r is ln 9 = 2.20 where C guesses from z_r.
     """
     table = deviations(rows)
     if table.empty:

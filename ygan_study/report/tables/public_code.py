@@ -114,7 +114,7 @@ def deviations(rows: pd.DataFrame) -> pd.DataFrame:
     for dataset, own in short.groupby("dataset", sort=False):
         own = own.set_index("deviation")
         for name, kind in {"none": None, **DEVIATIONS}.items():
-            if name in own.index and own.index.nunique() > 1:
+            if name in own.index and {*own.index} != {"none"}:
                 start = name == "public_code" or name.startswith(TAKEN_BACK)
                 row = {"what": kind.what if kind else "nothing", "kind": kind.kind if kind else ""}
                 row |= own.loc[[name], list(WITNESSES)].mean().rename(WITNESSES).to_dict()
