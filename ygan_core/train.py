@@ -109,8 +109,8 @@ class Trainer:
         return self.history[-1]
 
     def batches(self, order: Tensor) -> Iterator[Tensor]:
-        """The training images, batch by batch. order: their places, int64 (steps, B)."""
-        return (self.images[places].to(self.device) for places in order)
+        """The training images, batch by batch. order: their indices, int64 (steps, B)."""
+        return (self.images[rows].to(self.device) for rows in order)
 
     def batch_input(self, images: Tensor, number: int) -> Tensor:
         """What the networks see of batch `number` of the training: uint8 (B, C, S, S) -> x."""

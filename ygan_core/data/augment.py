@@ -26,9 +26,9 @@ def augment(images: Tensor, seed: int) -> Tensor:
         strength = low + (high - low) * torch.rand(len(x), len(low), generator=generator)
         chosen = (torch.rand(len(x), generator=generator) < PROBABILITY).nonzero().flatten()
         if len(chosen):
-            places = chosen.to(x.device)
-            changed = operation(x.index_select(0, places), strength[chosen].to(x.device))
-            x.index_copy_(0, places, changed)
+            indices = chosen.to(x.device)
+            changed = operation(x.index_select(0, indices), strength[chosen].to(x.device))
+            x.index_copy_(0, indices, changed)
     return 2 * x - 1
 
 

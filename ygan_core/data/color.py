@@ -25,14 +25,14 @@ COLOURS = {
 def assign_colours(labels: Tensor, seed: int) -> Tensor:
     """A random colour for each image, so that each digit has every colour equally often (+- 1).
 
-    labels: (n,) -> int64 (n,), places in COLOURS.
+    labels: (n,) -> int64 (n,), indices into COLOURS.
     """
     random = np.random.RandomState(seed)  # NumPy guarantees that its stream never changes
     colours = torch.empty_like(labels)
     for digit in labels.unique():
-        places = (labels == digit).nonzero().flatten()
-        equally_often = np.arange(len(places)) % len(COLOURS)
-        colours[places] = torch.from_numpy(random.permutation(equally_often))
+        indices = (labels == digit).nonzero().flatten()
+        equally_often = np.arange(len(indices)) % len(COLOURS)
+        colours[indices] = torch.from_numpy(random.permutation(equally_often))
     return colours
 
 

@@ -35,9 +35,9 @@ class DataError(RuntimeError):
 class Dataset:
     """Images with their labels.
 
-    images: uint8 (n, C, S, S); labels: int64 (n,), indices into `classes`; index: int64 (n,), the
-    place of each image in the full dataset; colours: int64 (n,), those of Color-MNIST's
-    backgrounds, None for every other dataset.
+    images: uint8 (n, C, S, S); labels: int64 (n,), indices into `classes`; index: int64 (n,), that
+    of each image in the full dataset; colours: int64 (n,), those of Color-MNIST's backgrounds, None
+    for every other dataset.
     """
 
     images: Tensor
@@ -55,15 +55,15 @@ class Dataset:
         return sha256(self.images)
 
     def take(self, which: Tensor) -> Dataset:
-        """The images at `which` (int64 or bool), with all that belongs to them."""
+        """The images that `which` selects (int64 or bool), with all that belongs to them."""
         colours = None if self.colours is None else self.colours[which]
         images, labels, index = self.images[which], self.labels[which], self.index[which]
         return Dataset(images, labels, self.classes, index, colours)
 
     def per_class(self, count: int) -> Dataset:
         """The first `count` images of each class."""
-        places = [(self.labels == c).nonzero().flatten() for c in range(len(self.classes))]
-        return self.take(torch.cat([place[:count] for place in places]))
+        each = [(self.labels == c).nonzero().flatten() for c in range(len(self.classes))]
+        return self.take(torch.cat([indices[:count] for indices in each]))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ygan_core.data.datasets import Dataset, is_healthy
 
 @dataclass(frozen=True)
 class Split:
-    """Places in a dataset, int64.
+    """The parts of a dataset, as int64 indices.
 
     train: 80 % of the normal images, except `calibration`, 5 % of them: no network is trained on
     these, so that thresholds can be set on them (`metrics.percentile_threshold`; not in the paper);
@@ -41,8 +41,8 @@ class Split:
         """Sixteen hex digits, the same for the same images in the same parts."""
         digest = hashlib.sha256(self.pixels.encode())
         for part in (self.train, self.calibration, self.test_normal, self.test_anomalous):
-            places = part.sort().values.numpy().astype(">i8")
-            digest.update(len(part).to_bytes(8, "big") + places.tobytes())
+            indices = part.sort().values.numpy().astype(">i8")
+            digest.update(len(part).to_bytes(8, "big") + indices.tobytes())
         return digest.hexdigest()[:16]
 
 
