@@ -64,15 +64,17 @@ def test_a_class_becomes_one_table(tmp_path, capsys):
     hand_in("ex1", "Bo", {1: '=HYPERLINK("x")', 2: "-0.5"}, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"Ada_L.csv", "Bo.csv"}
     assert str(tmp_path) in capsys.readouterr().out
-    assert main(["gather", str(tmp_path), "--to", str(tmp_path / "answers.csv")]) == 0
-    gather(tmp_path, tmp_path / "answers.csv")  # again, beside its own table
+    shutil.copy(tmp_path / "Bo.csv", tmp_path / "another_Bo.csv")  # two students of one name
+    for _ in range(2):  # the second time, beside its own table
+        assert main(["gather", str(tmp_path), "--to", str(tmp_path / "answers.csv")]) == 0
     table = pd.read_csv(tmp_path / "answers.csv", dtype=str, keep_default_na=False)
-    table = table.set_index("student")
-    assert list(table.columns) == ["file", "ex1 1", "ex1 2", "ex3 prediction"]
-    assert table.loc["Ada L.", "ex1 1"] == "it learns nothing yet"
-    assert table.loc["Ada L.", "ex3 prediction"] == "{'AUC': 'down'}"
-    assert table.loc["Bo", "ex1 1"].startswith("'=")  # a text, and no formula
-    assert table.loc["Bo", "ex1 2"] == "-0.5"
+    table = table.set_index("file")
+    assert list(table.columns) == ["student", "ex1 1", "ex1 2", "ex3 prediction"]
+    assert list(table["student"]) == ["Ada L.", "Bo", "Bo"]
+    assert table.loc["Ada_L.csv", "ex1 1"] == "it learns nothing yet"
+    assert table.loc["Ada_L.csv", "ex3 prediction"] == "{'AUC': 'down'}"
+    assert table.loc["Bo.csv", "ex1 1"].startswith("'=")  # a text, and no formula
+    assert table.loc["Bo.csv", "ex1 2"] == "-0.5"
 
 
 def test_answers_from_a_mac_and_from_a_spreadsheet_are_read(tmp_path):
@@ -92,45 +94,36 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
         hand_in("ex1", "Ada", {1: "it learns noise"}, tmp_path / "file" / "answers")
 
 
-def test_two_students_of_one_name_both_stay(tmp_path):
-    for folder in ("one", "other"):
-        hand_in("ex1", "Kim", {1: folder}, tmp_path / folder)
-        shutil.copy(tmp_path / folder / "Kim.csv", tmp_path / f"{folder}.csv")
-    table = pd.read_csv(gather(tmp_path, tmp_path / "t" / "answers.csv"))
-    assert sorted(table["ex1 1"]) == ["one", "other"]
-
-
 @pytest.mark.parametrize("name", ["  ", "../.."])
 def test_without_a_name_nothing_is_written(name, tmp_path, capsys):
     hand_in("ex1", name, {1: "yes"}, tmp_path)
     assert not list(tmp_path.iterdir()) and "write your name" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "\xff\xfe"])
-def test_a_file_that_holds_no_answers_is_named_and_nothing_is_written(content, tmp_path, capsys):
-    hand_in("ex1", "Ada", {1: "yes"}, tmp_path)
-    (tmp_path / "marks.csv").write_text(content, encoding="latin-1")
+@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n", "\xff\xfe"])
+def test_where_no_answers_are_one_line_says_so_and_nothing_is_written(content, tmp_path, capsys):
+    named = "no answers in"
+    if content is not None:
+        hand_in("ex1", "Ada", {1: "yes"}, tmp_path)
+        (tmp_path / "marks.csv").write_text(content, encoding="latin-1")
+        named = "marks.csv holds no answers"
     capsys.readouterr()
     assert main(["gather", str(tmp_path), "--to", str(tmp_path / "answers.csv")]) == 2
-    assert re.fullmatch(r".*marks.csv holds no answers .*\n", capsys.readouterr().err)
+    assert re.fullmatch(f".*{named} .*\n", capsys.readouterr().err)
     assert not (tmp_path / "answers.csv").exists()
 
 
 # the command line
 
 
-@pytest.mark.parametrize("line", [[], ["slide"], ["slides", "--t", "x"]])
-def test_wrong_use_is_one_line(line, capsys):
+def test_wrong_use_is_one_line(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(line)
+        main(["slide"])
     assert stopped.value.code == 2
     assert re.fullmatch(r".* \(--help says what there is\)\n", capsys.readouterr().err)
 
 
-def test_what_is_missing_or_damaged_is_one_line(tmp_path, monkeypatch, capsys):
-    assert main(["gather", str(tmp_path)]) == 2
-    assert "results/answers/" in capsys.readouterr().err
-
+def test_damaged_data_is_one_line(tmp_path, monkeypatch, capsys):
     def damaged(*_):
         raise DataError("the starter pack of mnist is damaged")
 
@@ -240,11 +233,7 @@ def test_what_the_archive_packs_is_there_and_nothing_of_the_teachers(tmp_path):
     assert all((REPOSITORY / part).exists() for part in archive.PARTS)
     archive.copy_files(REPOSITORY, tmp_path)
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-    assert {
-        "notebooks/00_tour.ipynb",
-        "data/starter/mnist.json",
-        "ygan_study/teach/tour.py",
-    } <= names
+    assert {"notebooks/00_tour.ipynb", "data/starter/mnist.json"} <= names
     assert {f"notebooks/exercises/{name}" for name in os.listdir("notebooks/exercises")} <= names
     assert not [n for n in names if "solution" in n or "TEACHING" in n or "__pycache__" in n]
     cells = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.ipynb"))

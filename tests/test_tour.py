@@ -114,32 +114,14 @@ def test_a_drawn_digit_is_like_color_mnists():
         assert max(height, width) == pytest.approx(20 * 32 / 28, abs=2)
         assert np.allclose(ndimage.center_of_mass(dark), 15.5, atol=1)
         assert usual[0] < dark.mean() < usual[1]
-
-
-def test_where_and_how_large_it_is_drawn_does_not_matter():
     small = [[(20 + x / 4, 100 + y / 4) for x, y in stroke] for stroke in SEVEN]
-    assert torch.equal(digit(small, 2), digit(SEVEN, 2))
-    assert not torch.equal(digit(SEVEN, 2), digit(ZERO, 2))
+    assert torch.equal(digit(small, 2), digit(SEVEN, 2))  # where and how large does not matter
 
 
 def test_a_dot_or_nothing_is_drawn():
     assert (digit([[]], 0) == torch.tensor([255, 0, 0])[:, None, None]).all()
     dot, line = digit([[(5, 5)]], 1), digit([[(5, 5), (5, 200)]], 1)
     assert 0 < read_ink(dot).sum() < read_ink(line).sum()
-
-
-def test_controls_redraw(runs, rows):
-    box = explore(
-        tour.swap,
-        run=choice("network", {"one": runs[0], "other": runs[1]}),
-        a=slider("A", rows, rows[0]),
-        b=slider("B", dict(zip("abc", rows, strict=False)), rows[1]),
-    )
-    seen = {bytes(box.picture.value)}
-    for control, value in zip(box.children[0].children, (runs[1], rows[5], rows[2]), strict=True):
-        control.value = value
-        seen.add(bytes(box.picture.value))
-    assert len(seen) == 4 and all(picture.startswith(b"\x89PNG") for picture in seen)
 
 
 def test_the_pad_shows_its_first_picture_then_takes_background_and_clear(runs):

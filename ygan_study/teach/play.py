@@ -30,8 +30,7 @@ EACH = 6  # images of each digit, in different colours
 BINS = 450  # of the histograms of s, over [0, HIGHEST]
 HIGHEST = 0.9  # s is at most 8/9
 FALSE_ALARMS = 0.05  # at the threshold that the page begins with
-SCRIPTS = ("network.js", "weights.js", "pictures.js", "drawing.js", "stations.js", "answers.js")
-PAGE = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("page")))
+PAGE = Path(__file__).with_name("page")
 
 
 def build(to: Path = REPOSITORY / "results" / "play.html") -> Path:
@@ -59,13 +58,9 @@ def build(to: Path = REPOSITORY / "results" / "play.html") -> Path:
         "threshold": threshold(runs["balanced"]),
     }
     weights = base64.b85encode(packed, pad=True).decode().replace("<", ",")
-    page = PAGE.get_template("page.html").render(
-        scripts=SCRIPTS,
-        networks=networks,
-        highest=HIGHEST,
-        about=json.dumps(about),
-        weights=weights,
-    )
+    template = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE)).get_template("page.html")
+    scripts = sorted(path.name for path in PAGE.glob("*.js"))
+    page = template.render(about=json.dumps(about), scripts=scripts, weights=weights)
     write_atomically(to, lambda path: path.write_text(page, encoding="utf-8"))
     return to
 

@@ -49,7 +49,8 @@ def build(folder: Path) -> list[Path]:
             for part in re.split(r"^---$", text, flags=re.M)
         ]
         page = TEMPLATES.get_template(f"{name}.html").render(parts=parts)
-        write_atomically(folder / f"{name}.html", partial(_write, page))
+        write = partial(Path.write_text, data=page, encoding="utf-8")
+        write_atomically(folder / f"{name}.html", write)
     return [folder / f"{name}.html" for name in texts]
 
 
@@ -83,7 +84,3 @@ def _value(source: str, values: dict[str, object]) -> object:
     *before, last = ast.parse(source).body
     exec(ast.unparse(ast.Module(before, [])), values)
     return eval(ast.unparse(last), values)
-
-
-def _write(page: str, path: Path) -> None:
-    path.write_text(page, encoding="utf-8")

@@ -61,7 +61,7 @@ function transposeConvolution(x, weight, channels, outputs, n, side) {  // side 
 }
 
 // Leaky ReLU and then batch norm, which in eval mode is a scale and a shift of each channel.
-function activate(x, slope, scale, shift) {
+function activated(x, slope, scale, shift) {
   const size = x.length / scale.length
   return x.map((value, i) => {
     const channel = Math.floor(i / size)
@@ -98,7 +98,7 @@ class Network {
   }
 
   activate(x, slope, name) {
-    return activate(x, slope, this.weights[`${name}.scale`], this.weights[`${name}.shift`])
+    return activated(x, slope, this.weights[`${name}.scale`], this.weights[`${name}.shift`])
   }
 
   // Images in [-1, 1] -> their latents under "E_s" or "E_r", each of 100 numbers.

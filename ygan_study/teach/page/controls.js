@@ -1,0 +1,180 @@
+// What a student does: choose and draw images, predict, and go from station to station.
+
+const STATIONS = ["codes", "swap", "networks", "normal", "break", "answers"]
+const DRAWN_FOR = { codes: "codes", swap: "a", normal: "normal", break: "break" }
+const FIRST_DIGIT = { codes: 5, a: 2, b: 7, normal: 0 }
+const QUESTIONS = {
+  "1 code": ["z_s", "z_r", "both alike"],
+  "2 digit": ["the digit of A", "the digit of B", "a mixture"],
+  "2 background": ["the background of A", "the background of B", "a mixture"],
+  "3 network": ["in balanced", "in paper", "in both", "in neither"],
+  "4 zero": ["above most normal images", "among them", "below most of them"],
+}
+
+const SHOW = { codes: showCodes, swap: showSwap, networks: showNetworks, normal: showNormal,
+  break: showBreak, answers: () => writeAnswers() }
+
+// Choosing and drawing
+
+function choose(key, image) {
+  picked[key] = image
+  if (key == DRAWN_FOR[station]) pad.recolour(image.colour)
+  for (const input of all(`[data-strip=${key}] input`)) {
+    input.checked = input.value == (image.digit ?? "mine")
+  }
+  SHOW[station]()
+}
+
+function setMine(image) {
+  mine = image
+  for (const tile of all(".strip .mine")) {
+    tile.hidden = !mine
+    if (mine) paint(tile.querySelector("canvas"), mine.pixels)
+  }
+}
+
+function drawn() {
+  setMine(onBackground({ ink: inkOf(pad.strokes) }, +pad.background.value))
+  choose(DRAWN_FOR[station], mine)
+}
+
+function recoloured() {
+  const key = DRAWN_FOR[station], image = picked[key]
+  if (!image) return pad.nothing()
+  const other = onBackground(image, +pad.background.value)
+  if (image == mine) setMine(other)
+  choose(key, other)
+}
+
+function cleared() {
+  setMine()
+  delete picked.break
+}
+
+function fillStrip(strip) {
+  const key = strip.dataset.strip, each = about.images.length / 10
+  const add = (value, name, image) => {
+    const input = make("input", { type: "radio", name: key, value })
+    input.setAttribute("aria-label", name)
+    input.addEventListener("change", () => choose(key, image ?? mine))
+    const canvas = makeCanvas(32, 32)
+    if (image) paint(canvas, image.pixels)
+    return strip.appendChild(make("label", {}, input, canvas))
+  }
+  for (let digit = 0; digit < 10; digit++) {
+    const image = about.images[digit * each + (key == "b" ? 3 : 0)]
+    const label = add(digit, `${digit} on ${colourName(image.colour)}`, image)
+    if (digit != FIRST_DIGIT[key]) continue
+    label.querySelector("input").checked = true
+    picked[key] = image
+  }
+  Object.assign(add("mine", "your drawing"), { className: "mine", hidden: true })
+}
+
+// Predictions: the result of a station is shown once all of its questions are answered.
+
+const setPressed = (buttons, pressed) =>
+  buttons.forEach(button => button.setAttribute("aria-pressed", button == pressed))
+
+function fillQuestion(fieldset) {
+  const { question } = fieldset.dataset, own = fieldset.closest("section")
+  const buttons = QUESTIONS[question].map(option => make("button", { innerHTML: math(option) }))
+  buttons.forEach((button, i) => button.addEventListener("click", () => {
+    answers[question] = QUESTIONS[question][i]
+    setPressed(buttons, button)
+    const fieldsets = [...own.querySelectorAll(".predict")]
+    if (fieldsets.every(one => one.dataset.question in answers)) reveal(own, fieldsets)
+  }))
+  fieldset.append(make("div", { className: "row" }, ...buttons))
+}
+
+function reveal(own, fieldsets) {
+  for (const one of fieldsets) {
+    const text = make("p", { className: "outcome" })
+    text.dataset.outcome = one.dataset.question
+    one.replaceWith(text)
+  }
+  for (const result of own.querySelectorAll(".result")) result.hidden = false
+  if (own.id == "codes") changeBackground()
+  else SHOW[own.id]()
+}
+
+// Beginning, and going from station to station
+
+function go() {
+  const number = +location.hash.slice(1) || 1
+  station = STATIONS[number - 1] ?? STATIONS[0]
+  for (const section of all("section")) section.hidden = section.id != station
+  for (const link of all("nav a")) {
+    if (link.hash == `#${number}`) link.setAttribute("aria-current", "page")
+    else link.removeAttribute("aria-current")
+  }
+  if (station == "break" && mine) picked.break = mine
+  const place = $(`#${station} .pad`)
+  if (place) pad.moveTo(place, (picked[DRAWN_FOR[station]] ?? about.images[3]).colour)
+  SHOW[station]()
+  scrollTo(0, 0)
+}
+
+function setThreshold(event) {  // where the histogram is pressed
+  const box = $("#histogram").getBoundingClientRect()
+  $("#threshold").value = (event.clientX - box.left) / box.width * about.highest
+  showNormal()
+}
+
+function listen() {
+  addEventListener("hashchange", go)
+  addEventListener("keydown", event => {
+    const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.id == "name"
+    const modified = event.ctrlKey || event.altKey || event.metaKey
+    if (!typing && !modified && /^[1-6]$/.test(event.key)) location.hash = event.key
+  })
+  $("#way").addEventListener("input", showWay)
+  $("#others").addEventListener("click", () => {
+    turn += 1
+    showNetworks()
+  })
+  const buttons = all("[data-network]")
+  setPressed(buttons, $(`[data-network=${chosen}]`))
+  buttons.forEach(button => button.addEventListener("click", () => {
+    chosen = button.dataset.network
+    setPressed(buttons, button)
+    showNormal()
+  }))
+  $("#threshold").addEventListener("input", showNormal)
+  $("#histogram").addEventListener("pointerdown", setThreshold)
+  $("#histogram").addEventListener("pointermove", event => event.buttons && setThreshold(event))
+}
+
+function fail(text) {
+  $("#problem").textContent = text
+  $("#problem").hidden = false
+  $("#waiting").hidden = true
+}
+
+async function start() {
+  if (!window.DecompressionStream) {
+    return fail("This browser cannot unpack the networks: please use Chrome or Edge from 2020 on, " +
+      "or Firefox or Safari from 2023 on.")
+  }
+  try {
+    about = JSON.parse($("#about").textContent)
+    networks = await loadNetworks($("#weights").textContent, about)
+  } catch (error) {
+    return fail("The networks in this page are damaged or cut off: please download it again.")
+  }
+  about.images = about.images.map(({ digit, colour, ink }) =>
+    onBackground({ digit, ink: unpackedInk(ink) }, colour))
+  Object.assign($("#threshold"), { max: about.highest, value: about.threshold })
+  $("#epochs").textContent = about.networks.paper.epochs
+  pad = makePad({ drawn, recoloured, cleared })
+  all("[data-strip]").forEach(fillStrip)
+  all(".predict").forEach(fillQuestion)
+  listen()
+  listenForAnswers()
+  for (const part of ["main", "nav"]) $(part).hidden = false
+  $("#waiting").hidden = true
+  go()
+}
+
+document.addEventListener("DOMContentLoaded", start)
