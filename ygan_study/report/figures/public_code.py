@@ -127,7 +127,7 @@ def deviation_dots(rows: pd.DataFrame) -> Figure:
     }
     for ax, (dataset, metric) in zip(axes, product(datasets, metrics), strict=True):
         for start, (whole, marker, face, line) in looks.items():
-            own = table.loc[dataset].loc[start][metric]
+            own = table.loc[dataset].query("start == @start").droplevel("start")[metric]
             there = own.reindex(names)
             ax.plot(there, range(len(names)), marker, color="black", mfc=face or "black")
             ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=1, zorder=0)
