@@ -23,6 +23,7 @@ from ygan_study.__main__ import main
 from ygan_study.run import pretrained
 from ygan_study.teach import play
 from ygan_study.teach.answers import gather
+from ygan_study.teach.widgets import SEVEN, ZERO, digit
 
 pytestmark = needed
 
@@ -99,7 +100,7 @@ def pixels(browser, selector):
     return browser.execute_script(f"return document.querySelector('{selector} canvas').toDataURL()")
 
 
-SEVEN = [(-60, -80), (60, -80), (10, 60)]
+DRAWN = [(-60, -80), (60, -80), (10, 60)]  # a 7
 
 
 def test_two_codes_of_what_is_chosen_or_drawn(opened):
@@ -113,7 +114,7 @@ def test_two_codes_of_what_is_chosen_or_drawn(opened):
     press(opened, "[data-strip=codes] [value='4']")
     seen.add(pixels(opened, "#codes-x"))
     bars = find(opened, "#codes-z_s").get_attribute("innerHTML")
-    draw(opened, "#codes .pad canvas", SEVEN)
+    draw(opened, "#codes .pad canvas", DRAWN)
     seen.add(pixels(opened, "#codes-x"))
     assert len(seen) == 4 and find(opened, "#codes-z_s").get_attribute("innerHTML") != bars
     press(opened, "#clear")
@@ -122,7 +123,7 @@ def test_two_codes_of_what_is_chosen_or_drawn(opened):
 
 
 def test_the_swap_is_shown_after_both_predictions(opened):
-    draw(opened, "#codes .pad canvas", SEVEN)
+    draw(opened, "#codes .pad canvas", DRAWN)
     go(opened, 2)
     predict(opened, "2 digit", 2)
     assert not find(opened, "#swap-way").is_displayed()
@@ -186,7 +187,7 @@ def test_break_it_and_hand_in(opened, tmp_path):
         press(opened, "#clear")
         press(opened, button)
         assert find(opened, "#pad-says").text == "Nothing is drawn yet."
-    draw(opened, "#break .pad canvas", SEVEN)
+    draw(opened, "#break .pad canvas", DRAWN)
     assert find(opened, "#break-verdict").text.startswith("C reads 7. s = 0.0")
     press(opened, "#keep")  # it is said to be no digit
     assert find(opened, "#kept-verdict").text.startswith("You broke it: the drawing passes")
@@ -206,6 +207,14 @@ def test_break_it_and_hand_in(opened, tmp_path):
     assert table["play 5 no digit"].item() == "passes as normal (1 kept)"
 
 
+def test_a_drawing_becomes_the_same_image_as_in_the_tour(opened):
+    for strokes in (SEVEN, ZERO):
+        points = [[list(map(float, point)) for point in stroke] for stroke in strokes]
+        ink = opened.execute_script("return [...inkOf(arguments[0])]", points)
+        expected = digit(strokes, 0)[0, 0].flatten() == 0
+        assert (torch.tensor(ink, dtype=torch.bool) == expected).double().mean() > 0.98
+
+
 def test_by_keyboard_alone(opened):
     def type_(*keys):
         ActionChains(opened).send_keys(*keys).perform()
@@ -218,7 +227,10 @@ def test_by_keyboard_alone(opened):
     opened.execute_script("document.querySelector('#break .pad canvas').focus()")
     type_(*[Keys.ARROW_UP] * 6, " ", *[Keys.ARROW_DOWN] * 12, " ")
     assert find(opened, "#break-verdict").text.startswith("C reads 1.")
-    station(3)
+    seen = pixels(opened, "#break-x")
+    type_(" ", *[Keys.ARROW_RIGHT] * 5)
+    station(3)  # ends the stroke, which stays at station 5
+    assert pixels(opened, "#break-x") != seen
     opened.execute_script("document.querySelector('[data-question=\"3 network\"] button').focus()")
     type_(Keys.TAB, Keys.ENTER)
     assert outcome(opened, "3 network").startswith("You predicted: in paper.")

@@ -102,6 +102,7 @@ function reveal(own, fieldsets) {
 // Beginning, and going from station to station
 
 function go() {
+  pad.lift()  // a stroke belongs to the station where it was drawn
   const number = +location.hash.slice(1) || 1
   station = STATIONS[number - 1] ?? STATIONS[0]
   for (const section of all("section")) section.hidden = section.id != station

@@ -134,6 +134,11 @@ function makePad({ drawn, recoloured, cleared }) {
     }
     redraw()
   })
+  canvas.addEventListener("focus", () => {
+    if (canvas.matches(":focus-visible")) {
+      says.textContent = "The arrow keys move the pen; the space bar puts it down and lifts it."
+    }
+  })
   canvas.addEventListener("blur", () => {
     lift()
     keyboard = false
@@ -156,6 +161,7 @@ function makePad({ drawn, recoloured, cleared }) {
     background.value = colour
     redraw()
   }
+  pad.lift = lift
   pad.moveTo = (place, colour) => {
     says.textContent = ""
     place.replaceChildren(...pad.parts)
