@@ -94,11 +94,13 @@ def test_another_rate_another_threshold(folder, detector, capsys):
     assert anomalies("0.9") > anomalies("0.01")
 
 
-@pytest.mark.parametrize("kind", ["uncertainty", "hybrid"])
+@pytest.mark.parametrize("kind", ["reconstruction", "none"])
 def test_another_heat_map(folder, detector, tmp_path, kind):
     page = tmp_path / "report.html"
     line = ["score", str(detector), str(folder / "test" / "1.abnormal"), "--page", str(page)]
-    assert run([*line, "--heat-map", kind]) == 0 and f"({kind})" in page.read_text()
+    assert run([*line, "--heat-map", kind]) == 0
+    assert ("heat map of" in page.read_text()) == (kind != "none")
+    assert f"({kind})" in page.read_text() or "No heat map is shown" in page.read_text()
 
 
 def test_the_page_of_a_detector_without_decoder(tmp_path):
@@ -107,7 +109,7 @@ def test_the_page_of_a_detector_without_decoder(tmp_path):
     page = tmp_path / "r.html"
     assert run(["score", str(tmp_path / "d.ygan"), str(tmp_path / "new"), "--page", str(page)]) == 0
     shown = page.read_text()
-    assert "(uncertainty)" in shown and all(f"{name}/" in shown for name in CLASSES)
+    assert "No heat map is shown" in shown and all(f"{name}/" in shown for name in CLASSES)
 
 
 def test_the_histogram_parts_at_the_threshold_whatever_the_users_style_is():
@@ -154,7 +156,7 @@ def test_wrong_uses_give_one_line_and_lose_nothing(folder, detector, tmp_path, c
         ([*score, "--csv", new, "--page", new], "give another name"),
         (["train", images], "invalid choice"),
         (["export", str(detector), "--onnx", str(detector)], "give another name"),
-        (["localise", "--csv", new, "--dataset", "photos"], "unknown dataset photos"),
+        (["localise", "--csv", f"{none}/a.csv"], "there is no folder"),
     ):
         capsys.readouterr()
         try:

@@ -139,6 +139,7 @@ def test_shapes_of_arrays(make):
         (np.zeros((30, 32, 32)), np.zeros(29), "inconsistent numbers of samples"),
         (np.zeros((30, 32, 32)), np.full(30, np.nan), "Input y contains NaN"),
         (np.zeros((30, 32, 32)), ["a", None] * 15, "Input y contains None"),
+        (np.zeros((30, 32, 32)), ["a", np.nan] * 15, "Input y contains None or NaN"),
         (np.zeros((19, 32, 32)), np.zeros(19), "a detector needs at least 20"),
         (np.zeros((30, 32, 32)), None, "clustering needs 21 different images"),
         (None, None, "scalar"),
@@ -267,6 +268,8 @@ def test_names_that_are_not_utf_8_can_be_written(tmp_path):
     os.rename(os.fsencode(tmp_path / "round"), os.fsencode(tmp_path) + b"/M\xfcnze")
     images, _ = found(tmp_path)
     assert images.classes[0] == "M\\xfcnze" and len(images) == 6
+    given = find_images(np.zeros((2, 9, 9)), ["a", os.fsdecode(b"M\xfcnze")])
+    assert given.classes == ("M\\xfcnze", "a")
     assert b"M\\xfcnze/000.png" in "\n".join(images.names).encode("utf-8")
 
 
@@ -293,6 +296,21 @@ def test_images_that_make_a_poor_detector_are_warned_of(tmp_path):
     images, labels = pictures(10)
     with pytest.warns(UserWarning, match="nearly black"):
         YGANDetector(**TINY).fit(images // 16, labels)
+
+
+def test_an_image_in_two_classes_is_warned_of():
+    images, labels = pictures(15)
+    images[40] = images[3]
+    with pytest.warns(UserWarning, match="1 images are in two classes, for instance 40 is 3"):
+        YGANDetector(**{**TINY, "seed": 2}).fit(images, labels)
+
+
+def test_an_image_that_is_too_large_is_not_called_damaged(tmp_path, monkeypatch):
+    Image.fromarray(COLOUR).save(tmp_path / "small.png")
+    Image.fromarray(pictures(1, 60)[0][0]).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.warns(UserWarning, match="large.png cannot be read .* million pixels: scale it"):
+        assert len(find_images(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("content", [{}, {"a.png": b"broken"}, {"a.heic": b"a phone's"}])

@@ -1,4 +1,6 @@
-"""Heat maps, the defects by which they are compared, and how the comparison counts."""
+"""Heat maps, the lesions by which they are compared, and how the comparison counts."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,46 +8,48 @@ import torch
 from small_detector import TINY, pictures, trained
 
 from ygan_core import scores
-from ygan_detector.defects import DEFECTS, SMALLEST, VISIBLE, damage, pixel_auroc, pro
-from ygan_detector.localisation import compare, padim_maps
+from ygan_detector import YGANDetector, lesions
+from ygan_detector.lesions import masks, measure
 from ygan_detector.network import HEAT_MAPS, smooth
-from ygan_study.methods.padim import PaDiM
-from ygan_study.plan.settings import Settings
 
 IMAGES = pictures(6, seed=2)[0].transpose(0, 3, 1, 2)
 pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:C recog")
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_mask_is_where_pixels_changed(defect, channels):
-    images = IMAGES[:, :channels]
-    damaged, masks = damage(defect, images)
-    assert damaged.dtype == np.uint8 and damaged.shape == images.shape
-    change = np.abs(damaged.astype(int) - images).max(axis=1)
-    assert np.array_equal(masks, change >= VISIBLE) and masks.mean() < 0.4
-    assert (masks.mean(axis=(1, 2)) >= SMALLEST).all()
-    assert np.array_equal(damaged, damage(defect, images)[0])
-    assert not np.array_equal(damaged, damage(defect, images, seed=1)[0])
+def leaf_with_a_spot():
+    """A green disc with a brown spot on grey, and the masks of both."""
+    v, u = np.mgrid[:64, :64]
+    leaf = (v - 32) ** 2 + (u - 32) ** 2 < 24**2
+    spot = (v - 36) ** 2 + (u - 26) ** 2 < 7**2
+    image = np.full((64, 64, 3), 130, np.uint8)
+    image[leaf], image[spot] = (60, 140, 50), (130, 90, 40)
+    return image, leaf, spot
 
 
-def test_pixel_auroc_and_pro_of_a_perfect_a_blind_and_an_inverted_map():
-    masks = damage("stain", IMAGES)[1]
-    noise = np.random.RandomState(0).random_sample(masks.shape)
-    perfect, inverted = masks + 0.5 * noise, ~masks + 0.5 * noise
-    for maps, area, overlap in ((perfect, 1, 1), (noise, 0.5, 0.15), (inverted, 0, 0)):
-        assert pixel_auroc(maps, masks) == pytest.approx(area, abs=0.02)
-        assert pro(maps, masks) == pytest.approx(overlap, abs=0.02)
+def test_the_masks_are_the_leaf_without_its_edge_and_what_is_brown_on_it():
+    image, leaf, spot = leaf_with_a_spot()
+    found_leaf, found_spot = masks(image)
+    assert not (found_leaf & ~leaf).any() and found_leaf.sum() > 0.8 * leaf.sum()
+    assert not (found_spot & ~spot).any() and found_spot.sum() > 0.8 * spot.sum()
 
 
-def test_pro_counts_regions_alike_and_pixel_auroc_by_their_size():
-    masks = np.zeros((1, 40, 40), bool)
-    masks[0, :20, :20] = masks[0, 30:36, 30:36] = True
-    left = np.arange(40) < 25
-    noise = 0.1 * np.random.RandomState(0).random_sample(masks.shape)
-    large, small = (masks & left) + noise, (masks & ~left) + noise
-    assert pro(large, masks) == pytest.approx(pro(small, masks), abs=0.1)
-    assert pixel_auroc(large, masks) > pixel_auroc(small, masks) + 0.4
+def test_a_map_is_measured_on_the_leaf_alone():
+    _, leaf, spot = leaf_with_a_spot()
+    noise = np.random.RandomState(0).random_sample(leaf.shape).astype(np.float32)
+    of_the_spot, of_the_leaf = (measure(m + noise / 9, leaf, spot) for m in (spot, leaf))
+    assert of_the_spot["auroc"] == of_the_spot["on_lesions"] == 1
+    assert of_the_leaf["auroc"] == pytest.approx(0.5, abs=0.1)
+    assert of_the_leaf["on_lesions"] == pytest.approx(of_the_leaf["covered"], abs=0.1)
+
+
+def test_the_comparison_has_a_row_for_each_heat_map(monkeypatch):
+    examples = lesions.diseased_leaves()
+    assert len({image.tobytes() for image, *_ in examples}) == len(examples) > 100
+    monkeypatch.setattr(lesions, "diseased_leaves", lambda: examples[:3])
+    monkeypatch.setattr(lesions, "LEAVES", replace(lesions.LEAVES, images_per_class=20))
+    table = lesions.compare(["balanced"], epochs=1, width=4, image_size=64, verbose=False)
+    assert table["heat_map"].tolist() == list(HEAT_MAPS) and (table["leaves"] == 3).all()
+    assert table[["auroc", "on_lesions", "covered"]].map(lambda v: 0 <= v <= 1).all(axis=None)
 
 
 @pytest.mark.parametrize("kind", HEAT_MAPS)
@@ -90,22 +94,11 @@ def test_the_uncertainty_map_is_the_gradient_of_the_log_odds_of_s():
     assert torch.allclose(ours, large, rtol=1e-3, atol=1e-6)
 
 
-def test_a_reconstruction_finds_a_scratch():
-    damaged, masks = damage("scratch", IMAGES)
-    maps = trained().heat_maps(torch.from_numpy(damaged), "reconstruction").numpy()
-    assert pixel_auroc(maps, masks) > 0.6
-
-
-def test_padims_maps_are_those_of_its_score():
-    images = torch.from_numpy(pictures()[0]).permute(0, 3, 1, 2).contiguous()
-    padim = PaDiM(Settings(dataset="cifar10", method="padim")).fit(images)
-    maps = padim_maps(padim, images[:8])
-    assert maps.shape == (8, 32, 32)
-    assert np.corrcoef(maps.amax((1, 2)), padim.score(images[:8]))[0, 1] > 0.95
-
-
-def test_the_comparison_has_a_row_for_each_dataset_heat_map_and_defect():
-    table = compare(["mnist"], per_class=30, **{**TINY, "epochs": 1})
-    assert set(table["heat_map"]) == {*HEAT_MAPS, "PaDiM"}
-    assert set(table["defect"]) == set(DEFECTS) and len(table) == 16
-    assert table[["pixel_auroc", "pro"]].map(lambda value: 0 <= value <= 1).all(axis=None)
+def test_the_distance_map_of_features_finds_a_spot():
+    image, leaf, spot = leaf_with_a_spot()
+    plain = np.where(leaf[..., None], (60, 140, 50), 130)
+    noise = np.random.RandomState(0).randint(-9, 9, (30, 64, 64, 3))
+    normal = (plain + noise).astype(np.uint8)
+    detector = YGANDetector(**{**TINY, "recipe": "features", "image_size": 64}).fit(normal)
+    heat = detector.heat_maps(torch.from_numpy(image).permute(2, 0, 1)[None], "distance")[0]
+    assert measure(heat.numpy(), leaf, spot)["auroc"] > 0.9

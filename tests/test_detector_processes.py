@@ -1,13 +1,49 @@
 """The detector in threads and in forked processes."""
 
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 
+import pytest
 import torch
 from small_detector import pictures, trained
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from ygan_study.engine.threads import one_thread
+
+FORKED = """
+import multiprocessing, sys, tempfile, warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+import torch
+sys.path.insert(0, "tests")
+warnings.simplefilter("ignore")
+from small_detector import TINY, pictures, write_folder
+from ygan_detector import YGANDetector
+from ygan_detector.images import find_images
+from ygan_detector.page import write_page
+
+def work(recipe):
+    detector = YGANDetector(**{**TINY, "recipe": recipe, "image_size": 64}).fit(*pictures(15))
+    with tempfile.TemporaryDirectory() as place:
+        detector.save(place + "/a.ygan")
+        detector, images = YGANDetector.load(place + "/a.ygan"), find_images(write_folder(Path(place), 2))
+        write_page(detector, images, detector.examine(images), place + "/a.html")
+    pixels = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    return detector.heat_maps(pixels).sum(), detector.most_similar(pixels[0])
+
+torch.set_num_threads(2)
+(torch.ones(500, 500) @ torch.ones(500, 500)).exp()  # starts OpenMP's threads
+for recipe in ("features", "balanced"):
+    work(recipe)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        pool.submit(work, recipe).result()
+"""
 
 
 def threads():
@@ -46,3 +82,16 @@ def test_side_by_side_each_thread_has_one_inside_and_afterwards_all_are_back():
             assert threads() == before
     finally:
         torch.set_num_threads(of_pytest)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have():
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKED], env=environment, start_new_session=True
+    )
+    try:
+        assert process.wait(timeout=120) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the processes that wait, too

@@ -161,10 +161,10 @@ TRIES = {
     "10_your_images": [
         Try("rate = 0.05", "rate = 0.5", (*OWN, "rate =")),
         Try(
-            'defect = "scratch"',
-            'defect = "cut_paste"',
-            (*OWN, "DEFECTS, damage", "defect ="),
-            "masks.tolist()",
+            'kind = "distance"',
+            'kind = "uncertainty"',
+            (*OWN, "table =", "rates =", "ygan =", "examples =", "kind ="),
+            "heat.tolist()",
         ),
     ],
     "11_beyond": [

@@ -69,13 +69,9 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--onnx", type=_path, required=True, metavar="FILE")
     export.set_defaults(verb_function=_export)
 
-    localise = verbs.add_parser("localise", help="measure which heat map finds synthetic defects")
-    add = localise.add_argument
-    add("--csv", type=_path, required=True, metavar="FILE", help="where the table is written")
-    add("--dataset", action="append", help="mnist, fmnist, cifar10, plantvillage; default: all")
-    add("--minutes", type=float, default=10, help="of training for each dataset (default 10)")
-    add("--epochs", type=int, help="number of epochs, in place of --minutes")
-    add("--per-class", type=int, default=0, help="images of each class; default: all")
+    localise = verbs.add_parser("localise", help="measure which heat map finds lesions of leaves")
+    localise.add_argument("--csv", type=_path, required=True, metavar="FILE")
+    localise.add_argument("--epochs", type=int, default=12, help="of a training (default 12)")
     localise.set_defaults(verb_function=_localise)
     return top
 
@@ -87,7 +83,7 @@ def _path(text: str) -> Path:
 def _add_common(verb: argparse.ArgumentParser, false_alarms: float | None) -> None:
     share = "share of normal images that may be called anomalies"
     verb.add_argument("--false-alarms", type=float, default=false_alarms, help=share)
-    kinds = "auto (default), distance, uncertainty, reconstruction or hybrid"
+    kinds = "auto (default), none, distance, uncertainty, reconstruction or hybrid"
     verb.add_argument("--heat-map", default="auto", help=kinds)
     verb.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
 
@@ -154,17 +150,12 @@ def _export(options: argparse.Namespace) -> None:
 
 def _localise(options: argparse.Namespace) -> None:
     from ygan_core.checkpoints import write_atomically
-    from ygan_detector.localisation import HELD_OUT, compare
+    from ygan_detector.lesions import compare
 
-    datasets = options.dataset or list(HELD_OUT)
-    if unknown := set(datasets) - set(HELD_OUT):
-        known = ", ".join(HELD_OUT)
-        raise OSError(f"unknown dataset {', '.join(sorted(unknown))}: choose from {known}")
     _check_target(options.csv)
-    table = compare(datasets, options.per_class, minutes=options.minutes, epochs=options.epochs)
+    table = compare(epochs=options.epochs)
     write_atomically(options.csv, lambda partial: table.to_csv(partial, index=False))
-    mean = table.groupby(["dataset", "heat_map"], sort=False)[["pixel_auroc", "pro"]].mean()
-    print(mean.round(3).to_string())
+    print(table.round(3).to_string(index=False))
 
 
 def _check_target(path: Path | None, *taken: str | Path | None) -> None:

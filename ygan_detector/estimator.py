@@ -86,7 +86,7 @@ class YGANDetector(BaseEstimator):
         `none` if a mirrored or darker image is an anomaly. `features` has none.
     heat_map
         `distance` or `uncertainty` for `features`, else `uncertainty`, `reconstruction` or `hybrid`
-        (features.py, network.py), or `auto`, the best by localisation.py.
+        (features.py, network.py); `auto`, the best by lesions.py; or `none`.
     seed
         Of the initial weights, the order of batches, the images left out, and the clustering.
     device
@@ -122,7 +122,7 @@ class YGANDetector(BaseEstimator):
         "image_size": [Options(Integral, set(training.SIZES)), None],
         "width": [Interval(Integral, 1, 128, closed="both"), None],
         "augmentation": [StrOptions({"auto", "none", "leaves"})],
-        "heat_map": [StrOptions({"auto", *HEAT_MAPS, *Features.heat_maps})],
+        "heat_map": [StrOptions({"auto", "none", *HEAT_MAPS, *Features.heat_maps})],
         "seed": [Interval(Integral, 0, 2**32 - 1, closed="both")],
         "device": [str, torch.device],
         "verbose": ["boolean"],
@@ -170,8 +170,7 @@ class YGANDetector(BaseEstimator):
         return self
 
     def _fit(self, images: Images, folder: Path | None) -> None:
-        device, self.channels_ = device_of(self.device), images.channels
-        self.settings_, self.history_ = None, []
+        self.channels_, self.settings_, self.history_ = images.channels, None, []
         sides = images.sides.max(axis=1)
         kind = "grey" if images.channels == 1 else "colour"
         self._say(f"{len(images)} {kind} images of {sides.min()} to {sides.max()} px")
@@ -196,30 +195,39 @@ class YGANDetector(BaseEstimator):
         if pixels[:: max(1, len(pixels) // 200)].max() < NEARLY_BLACK:
             warn("the images are nearly black; stretch 16-bit files that use 12 bits")
         labels = self._set_classes(images, known[kept[:n]], pixels[:n])
+        if not self.clustered_:
+            training.warn_about_copies(pixels[:n], labels, images.names[kept[:n]])
         kinds = "clusters" if self.clustered_ else "classes"
         self._say(f"{len(self.classes_)} {kinds}; {n} images to train on, {len(kept) - n} left out")
-        if self.recipe_ == "features":
-            self.model_ = Features(n).to(device, memory_format=torch.channels_last).eval()
-        else:
-            self.model_, self.history_ = train_network(
-                self.settings_, pixels[:n], torch.from_numpy(labels), device, folder, self.verbose
-            )
-        latents = self._latents(pixels)
-        few = np.sort(np.random.RandomState(self.seed).permutation(n)[:REFERENCES])
-        if self.recipe_ == "features":
-            own = self.model_.fit(latents[:n], torch.from_numpy(labels))
-            self.model_.fit_places(pixels[few[:HEAT_IMAGES]], self.seed)
-            scores = np.concatenate([own, self._judge(latents[n:])[0]])
-        else:
-            scores, chosen = self._judge(latents)
-            self._report_accuracy(labels, chosen[:n])
+        latents, scores = self._train(pixels, n, torch.from_numpy(labels), folder)
         self.calibration_scores_ = scores[n:].copy()
         in_order, names = np.argsort(kept), images.names[kept]
         self.names_, self.decision_scores_ = names[in_order], scores[in_order]
+        few = np.sort(np.random.RandomState(self.seed).permutation(n)[:REFERENCES])
         self.references_ = [{"name": names[i], "picture": thumbnail(pixels[i])} for i in few]
         self.reference_latents_ = latents[few]
         self._set_heat_scales(pixels[n:][:HEAT_IMAGES])
         self._report_threshold()
+
+    def _train(
+        self, pixels: Tensor, n: int, labels: Tensor, folder: Path | None
+    ) -> tuple[Tensor, np.ndarray]:
+        """Make `model_` of the first n images. Returns the latents and scores of all."""
+        device, learnt = device_of(self.device), pixels[:n]
+        if self.recipe_ == "features":
+            self.model_ = Features(n).to(device, memory_format=torch.channels_last).eval()
+            latents = self._latents(pixels)
+            own = self.model_.fit(latents[:n], labels)
+            few = np.random.RandomState(self.seed).permutation(n)[:HEAT_IMAGES]
+            self.model_.fit_places(learnt[few], self.seed)
+            return latents, np.concatenate([own, self._judge(latents[n:])[0]])
+        self.model_, self.history_ = train_network(
+            self.settings_, learnt, labels, device, folder, self.verbose
+        )
+        latents = self._latents(pixels)
+        scores, chosen = self._judge(latents)
+        self._report_accuracy(labels.numpy(), chosen[:n])
+        return latents, scores
 
     def _set_classes(self, images: Images, known: np.ndarray, pixels: Tensor) -> np.ndarray:
         """Labels int64 (n,) of the images to train on: their classes, or clusters of them."""
@@ -248,7 +256,7 @@ class YGANDetector(BaseEstimator):
         )
         line = f"{overall}, and of {recall[worst]:.0%} of those of class {self.classes_[worst]}"
         if recall[worst] < (1 + chance) / 2:  # not even half-way from chance to certainty
-            warn(f"{line}: the scores are unreliable, train longer or try recipe='classifier'")
+            warn(f"{line}: the scores are unreliable, try more epochs or recipe='features'")
         else:
             self._say(line)
 
@@ -309,6 +317,7 @@ class YGANDetector(BaseEstimator):
             table["truth"] = images.anomalous[places].astype(np.int64)
         return table.assign(**{"class": self.classes_[classes], "place": places})
 
+    @one_thread()
     def heat_maps(self, pixels: Tensor, kind: str | None = None) -> Tensor:
         """Where images differ from normal ones: uint8 (n, C, S, S) -> float32 (n, S, S).
 
@@ -316,8 +325,11 @@ class YGANDetector(BaseEstimator):
         in one of a thousand places of the normal images left out of the training.
         """
         kind = kind or self.heat_map_
+        if kind not in self.heat_scales_:
+            raise DetectorError(f"no heat_map {kind}: choose {' or '.join(self.heat_scales_)}")
         return self._heat_maps(kind, pixels) / self.heat_scales_[kind]
 
+    @one_thread()
     def most_similar(self, pixels: Tensor, k: int = 3) -> list[dict[str, str]]:
         """The training images most similar to one image, uint8 (C, S, S): name and JPEG, base64."""
         cosine = F.cosine_similarity(self._latents(pixels[None]), self.reference_latents_)
@@ -339,7 +351,7 @@ class YGANDetector(BaseEstimator):
     def _batches(self, function: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
         """function(images in [-1, 1], or latents), batch by batch; what it returns, on the CPU."""
         device, parts = device_of(self.device), given.split(BATCH)
-        title = "looking" if self.verbose and len(parts) > SHORT else None
+        title = "computing" if self.verbose and len(parts) > SHORT else None
         found = []
         with convolutions_in("float32"):
             for part in tqdm(parts, desc=title, unit=" batch", disable=None if title else True):
@@ -349,10 +361,12 @@ class YGANDetector(BaseEstimator):
 
     @property
     def heat_map_(self) -> str:
-        """The kind of the heat maps: `heat_map`, or for `auto` the best that the recipe has."""
+        """The kind of the heat maps: `heat_map`, or for `auto` the best that the recipe has; `none`
+        where none is better than chance.
+        """
         check_is_fitted(self)
         self._check_params()
-        return self.model_.heat_maps[0] if self.heat_map == "auto" else self.heat_map
+        return self.model_.best_heat_map if self.heat_map == "auto" else self.heat_map
 
     @property
     def threshold_(self) -> float:
@@ -384,6 +398,7 @@ class YGANDetector(BaseEstimator):
         """`predict` for the images fitted on: int64 (n,)."""
         return (self.decision_scores_ > self.threshold_).astype(np.int64)
 
+    @one_thread()
     def save(self, path: str | os.PathLike) -> None:
         """Write the detector into one file: safetensors and JSON, without pickle."""
         check_is_fitted(self)
@@ -398,6 +413,7 @@ class YGANDetector(BaseEstimator):
         file.write(Path(path).expanduser(), about, tensors)
 
     @classmethod
+    @one_thread()
     def load(cls, path: str | os.PathLike, device: str = "auto") -> YGANDetector:
         """The detector that `save` wrote. Raises DetectorError for any other file."""
         about, tensors = file.read(Path(path).expanduser())
@@ -443,7 +459,7 @@ class YGANDetector(BaseEstimator):
         device_of(self.device)
         recipe = recipe or getattr(self, "recipe_", self.recipe)
         has = HEAT_MAPS_OF.get(recipe, ())
-        if has and self.heat_map not in ("auto", *has):
+        if has and self.heat_map not in ("auto", "none", *has):
             made = f"recipe {recipe} makes no heat_map {self.heat_map}"
             raise DetectorError(f"{made}: choose {' or '.join(has)}")
 

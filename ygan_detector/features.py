@@ -47,6 +47,7 @@ class Features(nn.Module):
     """
 
     heat_maps = ("distance", "uncertainty")
+    best_heat_map = "distance"  # by lesions.py
 
     def __init__(self, n: int):
         super().__init__()

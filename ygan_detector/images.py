@@ -119,13 +119,13 @@ def find_images(X, y=None, training: bool = False, say: Callable[[str], None] = 
 
 def _encode(y, X) -> tuple[np.ndarray, tuple[str, ...]]:
     """(labels int64 (n,), names of the classes) of the labels of X."""
-    y = column_or_1d(np.asarray(y))
+    y, objects = column_or_1d(np.asarray(y)), np.asarray(y, dtype=object)
     check_consistent_length(X, y)
     assert_all_finite(y, input_name="y")
-    if pd.isna(y).any():
+    if pd.isna(objects).any():  # NumPy makes the word "nan" of one among names
         raise DetectorError("Input y contains None or NaN; labels are names or whole numbers")
     names, labels = np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_inverse=True)
-    return labels, tuple(map(str, names))
+    return labels, tuple(printable(str(name)) for name in names)
 
 
 def _are_paths(X) -> bool:
@@ -163,6 +163,32 @@ def _array(X, labels: np.ndarray | None, classes: tuple[str, ...]) -> Images:
 
 
 def _folder(root: Path, training: bool, say: Callable[[str], None]) -> Images:
+    root = _layout(root, training, say)
+    paths = _images_below(root)
+    tops = [_shown(path, root).split("/")[0] for path in paths]  # the subfolder, or the file itself
+    folders = [_shown(folder, root) for folder in _subfolders(root)]
+    if not training:
+        images = _files(paths, root)
+        if normal := [name for name in folders if name in NORMAL]:
+            say(f"images in {root / normal[0]} are known to be normal, all others to be anomalies")
+            tops = [name.split("/")[0] for name in images.names]
+            images = replace(images, anomalous=~np.isin(tops, normal))
+        return images
+    if ABNORMAL in folders:
+        say(f"{root / ABNORMAL} is left out: a detector is trained on normal images only")
+    for name in set(folders) - {ABNORMAL, *tops}:
+        warn(f"the folder {name} holds no images and was left out")
+    classes = tuple(name for name in folders if name in tops and name != ABNORMAL)
+    if beside := sum(path.parent == root for path in paths) if classes else 0:
+        warn(f"{beside} images beside the class folders of {root} were left out")
+    wanted = set(classes or tops) - {ABNORMAL}
+    kept = [(path, top) for path, top in zip(paths, tops, strict=True) if top in wanted]
+    labels = np.array([classes.index(top) for _, top in kept]) if classes else None
+    return _files([path for path, _ in kept], root, labels, classes)
+
+
+def _layout(root: Path, training: bool, say: Callable[[str], None]) -> Path:
+    """The folder below `root` that the images are in: an archive's, `train`, `0.normal`."""
     while len(inner := _subfolders(root)) == 1 and _subfolders(inner[0]) and not _files_in(root):
         root = inner[0]  # an unpacked archive often is a folder in a folder
     part, other = (root / name for name in (("train", "test") if training else ("test", "train")))
@@ -172,29 +198,7 @@ def _folder(root: Path, training: bool, say: Callable[[str], None]) -> Images:
     if training and (root / NORMAL[0]).is_dir():
         root = root / NORMAL[0]
         say(f"images are read from {root}: the layout of the authors' public code")
-    folders = [_shown(folder, root) for folder in _subfolders(root)]
-    paths = _images_below(root)
-    if not training:
-        images = _files(paths, root)
-        if not (normal := [name for name in folders if name in NORMAL]):
-            return images
-        say(f"the images in {root / normal[0]} are known to be normal, all others to be anomalies")
-        anomalous = [name.split("/")[0] not in normal for name in images.names]
-        return replace(images, anomalous=np.array(anomalous))
-    tops = [_shown(path, root).split("/")[0] for path in paths]
-    for name in folders:
-        if name == ABNORMAL:
-            say(f"{root / name} is left out: a detector is trained on normal images only")
-        elif name not in tops:
-            warn(f"the folder {name} holds no images and was left out")
-    classes = tuple(name for name in folders if name in tops and name != ABNORMAL)
-    if not classes:
-        return _files([p for p, top in zip(paths, tops, strict=True) if top != ABNORMAL], root)
-    if beside := sum(path.parent == root for path in paths):
-        warn(f"{beside} images beside the class folders of {root} were left out")
-    inside = [p for p, top in zip(paths, tops, strict=True) if top in classes]
-    labels = np.array([classes.index(top) for top in tops if top in classes])
-    return _files(inside, root, labels, classes)
+    return root
 
 
 def _files_in(root: Path) -> list[Path]:
@@ -209,12 +213,16 @@ def _subfolders(root: Path) -> list[Path]:
 
 def _images_below(root: Path) -> list[Path]:
     """The images in a folder at any depth. A warning counts the files of other kinds."""
-    kinds = Image.registered_extensions()
-    files = {path: kinds.get(path.suffix.lower(), "PDF") not in UNREADABLE for path in _walk(root)}
-    if other := Counter(path.suffix.lower() or path.name for path in files if not files[path]):
+    kinds, found, other = Image.registered_extensions(), [], Counter()
+    for path in _walk(root):
+        if kinds.get(path.suffix.lower(), "PDF") in UNREADABLE:
+            other[path.suffix.lower() or path.name] += 1
+        else:
+            found.append(path)
+    if other:
         listed = ", ".join(f"{count} {printable(kind)}" for kind, count in other.most_common(5))
         warn(f"files in {root} that Pillow does not read as images were left out: {listed}")
-    return [path for path in files if files[path]]
+    return found
 
 
 def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
@@ -229,26 +237,24 @@ def _files(
     paths: list[Path], root: Path | None, labels: np.ndarray | None = None, classes: tuple = ()
 ) -> Images:
     """Open the header of each file, and leave out those that have none. root: of their names."""
-    headers, failed = {}, {}
+    kept, sides, grey, several, failed = [], [], [], 0, {}
     for i, path in enumerate(paths):
         try:
             with Image.open(path) as image:
-                several = getattr(image, "is_animated", False) and image.format != "MPO"
-                headers[i] = (image.height, image.width, is_grey(image), several)
+                several += getattr(image, "is_animated", False) and image.format != "MPO"
+                sides.append((image.height, image.width))
+                grey.append(is_grey(image))
+            kept.append(i)
         except Exception as error:  # as in `batches`
             failed[_shown(path, root)] = _reason(error)
     _warn_left_out(failed)
-    if not headers:
+    if not kept:
         raise DetectorError(
             f"no image can be read in {root or 'the files given'}: "
             "give a folder of JPEG, PNG, TIFF or WebP files"
         )
-    kept, (height, width, grey, several) = (
-        list(headers),
-        map(np.array, zip(*headers.values(), strict=True)),
-    )
-    if several.any():
-        warn(f"{several.sum()} files hold several pages or frames; only the first one is read")
+    if several:
+        warn(f"{several} files hold several pages or frames; only the first one is read")
     paths = [paths[i] for i in kept]
     labels = None if labels is None else labels[kept]
     names = np.array([_shown(path, root) for path in paths])
@@ -258,15 +264,9 @@ def _files(
         with Image.open(paths[i]) as image:
             return to_array(image)
 
-    return Images(
-        names,
-        read,
-        np.stack([height, width], axis=1),
-        1 if grey.all() else 3,
-        joblib.hash((names.tolist(), stamps, labels)),
-        labels,
-        classes,
-    )
+    identity = joblib.hash((names.tolist(), stamps, labels))
+    channels = 1 if all(grey) else 3
+    return Images(names, read, np.array(sides), channels, identity, labels, classes)
 
 
 def _warn_left_out(failed: dict[str, str]) -> None:
@@ -277,6 +277,8 @@ def _warn_left_out(failed: dict[str, str]) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has over {2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels: scale it down"
     return printable((str(error).splitlines() or [""])[0][:100] or type(error).__name__)
 
 

@@ -1,7 +1,7 @@
 """Y-GAN, or its classifier alone, as the model of a detector: scores and heat maps.
 
-Heat maps are not in the paper, which leaves them for later work. `localisation.py` measures which
-kind finds a defect.
+Heat maps are not in the paper, which leaves them for later work. `lesions.py` measures which kind
+finds a lesion.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 from torchvision.transforms.functional import gaussian_blur
 
-from ygan_core.scores import encode, s
+from ygan_core.checkpoints import checkpoints, epoch_of
+from ygan_core.scores import BATCH, encode, s, to_input
 from ygan_study.methods import train, trainer_of
 from ygan_study.plan.settings import Settings
 
-HEAT_MAPS = ("reconstruction", "hybrid", "uncertainty")  # the best on synthetic defects first
+HEAT_MAPS = ("reconstruction", "hybrid", "uncertainty")
 SIGMA = 1 / 32  # of the image's side, by which differences of single pixels are smoothed
 
 
@@ -40,8 +42,13 @@ class Network(nn.Module):
 
     @property
     def heat_maps(self) -> tuple[str, ...]:
-        """The kinds of heat map that the networks can make, the default first."""
+        """The kinds of heat map that the networks can make."""
         return HEAT_MAPS if hasattr(self.networks, "D") else ("uncertainty",)
+
+    @property
+    def best_heat_map(self) -> str:
+        """The kind that finds lesions of leaves best, by `lesions.py`; `none` if none does."""
+        return "reconstruction" if hasattr(self.networks, "D") else "none"
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The score s of Eq. 12, float64 (B,), and the class that C chooses, int64 (B,)."""
@@ -111,13 +118,21 @@ def train_network(
 ) -> tuple[Network, list[dict[str, float]]]:
     """A Network with the averaged weights, and the losses of each epoch.
 
+    The running statistics of batch norms are estimated again, with these weights.
+
     pixels: uint8 (n, C, S, S); labels: int64 (n,) in [0, N); folder: of checkpoints.
     """
+    if verbose and folder and (found := checkpoints(folder)):
+        print(f"going on at epoch {epoch_of(found[-1]) + 1}", flush=True)
     quiet = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
     with quiet:
         trainer = train(settings, pixels, labels, folder, device)
     model = Network(settings, pixels.shape[1], int(labels.max()) + 1)
-    model.networks = trainer.averaged.module.eval()
-    z_r = encode(model.networks, pixels).z_r
+    model.networks = networks = trainer.averaged.module
+    # After a short training, averaged statistics still hold those of the first, quite different
+    # weights. README.md says what estimating them again gains.
+    batches = (to_input(part.to(device)) for part in pixels.split(BATCH))
+    update_bn(batches, networks if hasattr(networks, "D") else networks.E_s)
+    z_r = encode(networks, pixels).z_r
     model.mean_z_r = torch.stack([z_r[labels == c].mean(dim=0) for c in labels.unique()])
     return model.to(device).eval(), trainer.history

@@ -61,12 +61,10 @@ def _cards(detector: YGANDetector, images: Images, table: pd.DataFrame) -> Itera
         pixels = torch.from_numpy(resize(original, detector.size_, detector.channels_))[None]
         picture = Image.fromarray(np.broadcast_to(original, (*original.shape[:2], 3)))
         picture.thumbnail((SIDE, SIDE))
-        heat = _overlay(picture, detector.heat_maps(pixels)[0])
-        yield row | {
-            "picture": jpeg(picture),
-            "heat": jpeg(heat),
-            "nearest": detector.most_similar(pixels[0], NEAREST),
-        }
+        card = row | {"picture": jpeg(picture)}
+        if detector.heat_map_ != "none":
+            card["heat"] = jpeg(_overlay(picture, detector.heat_maps(pixels)[0]))
+        yield card | {"nearest": detector.most_similar(pixels[0], NEAREST)}
 
 
 def _overlay(picture: Image.Image, heat: Tensor) -> Image.Image:

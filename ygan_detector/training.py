@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 import tempfile
@@ -128,6 +129,18 @@ def warn_about(images: Images) -> None:
     low, high = images.sides.max(axis=1).min(), images.sides.max(axis=1).max()
     if high > 4 * low:
         warn(f"images of {low} to {high} px differ widely in size: small ones will be blurred")
+
+
+def warn_about_copies(pixels: Tensor, labels: np.ndarray, names: np.ndarray) -> None:
+    """Warn about images, uint8 (n, C, S, S), that are the same and of different classes."""
+    first, copies = {}, []
+    for i, image in enumerate(pixels.numpy()):
+        other = first.setdefault(hashlib.sha256(image.tobytes()).digest(), i)
+        if labels[other] != labels[i]:
+            copies.append(f"{names[i]} is {names[other]}")
+    if copies:
+        how = "keep each in one class"
+        warn(f"{len(copies)} images are in two classes, for instance {copies[0]}: {how}")
 
 
 def read_pixels(
