@@ -123,6 +123,20 @@ def test_shapes_of_arrays(make):
     assert find_images(odd).read(0).shape == shape
 
 
+def test_lists_of_pictures_of_any_size(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    arrays = [image[: 20 + i] for i, image in enumerate(pictures(1)[0])]
+    for path, array in zip(paths, arrays, strict=True):
+        Image.fromarray(array).save(path)
+    expected = trained().decision_function(paths)
+    for X in (arrays, [Image.open(path) for path in paths], iter(paths)):
+        assert np.array_equal(trained().decision_function(X), expected)
+    mixed = find_images([GREY, Image.fromarray(COLOUR[:4])])
+    assert mixed.channels == 3 and mixed.sides.tolist() == [[6, 9], [4, 9]]
+    with pytest.raises(ValueError):
+        find_images([GREY, "a file"])
+
+
 @pytest.mark.filterwarnings("ignore")  # some of them warn before they are refused
 @pytest.mark.parametrize(
     "X, y, message",

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 import torch
-from small_detector import pictures, trained
+from small_detector import TINY, pictures, trained
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from ygan_detector import YGANDetector
 from ygan_study.engine.threads import one_thread
 
 FORKED = """
@@ -82,6 +83,15 @@ def test_side_by_side_each_thread_has_one_inside_and_afterwards_all_are_back():
             assert threads() == before
     finally:
         torch.set_num_threads(of_pytest)
+
+
+def test_quiet_fits_side_by_side_leave_the_output_as_it_was(capsys):
+    with ThreadPoolExecutor(2) as pool:
+        data = pictures(10)
+        list(pool.map(lambda seed: YGANDetector(**TINY, seed=seed).fit(*data), range(2)))
+    assert capsys.readouterr().out == ""
+    print("heard")
+    assert capsys.readouterr().out == "heard\n"
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")

@@ -31,15 +31,15 @@ def fit(
     trainer,
     folder: Path | None = None,
     callbacks: Iterable[Callback] = (),
-    title: str = "training",
+    title: str | None = "training",
     measure: Callable[..., dict[str, float]] = lambda trainer: {},
 ) -> None:
     """Let a Trainer train to the end, from the newest good checkpoint in `folder` if there is one.
 
     After every epoch, what `measure` returns is added to the losses, a checkpoint is written (the
     newest two are kept), and the callbacks are called. A notebook or a terminal shows a progress
-    bar, other outputs a line per epoch. Raises ConfigError where the checkpoint belongs to another
-    training.
+    bar, other outputs a line per epoch; without a title nothing is shown. Raises ConfigError where
+    the checkpoint belongs to another training.
     """
     config = trainer.config
     identity = {"config": asdict(config), "images": len(trainer.images)}
@@ -52,7 +52,7 @@ def fit(
         trainer.load_state_dict(state)
     epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()
     length = {"total": epochs * trainer.steps, "initial": first * trainer.steps}
-    with tqdm(**length, desc=title, unit=" batch", disable=None) as bar:
+    with tqdm(**length, desc=title, unit=" batch", disable=None if title else True) as bar:
         for number in range(first + 1, epochs + 1):
             means = trainer.epoch(bar.update)
             shown = {name: f"{means[name]:.3f}" for name in means if name.startswith("L_")}
@@ -60,7 +60,7 @@ def fit(
             if folder:
                 save_state({**identity, **trainer.state_dict()}, folder, number)
             bar.set_postfix(epoch=f"{number}/{epochs}", **shown)
-            if bar.disable:
+            if title and bar.disable:
                 left = (time.perf_counter() - start) / (number - first) * (epochs - number) / 60
                 values = "  ".join(f"{name} {value}" for name, value in shown.items())
                 place = f"epoch {number}/{epochs}"

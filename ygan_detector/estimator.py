@@ -139,11 +139,11 @@ class YGANDetector(BaseEstimator):
         """Train on normal images.
 
         X: a folder with a subfolder for each normal class, or without subfolders; a folder in the
-        layout of the authors' public code or of MVTec AD; files; an array or a tensor (n, H, W),
-        (n, H, W, C) or (n, C, H, W). y: class labels (n,) for files and arrays. Without classes,
-        or with a single one, `balanced` and `classifier` make weak labels by clustering (6.3).
-        checkpoint: a folder from which a stopped training resumes; it is removed at the end. save:
-        a file to which the detector is saved before that.
+        layout of the authors' public code or of MVTec AD; files; pictures of Pillow; an array or a
+        tensor (n, H, W), (n, H, W, C) or (n, C, H, W). y: class labels (n,), for all but folders.
+        Without classes, or with a single one, `balanced` and `classifier` make weak labels by
+        clustering (section 6.3). checkpoint: a folder from which a stopped training resumes; it is
+        removed at the end. save: a file to which the detector is saved before that.
 
         Raises ValueError with one line that says what to change, and NonFiniteLoss.
         """
@@ -197,7 +197,7 @@ class YGANDetector(BaseEstimator):
         labels = self._set_classes(images, known[kept[:n]], pixels[:n])
         if not self.clustered_:
             training.warn_about_copies(pixels[:n], labels, images.names[kept[:n]])
-        kinds = "clusters" if self.clustered_ else "classes"
+        kinds = "clusters" if self.clustered_ else "class" if len(self.classes_) == 1 else "classes"
         self._say(f"{len(self.classes_)} {kinds}; {n} images to train on, {len(kept) - n} left out")
         latents, scores = self._train(pixels, n, torch.from_numpy(labels), folder)
         self.calibration_scores_ = scores[n:].copy()

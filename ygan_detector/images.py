@@ -97,11 +97,12 @@ class Images:
 
 
 def find_images(X, y=None, training: bool = False, say: Callable[[str], None] = say) -> Images:
-    """The images of X: a folder, a file, several files, an array or a tensor.
+    """The images of X: a folder, a file, several files or pictures, an array or a tensor.
 
     y: labels (n,), for files and arrays. training: whether the subfolders of a folder are classes
     of normal images. say: receives one line about the layout. Raises ValueError.
     """
+    X = list(X) if isinstance(X, Iterator) else X
     if isinstance(X, (str, os.PathLike)):
         X = [X]
         path = Path(X[0]).expanduser()
@@ -114,6 +115,8 @@ def find_images(X, y=None, training: bool = False, say: Callable[[str], None] = 
     labels, classes = (None, ()) if y is None else _encode(y, X)
     if _are_paths(X):
         return _files([Path(x).expanduser() for x in X], None, labels, classes)
+    if _are_pictures(X):
+        return _pictures(X, labels, classes)
     return _array(X, labels, classes)
 
 
@@ -131,6 +134,33 @@ def _encode(y, X) -> tuple[np.ndarray, tuple[str, ...]]:
 def _are_paths(X) -> bool:
     one_dimension = isinstance(X, Iterable) and getattr(X, "ndim", 1) == 1
     return one_dimension and len(X) > 0 and all(isinstance(x, (str, os.PathLike)) for x in X)
+
+
+def _are_pictures(X) -> bool:
+    """Whether these are pictures of Pillow, or arrays of different sizes."""
+    if not isinstance(X, (list, tuple)):
+        return False
+    arrays = [x for x in X if not isinstance(x, Image.Image)]
+    if not all(isinstance(x, np.ndarray) and x.ndim in (2, 3) for x in arrays):
+        return False
+    return len(arrays) < len(X) or len({x.shape for x in arrays}) > 1
+
+
+def _pictures(X, labels: np.ndarray | None, classes: tuple[str, ...]) -> Images:
+    pictures = [x if isinstance(x, Image.Image) else np.atleast_3d(x) for x in X]
+    sides, grey = [], []
+    for x in pictures:
+        array = isinstance(x, np.ndarray)
+        sides.append(x.shape[:2] if array else x.size[::-1])
+        grey.append(x.shape[-1] < 3 if array else is_grey(x))
+
+    def read(i: int) -> np.ndarray:
+        array = isinstance(pictures[i], np.ndarray)
+        return from_array(pictures[i]) if array else to_array(pictures[i])
+
+    names, channels = np.arange(len(X)).astype(str), 1 if all(grey) else 3
+    identity = joblib.hash(([np.asarray(x) for x in X], labels))
+    return Images(names, read, np.array(sides), channels, identity, labels, classes)
 
 
 def _array(X, labels: np.ndarray | None, classes: tuple[str, ...]) -> Images:

@@ -6,8 +6,6 @@ finds a lesion.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,9 +122,8 @@ def train_network(
     """
     if verbose and folder and (found := checkpoints(folder)):
         print(f"going on at epoch {epoch_of(found[-1]) + 1}", flush=True)
-    quiet = contextlib.nullcontext() if verbose else contextlib.redirect_stdout(io.StringIO())
-    with quiet:
-        trainer = train(settings, pixels, labels, folder, device)
+    title = "training" if verbose else None
+    trainer = train(settings, pixels, labels, folder, device, title=title)
     model = Network(settings, pixels.shape[1], int(labels.max()) + 1)
     model.networks = networks = trainer.averaged.module
     # After a short training, averaged statistics still hold those of the first, quite different

@@ -45,9 +45,10 @@ def _per_image(settings, channels: int) -> tuple[float, float]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     trainer = trainer_of(settings)
-    with one_thread(), contextlib.redirect_stdout(io.StringIO()):
-        if not method_of(settings).is_baseline:
+    if not method_of(settings).is_baseline:
+        with one_thread():
             return counted(trainer(settings, images, torch.arange(FEW) % 9).epoch) / FEW, 0.0
+    with one_thread(), contextlib.redirect_stdout(io.StringIO()):
         baseline = trainer(settings)
         both, last = counted(lambda: baseline.fit(images)), counted(lambda: baseline.finish(images))
         return (both - last) / (FEW * STEPS), last / FEW
