@@ -75,7 +75,8 @@ def test_accuracy_plot_has_a_mark_for_each_training_and_no_line():
 
 def test_the_main_result_has_t_intervals_over_the_classes():
     own = [0.9 + held_out / 200 for held_out in range(10)]
-    rows = rows_of(*ten(lambda h: own[h]), *ten(0.8, **CLASSIFIER, epochs=6))
+    code = training(configuration="public_code", deviation="public_code", held_out=4, auc=0.7)
+    rows = rows_of(*ten(lambda h: own[h]), *ten(0.8, **CLASSIFIER, epochs=6), code)
     fig = overview.main_result(rows)
     printed, classifier, balanced = sorted(bars(fig.axes[0]), key=lambda bar: -bar[0])[:3]
     assert printed[0] == pytest.approx(0.987, abs=5e-4)
@@ -84,6 +85,8 @@ def test_the_main_result_has_t_intervals_over_the_classes():
     assert found[2:] == pytest.approx((np.mean(own) - half, np.mean(own) + half))
     assert legend(fig)[0].startswith(PRINTED)
     assert f"{LABELS['balanced']}, 4 epochs" in legend(fig) and classifier and balanced
+    faces = {p.lines[0].get_xdata()[0]: p.lines[0].get_mfc() for p in fig.axes[0].containers}
+    assert faces[0.7] == "white" != faces[0.8]  # one class among means over ten
 
 
 def test_the_coverage_tells_none_from_some_and_all():

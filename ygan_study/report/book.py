@@ -111,19 +111,26 @@ def lay_out(source: Path, folder: Path) -> None:
             text = json.dumps(lean(json.loads(text)))
         for words, link in set(LINK.findall(text)):
             to = Path(os.path.normpath(place.parent / link))
-            if to == Path("README.md"):
-                text = text.replace(f"]({link}", f"]({link.replace('README', 'index')}")
-            elif to.parent == CORE and f"ygan_core.{to.stem}\n" in API:
-                page = os.path.relpath("api.md", place.parent)
-                text = text.replace(f"]({link})", f"]({page}#{to.stem})")
-            elif file_of(to).is_dir():  # has no page
+            page = page_of(to)
+            if file_of(to).is_dir():  # has no page
                 text = text.replace(f"[{words}]({link})", words)
             elif ".." not in to.parts:
-                left.append(to)
+                text = text.replace(f"]({link}", f"]({os.path.relpath(page, place.parent)}")
+                left.append(Path(page))
         target.write_text(text, encoding="utf-8")
     (source / "every_table_and_figure.md").write_text(contents(sections), encoding="utf-8")
     for file in SPHINX.glob("*.md"):
         shutil.copyfile(file, source / file.name)
+
+
+def page_of(place: Path) -> str:
+    """Where the book has what a link leads to, which is at `place` in the repository."""
+    if place == Path("README.md"):
+        return "index.md"
+    if place.parent == CORE and f"ygan_core.{place.stem}\n" in API:
+        return f"api.md#{place.stem}"
+    executed = place.match("results/*/notebooks/*")
+    return Path(*place.parts[2:] if executed else place.parts).as_posix()
 
 
 def listed(names: tuple[str, ...], items: dict[str, Path]) -> list[Path]:
@@ -157,8 +164,9 @@ def lean(book: dict) -> dict:
                 sections.append([])
             if text:
                 sections[-1].append({**cell, "id": f"{cell['id']}-{part}", "source": text})
-    cells = [cell for section in sections if not is_empty(section) for cell in section]
-    return {**book, "cells": cells}
+    opening, *others = sections
+    kept = [opening, *(section for section in others if not is_empty(section))]
+    return {**book, "cells": [cell for section in kept for cell in section]}
 
 
 def is_empty(section: list[dict]) -> bool:

@@ -7,6 +7,8 @@ addEventListener("DOMContentLoaded", () => {
     image.replaceWith(link);
     link.append(image);
   }
+});
+addEventListener("load", () => {  // when the columns have their widths
   for (const table of document.querySelectorAll(".bd-article table")) {
     const heads = [...table.rows[0].cells], room = table.parentElement.clientWidth;
     const numbers = heads.findIndex(head => head.classList.contains("text-right"));
@@ -15,11 +17,11 @@ addEventListener("DOMContentLoaded", () => {
     if (table.offsetWidth <= room) continue;
     let left = 0;
     heads.forEach((head, column) => {
-      const width = head.offsetWidth;
+      const { width } = head.getBoundingClientRect();
       if ((column >= numbers && column != mean) || left + width > 0.7 * room) return;
       for (const row of table.rows) {
         row.cells[column]?.classList.add("kept");
-        row.cells[column]?.style.setProperty("left", `${left}px`);
+        row.cells[column]?.style.setProperty("left", `${Math.floor(left)}px`);
       }
       left += width;
     });
