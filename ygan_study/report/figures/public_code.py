@@ -127,7 +127,8 @@ def deviation_dots(rows: pd.DataFrame) -> Figure:
     }
     for ax, (dataset, metric) in zip(axes, product(datasets, metrics), strict=True):
         for start, (whole, marker, face, line) in looks.items():
-            own = table.loc[dataset].query("start == @start").droplevel("start")[metric]
+            here = table.loc[dataset, metric]
+            own = here[here.index.get_level_values("start") == start].droplevel("start")
             there = own.reindex(names)
             ax.plot(there, range(len(names)), marker, color="black", mfc=face or "black")
             ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=1, zorder=0)
