@@ -35,7 +35,9 @@ def test_slides_are_whole_and_need_no_network(pages):
     assert pages["slides"].count("<section>") == pages["slides"].count("<aside>")  # notes to each
     for page in pages.values():
         sources = re.findall(r'(?:src|href)="(.{30})', page)
-        assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+        assert sources and all(
+            re.match("data:image/(png|webp);base64,", source) for source in sources
+        )
         for unchanged in ("$", "Notes:", "![", " | "):
             assert unchanged not in page
     assert "<msub><mi>z</mi><mi>s</mi></msub>" in pages["slides"]

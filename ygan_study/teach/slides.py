@@ -10,6 +10,7 @@ import base64
 import re
 import warnings
 from functools import partial
+from mimetypes import guess_type
 from pathlib import Path
 
 import jinja2
@@ -75,8 +76,11 @@ def pictures(names: set[str]) -> dict[str, str]:
             exec(cell.source, values)
         if "parameters" in cell.metadata.get("tags", []):
             values["settings"] = SHORT
-    head = "data:image/png;base64,"
-    return {name: head + base64.b64encode(data).decode() for name, data in found.items()}
+    urls = {}
+    for name, data in found.items():
+        kind = guess_type(name, strict=False)[0] or "image/png"
+        urls[name] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return urls
 
 
 def _value(source: str, values: dict[str, object]) -> object:
