@@ -24,9 +24,8 @@ def batch(images, small):
     """
 
     def made(name=None, **settings):
-        trainer = DEVIATIONS.get(name, Trainer)(
-            replace(small, dataset="mnist", **settings), *images
-        )
+        kind, config = DEVIATIONS.get(name, Trainer), replace(small, dataset="mnist", **settings)
+        trainer = kind(config, *images)
         trainer.model.train()
         partner = torch.randperm(16, generator=torch.Generator().manual_seed(3))
         return trainer, scores.to_input(images[0][:16]), images[1][:16], partner, torch.tensor(0.5)
@@ -143,13 +142,12 @@ def test_out_of_range_reaches_both_training_and_scoring(batch, images):
     assert applies("out_of_range", trainer.config) and not applies("out_of_range", other.config)
 
 
-@pytest.mark.parametrize("name", [*ALONE, "public_code"])
-def test_each_deviation_trains_to_other_weights(images, small, name):
+def test_each_deviation_trains_to_other_weights(images, small):
     config = replace(small, dataset="mnist", epochs=9)  # the learning rate falls after eight
-    deviating = train(replace(config, deviation=name), *images)
-    plain = train(config, *images)
-    assert np.isfinite([value for epoch in deviating.history for value in epoch.values()]).all()
-    assert not deviating.model.C[0].weight.equal(plain.model.C[0].weight)
+    names = ("none", *ALONE, "public_code")
+    trained = [train(replace(config, deviation=name), *images).model for name in names]
+    ends = {tuple(model.C[0].weight.flatten().tolist()) for model in trained}
+    assert len(ends) == len(names) and np.isfinite([*ends]).all()
 
 
 def test_public_code_is_all_of_them():

@@ -1,6 +1,7 @@
 """Where jobs run: processes that are killed and started again; a Dask cluster that goes."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from ygan_core.checkpoints import checkpoints
 from ygan_study import command_line
-from ygan_study.__main__ import main
+from ygan_study.__main__ import STOPPED, main
 from ygan_study.run import executors, training
 from ygan_study.run.executors import ClusterGone, run_jobs
 from ygan_study.run.store import Study
@@ -79,6 +80,17 @@ def test_killed_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturb
 def command_of(pid):
     place = Path(f"/proc/{pid}/cmdline")
     return place.read_bytes() if place.exists() else b""
+
+
+@linux
+def test_ctrl_c_while_workers_start_is_one_line(tmp_path):
+    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--workers", "2"]
+    options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen([*line, "--results", str(tmp_path)], **options)
+    process.stdout.readline()  # so many jobs to do
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
+    assert process.communicate(timeout=60)[1].decode() == STOPPED
 
 
 def test_workers_that_die_are_named_and_the_command_ends(tmp_path, monkeypatch):

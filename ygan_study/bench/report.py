@@ -17,11 +17,8 @@ from matplotlib.figure import Figure
 from ygan_core.checkpoints import write_atomically
 from ygan_study.bench import tables
 from ygan_study.bench.authors import held_against
-from ygan_study.bench.loops import loop
 from ygan_study.bench.processes import processes
-from ygan_study.engine import Trainer
 from ygan_study.engine.precision import convolutions_in
-from ygan_study.plan.settings import Settings
 from ygan_study.report.style import style
 from ygan_study.run.device import resolve_device
 from ygan_study.run.provenance import processor, provenance
@@ -53,8 +50,7 @@ def benchmark(
 
     device: auto, cpu or cuda; authors: a checkout of the authors' public code, which is timed and
     compared with ours; quick: measure for a few seconds only; only: these of TABLES. Raises
-    ConfigError if the device is not there or `authors` holds no such code, and RuntimeError if the
-    captured step of a GPU computes other losses than the eager one.
+    ConfigError if the device is not there or `authors` holds no such code.
     """
     device, threads = resolve_device(device, "paper"), torch.get_num_threads()
     extent = tables.QUICK if quick else tables.CUDA if device == "cuda" else tables.CPU
@@ -68,9 +64,6 @@ def benchmark(
             _keep(folder, "authors", "Ours and the authors' code", held_against(authors))
             speed = tables.authors_speed(authors, extent, device)
             _keep(folder, "authors_speed", "Training at width 64", speed)
-        if device == "cuda":
-            largest = captured_against_eager(device)
-            print(f"The losses of the captured and the eager step differ by {largest:.1e} at most.")
         for key in (key for key in TABLES if key in only):
             title, measure = TABLES[key]
             with convolutions_in("float32"):  # a Trainer sets its own
@@ -80,24 +73,6 @@ def benchmark(
         torch.set_num_threads(threads)
     text = json.dumps(about, indent=2) + "\n"
     write_atomically(folder / "machine.json", lambda path: path.write_text(text))
-
-
-def captured_against_eager(device: str, steps: int = 20, width: int = 16) -> float:
-    """The largest relative difference of a mean loss term between captured and eager steps.
-
-    Raises RuntimeError above 1 %: rounding stays far below it, a term that the graph lacks not.
-    """
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        found, expected = (
-            loop(Trainer, Settings(width=width), steps, device, captured=captured).epoch()
-            for captured in (True, False)
-        )
-    largest = max(abs(found[term] / expected[term] - 1) for term in found if term[:2] == "L_")
-    if largest > 0.01:
-        raise RuntimeError(
-            f"the captured step's losses differ from the eager one's by {largest:.2%}"
-        )
-    return largest
 
 
 def draw(key: str, table: pd.DataFrame) -> Figure | None:

@@ -9,11 +9,14 @@ number of workers may share a results folder.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 
 from joblib import cpu_count
@@ -98,7 +101,8 @@ def _in_processes(
             for _ in range(workers):
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=work, args=(*todo, sender))
-                process.start()
+                with _ctrl_c_blocked():
+                    process.start()
                 sender.close()  # the worker's alone, so that its end is seen
                 started[receiver] = process
             heard = set(started)
@@ -113,6 +117,20 @@ def _in_processes(
             for process in started.values():
                 process.kill()
                 process.join()
+
+
+@contextlib.contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """A process that starts inside never hears Ctrl-C: it ends when its parent does."""
+    if not hasattr(signal, "pthread_sigmask"):  # under Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # it comes with the first process, and unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _progress(study: Study, jobs: list[Job]) -> float:

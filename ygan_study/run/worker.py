@@ -19,8 +19,6 @@ def work(profile: str, overrides: dict, ids: list[str], anew: bool, outcomes: Co
     outcomes: gets the id of each job and why it failed, "" where it is done.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(os, "setsid"):
-        os.setsid()  # a session of its own, where it hears no Ctrl-C
     os.environ.update(OMP_NUM_THREADS="1", TQDM_DISABLE="1")
     from tqdm import tqdm
 
