@@ -21,6 +21,7 @@ difference, so the one is taken that needs no classes: LOF. kNN has 0.859.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -87,17 +88,9 @@ def compare() -> pd.DataFrame:
 @torch.inference_mode()
 def situations(dataset: str, side: int) -> Iterator[tuple]:
     """What is normal, then features and labels of it, features of new images, and their truth."""
-    held_out = HELD_OUT[dataset]
-    size = 64 if dataset == "plantvillage" else 32
-    data, parts = prepare(
-        Settings(
-            dataset=dataset,
-            held_out=held_out,
-            source="starter",
-            images_per_class=PER_CLASS,
-            image_size=size,
-        )
-    )
+    held_out, size = HELD_OUT[dataset], 64 if dataset == "plantvillage" else 32
+    settings = Settings(dataset=dataset, held_out=held_out, source="starter", image_size=size)
+    data, parts = prepare(replace(settings, images_per_class=PER_CLASS))
     pool = torch.cat([parts.train, parts.calibration]).sort().values
     network, _ = frozen_network()
     inputs = (network_input(to_input(x), side) for x in data.images[pool].split(32))
@@ -108,14 +101,8 @@ def situations(dataset: str, side: int) -> Iterator[tuple]:
     for place in STAND_INS:
         stand_in = place if held_out >= 0 else normal_classes[place]
         inner = validation(parts, data.labels == stand_in, seed=0)
-        train, held_back, anomalous = (
-            part.numpy()
-            for part in (
-                torch.cat([inner.train, inner.calibration]),
-                inner.held_back,
-                inner.test_anomalous,
-            )
-        )
+        train = torch.cat([inner.train, inner.calibration]).numpy()
+        held_back, anomalous = inner.held_back.numpy(), inner.test_anomalous.numpy()
         others = [c for c in normal_classes if c != stand_in]
         for normal, classes in (("all classes", others), *(("one class", [c]) for c in others)):
             learnt = train[np.isin(labels[train], classes)]

@@ -75,9 +75,9 @@ class YGANDetector(BaseEstimator):
         The share of normal images that may be called anomalies. It determines `threshold_` and can
         be changed after `fit`.
     image_size
-        32, 64, 128 or 256. None takes 224 for `features`, and else the one nearest to the average
-        image, or a smaller one (not below 64) if the training would see fewer than 20,000 images
-        in the time given. Images are squeezed to squares.
+        32, 64, 128 or 256. None takes 224 for `features`, which has 64 to 224, and else the one
+        nearest to the average image, or a smaller one (not below 64) if the training would see
+        fewer than 20,000 images in the time given. Images are squeezed to squares.
     width
         Filters of the first convolution; None takes 16, or 8 from 128 px on.
     augmentation
