@@ -126,8 +126,8 @@ def train_network(
     trainer = train(settings, pixels, labels, folder, device, title=title)
     model = Network(settings, pixels.shape[1], int(labels.max()) + 1)
     model.networks = networks = trainer.averaged.module
-    # After a short training, averaged statistics still hold those of the first, quite different
-    # weights. README.md says what estimating them again gains.
+    # After a short training the averaged statistics are still those of the first weights, which are
+    # quite different: README.md has the numbers.
     batches = (to_input(part.to(device)) for part in pixels.split(BATCH))
     update_bn(batches, networks if hasattr(networks, "D") else networks.E_s)
     z_r = encode(networks, pixels).z_r
