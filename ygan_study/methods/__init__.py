@@ -79,6 +79,12 @@ METHODS: dict[str, Method] = {
         DEVIATIONS["public_code"],
         settings={"deviation": "public_code"},
     ),
+    # The printed equations with the one difference of the public code that decides (notebook 09).
+    "mirrored": Method(
+        "Y-GAN, mirrored loss",
+        DEVIATIONS["mirrored"],
+        settings={"deviation": "mirrored"},
+    ),
     "classifier": Method(
         "Classifier",
         Classifier,
@@ -120,7 +126,7 @@ def key_of(settings) -> str:
     """The entry of METHODS that a training belongs to."""
     if settings.method != "ygan":
         return settings.method
-    return "public_code" if settings.deviation == "public_code" else settings.name
+    return settings.deviation if settings.deviation in METHODS else settings.name
 
 
 def method_of(settings) -> Method:

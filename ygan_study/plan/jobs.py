@@ -190,6 +190,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         ],
         "classifier": cells("classifier", tables, "classifier"),
         **{key: cells(key, tables, key) for key in p.benchmarks},
+        "mirrored": cells("mirrored", p.mirrored),
         "public_code": [
             *cells("public_code", p.public_code, "public_code"),
             *cells("public_code", p.public_code_once),
@@ -239,7 +240,10 @@ def _search(settings: dict) -> dict[str, list[Settings]]:
     found = {}
     for method, candidates in (("classifier", search.CLASSIFIER), ("ygan", search.YGAN)):
         for candidate, changes in candidates.items():
-            bases = [profile_settings("quick", d, "paper", settings) for d in search.HELD_OUT]
+            bases = [
+                profile_settings("quick", d, "paper", {"epochs": search.EPOCHS[d], **settings})
+                for d in search.HELD_OUT
+            ]
             changes = {**changes, **(CLASSIFIER if method == "classifier" else {})}
             found[f"{method}, {candidate}"] = [
                 replace(base, held_out=search.HELD_OUT[base.dataset], stand_in=stand_in, **changes)

@@ -49,6 +49,7 @@ class Profile:
     weak_labels: Classes = field(default_factory=dict)  # Table 6
     background_only: tuple[str, ...] = ("classifier", "ygan")
     public_code: Classes = field(default_factory=dict)  # the authors' objective, Tables 1 to 3
+    mirrored: Classes = field(default_factory=dict)  # the printed equations and the mirrored loss
     public_code_once: Classes = field(default_factory=dict)  # the same, in further classes
     deviations: Classes = field(default_factory=dict)  # each of its differences, notebook 09
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
@@ -146,12 +147,12 @@ PROFILES = {
         epochs={
             "classifier": _epochs(6, 6, 6, 7, 41),
             "balanced": _epochs(4, 4, 4, 5, 28),
-            "paper": _epochs(6, 6, 6, 7, 41),
+            **dict.fromkeys(("paper", "mirrored"), _epochs(6, 6, 6, 7, 41)),
             "public_code": CODE_EPOCHS,
             **BEYOND,
             **OF_AUTHORS,
         },
-        color_mnist=("balanced", "paper", "public_code"),
+        color_mnist=("balanced", "paper", "public_code", "mirrored"),
         benchmarks=("balanced", "paper"),
         classes=TEN,
         seeds=THRICE,
@@ -168,6 +169,7 @@ PROFILES = {
         paper_size={"cifar10": ONE},
         weak_labels=_four(ONE),
         public_code=dict.fromkeys(TENS, ONE),
+        mirrored={"mnist": ONE, "cifar10": ONE},
         public_code_once={"mnist": TEN, "fmnist": THREE, "cifar10": THREE},
         deviations={"mnist": ONE, "cifar10": ONE},
         deviation_size=dict(width=16, epochs=3, images_per_class=3000),
@@ -187,6 +189,7 @@ PROFILES = {
             **{("ablations", dataset): 1 for dataset in ("cifar10", "plantvillage")},
             **{("weak_labels", dataset): 1 for dataset in ("fmnist", "cifar10", "plantvillage")},
             **{("public_code", dataset): 1 for dataset in ("color_mnist", "fmnist", "cifar10")},
+            ("mirrored", "color_mnist"): 1,
         },
         ablation_epochs={"plantvillage": 14},
         recorded=True,

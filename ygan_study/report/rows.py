@@ -60,7 +60,7 @@ def trainings_of(
 def _key(method: str, deviation: str, configuration: str) -> str:
     if method != "ygan":
         return method
-    return "public_code" if deviation == "public_code" else configuration.partition(",")[0]
+    return deviation if deviation in METHODS else configuration.partition(",")[0]
 
 
 def _title(key: str, labels: str, pixels: str) -> str:

@@ -110,7 +110,7 @@ def deviations(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = {}
     trainings = trainings_of(rows, LAST, metrics=WITNESSES)
-    short = trainings[trainings["key"].isin(["paper", "public_code"])]
+    short = trainings[trainings["key"].isin(["paper", *DEVIATIONS])]
     for dataset, own in short.groupby("dataset", sort=False):
         own = own.set_index("deviation")
         for name, kind in {"none": None, **DEVIATIONS}.items():

@@ -25,6 +25,7 @@ TABLES_1_TO_4 = (
     "strong",
     "balanced",
     "paper",
+    "mirrored",
     "public_code",
     "baselines",
 )  # groups of jobs
