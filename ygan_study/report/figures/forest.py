@@ -117,6 +117,7 @@ def _costs(table: pd.DataFrame) -> pd.DataFrame:
     there = paper.merge(ours[["row", "panel"]].drop_duplicates())
     found = pd.concat([ours, there]).dropna(subset=["mean"])
     parts = found["row"] + ": " + found["part"].str.split(" (", regex=False).str[0]
+    parts = parts.str.replace(r"\b([Lz])_(\w+)", r"$\1_{\2}$", regex=True)
     return found.assign(row=parts).reindex(columns=FRAME)
 
 

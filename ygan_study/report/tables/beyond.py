@@ -76,7 +76,7 @@ def added(rows: pd.DataFrame) -> pd.DataFrame:
             row = {INTERVAL: f"{gap:+}", **gap.columns, "pairs": len(pairs)}
             row |= _by_class(pairs[f"auc_{score}"] - pairs[f"auc_{score}_alone"], pairs, names)
             row[NOT_BLIND] = shared.not_blind(own)
-            found[f"the classifier in {epochs} epochs ({cost:.2f} of the operations)", name] = row
+            found[f"classifier, {epochs} epochs ({cost:.2f} of the operations)", name] = row
     attrs = {"shown": [INTERVAL, *names], "signed": names, "marked": [INTERVAL]}
     return shared.table_of(found, ["beside", "score"], **attrs)
 

@@ -12,7 +12,7 @@ addEventListener("load", () => {  // when the columns have their widths
   for (const table of document.querySelectorAll(".bd-article table")) {
     const heads = [...table.rows[0].cells], room = table.parentElement.clientWidth;
     const numbers = heads.findIndex(head => head.classList.contains("text-right"));
-    const mean = heads.findIndex(head => /^(mean|AUC)\b/.test(head.textContent.trim()));
+    const mean = heads.findIndex(head => /^(mean|AUC|\[95)/.test(head.textContent.trim()));
     for (const row of table.rows) row.cells[mean]?.classList.add("mean");
     if (table.offsetWidth <= room) continue;
     let left = 0;
@@ -23,7 +23,7 @@ addEventListener("load", () => {  // when the columns have their widths
         row.cells[column]?.classList.add("kept");
         row.cells[column]?.style.setProperty("left", `${Math.floor(left)}px`);
       }
-      left += width;
+      left += width - 2;  // a border is transparent: nothing may pass behind it
     });
   }
 });
