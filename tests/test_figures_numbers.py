@@ -140,7 +140,7 @@ def test_a_forest_of_ablations_has_the_printed_costs():
     fig = forest.ablation_costs(rows_of(*whole, *a1, *own))
     (ax,) = fig.axes
     rows = [label.get_text() for label in ax.get_yticklabels()]
-    assert rows == ["A1: without L_con", "A4: not in the paper"] and PRINTED in legend(fig)
+    assert rows == ["A1: without $L_{con}$", "A4: not in the paper"] and PRINTED in legend(fig)
     assert sorted(bar[0] for bar in bars(ax)) == pytest.approx([0.0, 0.404, 0.504])
     with pytest.raises(NotTrained):
         forest.ablation_costs(rows_of(*whole))
