@@ -154,7 +154,7 @@ def test_forests_show_the_differences_of_their_tables():
     ]
     axes = forest.added_gains(rows_of(*own, *alone[0], *alone[1])).axes
     assert [bars(ax)[0][0] for ax in axes] == pytest.approx([-0.1, -0.2])
-    assert "in 10 epochs" in axes[1].get_title()
+    assert "10 epochs" in axes[1].get_title()
     both = [ten(auc, averaged=auc, **how) for auc, how in ((0.9, {}), (0.8, CLASSIFIER))]
     (ax,) = forest.method_differences(rows_of(*both[0], *both[1])).axes
     assert [bar[0] for bar in bars(ax)] == pytest.approx([0.1])

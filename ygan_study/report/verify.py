@@ -14,6 +14,7 @@ import pandas as pd
 
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
+from ygan_study.report.statistics import std_over_seeds
 from ygan_study.run.executors import run_jobs
 from ygan_study.run.folder import Run
 from ygan_study.run.records import has_scores_of
@@ -92,11 +93,8 @@ def _spread(record: Run, records: dict[Job, Run]) -> float:
         return {key: value for key, value in vars(run.config).items() if key not in drawn}
 
     alike = [run for run in records.values() if kind(run) == kind(record)]
-    aucs = pd.Series([run.metrics["auc"] for run in alike])
-    classes = aucs.groupby([run.config.held_out for run in alike])
-    freedom = len(aucs) - classes.ngroups
-    squares = (aucs - classes.transform("mean")).pow(2).sum()
-    return np.sqrt(squares / freedom) if freedom else np.nan
+    aucs = [(run.config.dataset, run.config.held_out, run.metrics["auc"]) for run in alike]
+    return std_over_seeds(pd.DataFrame(aucs, columns=["dataset", "held_out", "auc"]))
 
 
 def _judged(difference: float, spread: float) -> str:

@@ -15,6 +15,11 @@ class NotTrained(RuntimeError):
     """What is asked for is not trained; the message says what is missing, or what trains it."""
 
 
+def selected(**wanted) -> Callable[[Study], list[Job]]:
+    """A study's jobs that have these settings, or group (`Study.select`)."""
+    return lambda study: study.select(**wanted)
+
+
 @dataclass(frozen=True)
 class View:
     """make: makes the figure or the table. jobs: those whose runs a study gives it.

@@ -15,7 +15,7 @@ from ygan_study.report.figures.base import LABELS, LOOKS, Picture
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.tables.differences import length_jobs
-from ygan_study.report.view import NotTrained, View
+from ygan_study.report.view import NotTrained, View, selected
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
@@ -173,16 +173,14 @@ def _code(study: Study) -> list[Job]:
     ]
 
 
-def _paper_size(study: Study) -> list[Job]:
-    return study.select(group="paper_size")
-
-
 VIEWS = {
     "color_mnist_losses": Picture(
         color_mnist_losses, base.color_mnist, "The loss terms, Color-MNIST"
     ),
     "ladder": View(ladder, length_jobs, "Does a longer training help?"),
-    "paper_size": Picture(paper_size, _paper_size, "One class at the paper's own size"),
+    "paper_size": Picture(
+        paper_size, selected(group="paper_size"), "One class at the paper's own size"
+    ),
     "code_epochs": Picture(code_epochs, _code, "The authors' objective, epoch by epoch"),
     "best_epoch": Picture(
         best_epoch, base.both_on_tens, "What does the choice of the best epoch add?"

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ygan_study.measure.flops import PFLOP
 from ygan_study.methods import METHODS
-from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, PRINTED
@@ -20,8 +19,7 @@ from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import estimate, level
 from ygan_study.report.tables.beyond import paper_operations
 from ygan_study.report.tables.shared import TABLES_1_TO_4, classes_of
-from ygan_study.report.view import View
-from ygan_study.run.store import Study
+from ygan_study.report.view import View, selected
 
 MAIN_METHODS = ("paper", "balanced", "public_code", "classifier", "strong")
 WHOLE = {name: 10 if name in TENS else 1 for name in TITLES}  # the paper's held-out classes
@@ -137,16 +135,9 @@ def auc_by_cost(rows: pd.DataFrame) -> Figure:
     return fig
 
 
-def _main(study: Study) -> list[Job]:
-    return study.select(dataset=REAL, group=MAIN_METHODS)
-
-
-def _tens(study: Study) -> list[Job]:
-    return study.select(dataset=TENS, group=(*TABLES_1_TO_4, "whitened", "strong_wide"))
-
-
+TRAINED_ON_TENS = selected(dataset=TENS, group=(*TABLES_1_TO_4, "whitened", "strong_wide"))
 VIEWS = {
-    "main_result": View(main_result, _main, "The main result"),
+    "main_result": View(main_result, selected(dataset=REAL, group=MAIN_METHODS), "The main result"),
     "coverage": View(coverage, lambda study: study.jobs, "What was trained"),
-    "auc_by_cost": View(auc_by_cost, _tens, "What an AUC costs"),
+    "auc_by_cost": View(auc_by_cost, TRAINED_ON_TENS, "What an AUC costs"),
 }

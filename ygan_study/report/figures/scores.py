@@ -7,14 +7,12 @@ from matplotlib.figure import Figure
 
 from ygan_study.measure.numbers import SCORES, SEVEN
 from ygan_study.methods import METHODS
-from ygan_study.plan.jobs import Job
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, NORMAL, Picture
 from ygan_study.report.printed import score_name
 from ygan_study.report.rows import TITLES, trainings_of
-from ygan_study.report.view import View
+from ygan_study.report.view import View, selected
 from ygan_study.run.folder import Run
-from ygan_study.run.store import Study
 
 FEWEST = 10  # trainings that a rank correlation is given of
 
@@ -118,15 +116,7 @@ def accuracy_plot(rows: pd.DataFrame) -> Figure:
     return fig
 
 
-def _with_accuracy(study: Study) -> list[Job]:
-    groups = (*METHODS, "strong_wide", "paper_size", "ablations")
-    return study.select(group=groups, score="s")
-
-
-def _weak(study: Study) -> list[Job]:
-    return study.select(group="weak_labels")
-
-
+WITH_ACCURACY = selected(group=(*METHODS, "strong_wide", "paper_size", "ablations"), score="s")
 BETTER = "Is the better classifier the better detector?"
 VIEWS = {
     "fig8": View(fig8, base.ygan_jobs, "Fig. 8: seven scores, and five post-hoc scores"),
@@ -136,6 +126,6 @@ VIEWS = {
     "color_mnist_scores": Picture(
         score_distributions, base.color_mnist, "How the scores of Color-MNIST are spread"
     ),
-    "silhouette": Picture(silhouette, _weak, "How many clusters?"),
-    "accuracy_plot": View(accuracy_plot, _with_accuracy, BETTER),
+    "silhouette": Picture(silhouette, selected(group="weak_labels"), "How many clusters?"),
+    "accuracy_plot": View(accuracy_plot, WITH_ACCURACY, BETTER),
 }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
-from ygan_study.plan.jobs import Job
 from ygan_study.report.printed import CLUSTERS, PURITY, printed
 from ygan_study.report.render import DIFFERENCE, NOT_BLIND
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import difference
 from ygan_study.report.tables import shared
 from ygan_study.report.tables.shared import MEAN, beside_whole
-from ygan_study.report.view import View
-from ygan_study.run.store import Study
+from ygan_study.report.view import View, selected
 
 DATASETS = [TITLES[dataset] for dataset in REAL]
 
@@ -110,22 +110,9 @@ def _by_columns(table: pd.DataFrame) -> pd.DataFrame:
     return wide.rename(columns={"part": "description"})
 
 
-def _ablations(study: Study) -> list[Job]:
-    """The variants, and Y-GAN whole beside them."""
-    return beside_whole(study, study.select(group="ablations"))
-
-
-def _weak(study: Study) -> list[Job]:
-    """Y-GAN*, and Y-GAN with true classes beside it."""
-    return beside_whole(study, study.select(group="weak_labels"))
-
-
-def _clusters(study: Study) -> list[Job]:
-    return study.select(group="weak_labels")
-
-
+COMPARED = {group: partial(beside_whole, group=group) for group in ("ablations", "weak_labels")}
 TABLES = {
-    "table5": View(table5, _ablations, "Table 5: Y-GAN without some of its parts"),
-    "table6": View(table6, _weak, "Table 6: clusters in place of classes"),
-    "weak_labels": View(weak_labels, _clusters, "Weak labels: the clusters"),
+    "table5": View(table5, COMPARED["ablations"], "Table 5: Y-GAN without some of its parts"),
+    "table6": View(table6, COMPARED["weak_labels"], "Table 6: clusters in place of classes"),
+    "weak_labels": View(weak_labels, selected(group="weak_labels"), "Weak labels: the clusters"),
 }

@@ -6,14 +6,13 @@ from functools import partial
 
 import pandas as pd
 
-from ygan_study.plan.jobs import Job
-from ygan_study.report.printed import IMAGE_SIZE, class_names, printed
+from ygan_study.plan.settings import TENS
+from ygan_study.report.printed import IMAGE_SIZE, NUMBERS, class_names, printed
 from ygan_study.report.render import PAPER
-from ygan_study.report.rows import trainings_of
+from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.tables import shared
 from ygan_study.report.tables.shared import MEAN, TABLES_1_TO_4
-from ygan_study.report.view import View
-from ygan_study.run.store import Study
+from ygan_study.report.view import View, selected
 
 CORE = ("training_seconds", "inference_us")  # of a training on a CPU alone
 RATES = {"TNR at EER": "tnr_eer", "TPR at EER": "tpr_eer"}
@@ -98,18 +97,16 @@ def _beside(
     return shared.with_differences(paper, ours, like, ["title"]).drop(columns="title")
 
 
-def _jobs(dataset: str, study: Study) -> list[Job]:
-    return study.select(dataset=dataset, group=TABLES_1_TO_4)
-
-
-def _leaves(study: Study) -> list[Job]:
-    return study.select(dataset="plantvillage", group=(*TABLES_1_TO_4, "background_only"))
-
-
+LEAVES = selected(dataset="plantvillage", group=(*TABLES_1_TO_4, "background_only"))
 TABLES = {
-    "table1": View(partial(benchmark, 1), partial(_jobs, "mnist"), "Table 1: MNIST"),
-    "table2": View(partial(benchmark, 2), partial(_jobs, "fmnist"), "Table 2: FMNIST"),
-    "table3": View(partial(benchmark, 3), partial(_jobs, "cifar10"), "Table 3: CIFAR10"),
-    "table4": View(table4, _leaves, "Table 4: PlantVillage"),
-    "table4_species": View(table4_species, _leaves, "Table 4 by species"),
+    f"table{NUMBERS[dataset]}": View(
+        partial(benchmark, NUMBERS[dataset]),
+        selected(dataset=dataset, group=TABLES_1_TO_4),
+        f"Table {NUMBERS[dataset]}: {TITLES[dataset]}",
+    )
+    for dataset in TENS
+}
+TABLES |= {
+    "table4": View(table4, LEAVES, "Table 4: PlantVillage"),
+    "table4_species": View(table4_species, LEAVES, "Table 4 by species"),
 }

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pandas as pd
 
 from ygan_study.measure.flops import training_operations
-from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
 from ygan_study.report.printed import NUMBERS, class_names, printed, score_name
 from ygan_study.report.render import NOT_BLIND
@@ -15,9 +14,8 @@ from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import SEEDS, difference
 from ygan_study.report.tables import shared
 from ygan_study.report.tables.shared import INTERVAL, MEAN
-from ygan_study.report.view import View
+from ygan_study.report.view import View, selected
 from ygan_study.run.costs import IMAGES
-from ygan_study.run.store import Study
 
 SHOWN = {score: score_name(score) for score in ("s", "s_c", "max-logit", "kNN", "RMDS")}
 AUCS = [f"auc_{score}" for score in SHOWN]
@@ -95,15 +93,10 @@ def _names(trainings: pd.DataFrame) -> list[str]:
     return class_names(NUMBERS[datasets[0]]) if len(datasets) == 1 else [str(n) for n in range(10)]
 
 
-def _jobs(study: Study) -> list[Job]:
-    return study.select(group=("strong", "strong_wide"))
-
-
-def _both(study: Study) -> list[Job]:
-    return study.select(group=("strong", "strong_short", "whitened"), dataset="cifar10")
-
-
+BOTH = selected(group=("strong", "strong_short", "whitened"), dataset="cifar10")
 TABLES = {
-    "strong": View(strong, _jobs, "What class labels alone can do"),
-    "added": View(added, _both, "What the Y adds to a strong encoder"),
+    "strong": View(
+        strong, selected(group=("strong", "strong_wide")), "What class labels alone can do"
+    ),
+    "added": View(added, BOTH, "What the Y adds to a strong encoder"),
 }

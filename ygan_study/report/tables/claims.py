@@ -15,15 +15,13 @@ import pandas as pd
 
 from ygan_study.measure.numbers import SEVEN
 from ygan_study.methods import METHODS
-from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS, Settings
 from ygan_study.report import printed
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import HIGHER, LOWER, Estimate, difference, level
 from ygan_study.report.tables import shared
-from ygan_study.report.view import View
+from ygan_study.report.view import View, selected
 from ygan_study.run.folder import AVERAGED
-from ygan_study.run.store import Study
 
 HOLDS, FAILS, PART = "holds", "does not hold", "holds in part"
 UNTESTED = "not tested at the paper's scale"
@@ -269,13 +267,11 @@ CASES = {
 }
 
 
-def _jobs(study: Study) -> list[Job]:
-    groups = (*shared.TABLES_1_TO_4, "color_mnist", "paper_size")
-    return study.select(group=(*groups, "ablations", "weak_labels"))
-
-
+ALL = selected(
+    group=(*shared.TABLES_1_TO_4, "color_mnist", "paper_size", "ablations", "weak_labels")
+)
 TABLES = {
-    "claims": View(claims, _jobs, "Do the paper's claims hold?"),
-    "answers": View(answers, _jobs, "Does it hold? In short"),
-    "sentences": View(sentences, _jobs, "The paper's sentences about its own tables"),
+    "claims": View(claims, ALL, "Do the paper's claims hold?"),
+    "answers": View(answers, ALL, "Does it hold? In short"),
+    "sentences": View(sentences, ALL, "The paper's sentences about its own tables"),
 }

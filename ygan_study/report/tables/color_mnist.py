@@ -7,13 +7,11 @@ from __future__ import annotations
 import pandas as pd
 
 from ygan_study.methods import METHODS
-from ygan_study.plan.jobs import Job
 from ygan_study.report.printed import CHANCE
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import trainings_of
 from ygan_study.report.tables import shared
-from ygan_study.report.view import View
-from ygan_study.run.store import Study
+from ygan_study.report.view import View, selected
 
 AUC = "AUC (Eq. 12)"
 PROBES = {"probe": "", "unit": ", unit length"}  # standardised latents, and of unit length
@@ -53,8 +51,8 @@ def _guessed(metric: str) -> str:
     return "AUC" if metric == "auc" else "colour" if "colour" in metric else "digit"
 
 
-def _jobs(study: Study) -> list[Job]:
-    return study.select(group="color_mnist")
-
-
-TABLES = {"color_mnist_probes": View(color_mnist_probes, _jobs, "Color-MNIST: probes and swaps")}
+TABLES = {
+    "color_mnist_probes": View(
+        color_mnist_probes, selected(group="color_mnist"), "Color-MNIST: probes and swaps"
+    )
+}

@@ -12,7 +12,7 @@ from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import SEEDS, difference, holm
 from ygan_study.report.tables import shared
 from ygan_study.report.tables.shared import INTERVAL
-from ygan_study.report.view import View
+from ygan_study.report.view import View, selected
 from ygan_study.run.folder import AVERAGED, LAST
 from ygan_study.run.store import Study
 
@@ -105,10 +105,6 @@ def paper_size(rows: pd.DataFrame) -> pd.DataFrame:
     return table.join(last[list(metrics)].rename(columns=metrics)).set_index(["held out", "method"])
 
 
-def _contrast_jobs(study: Study) -> list[Job]:
-    return study.select(dataset=REAL, group=("classifier", "balanced", "paper", "strong"))
-
-
 def _rate_jobs(study: Study) -> list[Job]:
     slow = study.select(group="paper_rate")
     datasets = tuple(dict.fromkeys(job.config.dataset for job in slow))
@@ -129,13 +125,12 @@ def length_jobs(study: Study) -> list[Job]:
     return [*(job for job in usual if same(job) in wanted), *steps]
 
 
-def _large(study: Study) -> list[Job]:
-    return study.select(group="paper_size")
-
-
+CONTRASTED = selected(dataset=REAL, group=("classifier", "balanced", "paper", "strong"))
 TABLES = {
-    "differences": View(differences, _contrast_jobs, "Differences between methods"),
+    "differences": View(differences, CONTRASTED, "Differences between methods"),
     "learning_rate": View(learning_rate, _rate_jobs, "Is it the Y, or the learning rate?"),
     "lengths": View(lengths, length_jobs, "AUC by length of training"),
-    "paper_size_numbers": View(paper_size, _large, "One class at the paper's own size, in numbers"),
+    "paper_size_numbers": View(
+        paper_size, selected(group="paper_size"), "One class at the paper's own size, in numbers"
+    ),
 }

@@ -170,7 +170,7 @@ def trained_jobs(study: Study) -> list[Job]:
 
 def deviation_jobs(study: Study) -> list[Job]:
     """Short trainings with each deviation, and without any, of the same images and seeds."""
-    return beside_whole(study, study.select(group="deviations"))
+    return beside_whole(study, "deviations")
 
 
 def code_jobs(study: Study) -> list[Job]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 import pandas as pd
 
 from ygan_study.measure.numbers import SCORES
-from ygan_study.plan.jobs import Job
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.tables import shared
-from ygan_study.report.view import View
-from ygan_study.run.store import Study
+from ygan_study.report.view import View, selected
 
 BY = ["dataset", "name"]
 
@@ -35,10 +33,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     return table.rename(TITLES, level="dataset").rename_axis(index={"name": "method"})
 
 
-def _jobs(study: Study) -> list[Job]:
-    return study.select(
-        dataset=REAL, method=("ygan", "classifier"), group=("classifier", "balanced", "paper")
-    )
-
-
-TABLES = {"scores": View(scores, _jobs, "AUC by anomaly score")}
+BOTH = selected(
+    dataset=REAL, method=("ygan", "classifier"), group=("classifier", "balanced", "paper")
+)
+TABLES = {"scores": View(scores, BOTH, "AUC by anomaly score")}

@@ -204,8 +204,9 @@ def in_order(table: pd.DataFrame, level: str, order: Iterable) -> pd.DataFrame:
     return table.iloc[np.argsort(table.index.get_level_values(level).map(place), kind="stable")]
 
 
-def beside_whole(study: Study, jobs: list[Job]) -> list[Job]:
-    """These jobs; before them Y-GAN whole, of the same images, seeds and configuration."""
+def beside_whole(study: Study, group: str) -> list[Job]:
+    """A group of jobs; before them Y-GAN whole, of the same images, seeds and configuration."""
+    jobs = study.select(group=group)
 
     def same(job: Job) -> tuple:
         c = job.config
