@@ -390,7 +390,7 @@ def test_tables_1_to_4_leave_other_lengths_out():
     for name in ("table1", "table2", "table3", "table4"):
         configs, lengths = [job.config for job in tables.TABLES[name].jobs(study)], {}
         assert {c.variant for c in configs} <= {"full", "background_only"}
-        assert {c.deviation for c in configs} <= {"none", "public_code"}
+        assert {c.deviation for c in configs} <= {"none", *METHODS}
         assert {c.labels for c in configs} == {"true"}
         for c in configs:
             lengths.setdefault((c.key, c.dataset), set()).add(c.epochs)
