@@ -351,7 +351,8 @@ class YGANDetector(BaseEstimator):
     def _batches(self, function: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
         """function(images in [-1, 1], or latents), batch by batch; what it returns, on the CPU."""
         device, parts = device_of(self.device), given.split(BATCH)
-        title = "computing" if self.verbose and len(parts) > SHORT else None
+        slow = len(parts) > SHORT and not given.is_floating_point()
+        title = "computing" if self.verbose and slow else None
         found = []
         with convolutions_in("float32"):
             for part in tqdm(parts, desc=title, unit=" batch", disable=None if title else True):

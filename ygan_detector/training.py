@@ -80,7 +80,8 @@ def plan(params: dict, images: Images, n: int, say: Callable[[str], None]) -> Se
     tried = [settings_for(params, size, images.channels, n) for size in sizes]
     settings = next((s for s in tried if s.epochs * n >= ENOUGH), tried[-1])
     size, epochs = settings.image_size, settings.epochs
-    say(f"resized to {size} x {size} px, width {settings.width}, {settings.augmentation}")
+    augmented = f"augmentation {settings.augmentation}"
+    say(f"resized to {size} x {size} px, width {settings.width}, {augmented}")
     if size < sizes[0]:
         few = f"{params['minutes']:g} minutes would show {tried[0].epochs * n:,} images"
         say(f"({sizes[0]} px is nearer, but {few} at that size, fewer than {ENOUGH:,})")
