@@ -35,7 +35,7 @@ OF_RUN = ("calibration", "train_class", "clusters_cosine", "clusters_as_written"
 # Groups whose records have the scores with the last and with the averaged weights; others have
 # those of the headline.
 BOTH_WEIGHTS = ("color_mnist", "classifier", "balanced", "paper", "strong", "whitened")
-IN_BATCHES = ("classifier", "balanced", "paper", "deviations")  # of notebook 09, on TENS
+IN_BATCHES = ("classifier", "balanced", "paper", "mirrored", "public_code")  # of notebook 09, on TENS
 
 
 def write_record(study: Study, run: Run) -> Run:
