@@ -35,7 +35,8 @@ OF_RUN = ("calibration", "train_class", "clusters_cosine", "clusters_as_written"
 # Groups whose records have the scores with the last and with the averaged weights; others have
 # those of the headline.
 BOTH_WEIGHTS = ("color_mnist", "classifier", "balanced", "paper", "strong", "whitened")
-IN_BATCHES = ("classifier", "balanced", "paper", "mirrored", "public_code")  # of notebook 09, on TENS
+# Of notebook 09, on TENS.
+IN_BATCHES = ("classifier", "balanced", "paper", "mirrored", "public_code")
 
 
 def write_record(study: Study, run: Run) -> Run:

@@ -19,7 +19,7 @@ from ygan_study.report.view import NotTrained, View, selected
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
-CODE = ("paper", "public_code")  # the printed equations, and what the authors' program trains
+CODE = ("paper", "mirrored", "public_code")  # from the printed equations to the program
 SMOOTH = 9  # epochs that a strong line is a mean of
 
 
