@@ -67,8 +67,10 @@ LEAVES = """study.table(
 )"""
 TABLE_5 = """[study.run(study.select(dataset="mnist", group="balanced")[0]),
 *map(study.run, study.select(variant="A4"))]"""
-BOTH = """[study.run(type(job)(__import__("dataclasses").replace(job.config, deviation="both")))
-for job in study.select(deviation="mirrored")]"""
+BOTH = """"both" in __import__("ygan_study.methods", fromlist=["x"]).DEVIATIONS and [
+    study.run(type(job)(__import__("dataclasses").replace(job.config, deviation="both"))).metrics
+    for job in study.select(deviation="mirrored")
+]"""
 STRONG = 'study.run(study.select(group="strong")[0]).metrics["auc"]'
 OWN = ("leaves, count =", "detector.fit(")
 VIOLET = ("edge_cases", "def most", "leaves = study", "margin =", "table =")
@@ -153,7 +155,7 @@ TRIES = {
             "",
             'class Both(Mirrored, DetachedInputs): what, kind = "both", CHOICE\n\n\n'
             'DEVIATIONS["both"] = Both\n',
-            changes=f"{BOTH}[0].metrics",
+            changes=BOTH,
             file="ygan_study/methods/public_code.py",
             says='`DEVIATIONS["both"] = Both`',
         ),

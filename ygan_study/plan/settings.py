@@ -13,6 +13,7 @@ from ygan_core.config import Config, ConfigError
 from ygan_study.methods import METHODS, key_of
 from ygan_study.methods.ablations import VARIANTS
 from ygan_study.methods.classifier import CLASSIFIER
+from ygan_study.methods.public_code import DEVIATIONS
 from ygan_study.methods.tuned import CONSISTENCY, LR_DECAY
 
 DATASETS = ("color_mnist", "mnist", "fmnist", "cifar10", "plantvillage")
@@ -85,6 +86,7 @@ class Settings(Cell, Config):
         "augmentation": (*Config.CHOICES["augmentation"], "shifts", "flips"),
         "lr_decay": LR_DECAY,
         "consistency": CONSISTENCY,
+        "deviation": ("none", *DEVIATIONS),
         "encoder": ("dcgan", "whitened"),
         "optimiser": ("adam", "nesterov"),
     }
