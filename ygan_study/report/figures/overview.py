@@ -74,7 +74,7 @@ def coverage(rows: pd.DataFrame) -> Figure:
         "Y-GAN*, clusters for classes": trainings["labels"] == "weak",
         "Ablations": ~trainings["variant"].isin(["full", "background_only"]),
         "Background only": trainings["pixels"] == "background",
-        "Differences of the public code": ~trainings["deviation"].isin(["none", "public_code"]),
+        "Differences of the public code": ~trainings["deviation"].isin(["none", *METHODS]),
     }
     what, methods = trainings["key"].map(LABELS), [*LABELS.values(), *kinds]
     for name, those in kinds.items():
