@@ -18,6 +18,7 @@ class DetectorError(ValueError):
 
 
 def is_grey(image: Image.Image) -> bool:
+    """Whether an image has one channel, beside its transparency."""
     return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 

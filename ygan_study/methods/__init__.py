@@ -122,16 +122,16 @@ METHODS: dict[str, Method] = {
 BASELINES = tuple(name for name, method in METHODS.items() if method.is_baseline)
 
 
-def key_of(settings) -> str:
-    """The entry of METHODS that a training belongs to."""
-    if settings.method != "ygan":
-        return settings.method
-    return settings.deviation if settings.deviation in METHODS else settings.name
+def key_of(method: str, deviation: str, name: str) -> str:
+    """The entry of METHODS that a training with these settings belongs to."""
+    if method != "ygan":
+        return method
+    return deviation if deviation in METHODS else name
 
 
 def method_of(settings) -> Method:
     """The method of a training."""
-    return METHODS[key_of(settings)]
+    return METHODS[key_of(settings.method, settings.deviation, settings.name)]
 
 
 def trainer_of(settings) -> type:

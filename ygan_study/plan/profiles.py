@@ -40,17 +40,16 @@ class Profile:
     ablations: Classes  # Table 5
     baselines: Classes  # the baselines of Tables 1 to 4
     padim: Classes = field(default_factory=dict)  # PaDiM trains nothing; {}: as the other baselines
-    baseline_datasets: dict[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # if not all of them
+    # The datasets of a baseline that is not trained on all of `baselines`.
+    baseline_datasets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     strong: Classes = field(default_factory=dict)  # notebook 11
     strong_wide: Classes = field(default_factory=dict)  # once, with the settings of `paper`
     paper_size: Classes = field(default_factory=dict)  # once, with the settings of `paper`
     weak_labels: Classes = field(default_factory=dict)  # Table 6
     background_only: tuple[str, ...] = ("classifier", "ygan")
     public_code: Classes = field(default_factory=dict)  # the authors' objective, Tables 1 to 3
-    mirrored: Classes = field(default_factory=dict)  # the printed equations and the mirrored loss
     public_code_once: Classes = field(default_factory=dict)  # the same, in further classes
+    mirrored: Classes = field(default_factory=dict)  # the printed equations and the mirrored loss
     deviations: Classes = field(default_factory=dict)  # each of its differences, notebook 09
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
     deviation_size: dict = field(default_factory=dict)  # settings of their short trainings

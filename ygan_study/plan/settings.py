@@ -118,7 +118,7 @@ class Settings(Cell, Config):
     @property
     def key(self) -> str:
         """The entry of METHODS that this training belongs to."""
-        return key_of(self)
+        return key_of(self.method, self.deviation, self.name)
 
     @property
     def headline(self) -> str:

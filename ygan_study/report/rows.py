@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ygan_core.data import DATASETS
-from ygan_study.methods import METHODS
+from ygan_study.methods import METHODS, key_of
 from ygan_study.run.folder import Run
 from ygan_study.run.tidy import RUNS_COLUMNS, tidy
 
@@ -46,7 +46,8 @@ def trainings_of(
     keys = [name for name in RUNS_COLUMNS if name not in NUMBER]
     table = few.pivot(index=[*keys, "epoch"], columns="metric", values="value").reset_index()
     table.columns.name = None
-    table["key"] = list(map(_key, table["method"], table["deviation"], table["configuration"]))
+    names = [configuration.partition(",")[0] for configuration in table["configuration"]]
+    table["key"] = list(map(key_of, table["method"], table["deviation"], names))
     table["title"] = list(map(_title, table["key"], table["labels"], table["pixels"]))
     table["name"] = list(map(_name, table["key"], table["title"], table["configuration"]))
     table = table.reindex(columns=list(dict.fromkeys([*table, "training_images", *metrics])))
@@ -55,12 +56,6 @@ def trainings_of(
         place = {value: number for number, value in enumerate(order)}
         table = table.sort_values(name, key=lambda column, p=place: column.map(p), kind="stable")
     return table.reset_index(drop=True)
-
-
-def _key(method: str, deviation: str, configuration: str) -> str:
-    if method != "ygan":
-        return method
-    return deviation if deviation in METHODS else configuration.partition(",")[0]
 
 
 def _title(key: str, labels: str, pixels: str) -> str:

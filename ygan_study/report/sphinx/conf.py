@@ -63,6 +63,7 @@ def as_text(app, what, name, obj, options, lines: list[str]) -> None:
 
 
 def setup(app) -> None:
+    """Formulas as MathML, which needs no network, and docstrings as they are written."""
     app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
     app.config.html_math_renderer = "mathml"
     app.connect("autodoc-process-docstring", as_text)

@@ -21,7 +21,7 @@ from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import difference, level, std_over_seeds
 from ygan_study.report.tables import shared
 from ygan_study.report.tables.shared import INTERVAL, MEAN, beside_whole
-from ygan_study.report.view import View
+from ygan_study.report.view import View, selected
 from ygan_study.run.folder import AVERAGED, LAST
 from ygan_study.run.store import Study
 
@@ -118,8 +118,8 @@ def deviations(rows: pd.DataFrame) -> pd.DataFrame:
                 start = name == "public_code" or name.startswith(TAKEN_BACK)
                 row = {"what": kind.what if kind else "nothing", "kind": kind.kind if kind else ""}
                 row |= own.loc[[name], list(WITNESSES)].mean().rename(WITNESSES).to_dict()
-                difference = name.removeprefix(TAKEN_BACK)
-                found[TITLES[dataset], "public code" if start else "paper", difference] = row
+                what = name.removeprefix(TAKEN_BACK)
+                found[TITLES[dataset], "public code" if start else "paper", what] = row
     shown = ["what", *WITNESSES.values(), "kind"]
     return shared.table_of(found, ["dataset", "start", "difference"], shown=shown)
 
@@ -163,31 +163,23 @@ def _as_scored(rows: pd.DataFrame, metrics: list[str], rule: str = "last") -> pd
     return pd.concat([usual[usual["deviation"] == "none"], last[last["key"] == "public_code"]])
 
 
-def trained_jobs(study: Study) -> list[Job]:
-    """Y-GAN and the plain classifier on Tables 1 to 3."""
-    return study.select(dataset=TENS, group=("classifier", "balanced", "paper"))
-
-
 def deviation_jobs(study: Study) -> list[Job]:
     """Short trainings with each deviation, and without any, of the same images and seeds."""
     return beside_whole(study, "deviations")
 
 
-def code_jobs(study: Study) -> list[Job]:
-    """The public code's own trainings."""
-    return study.select(group="public_code")
-
-
-def all_jobs(study: Study) -> list[Job]:
-    """What `ways_to_0763` is made of."""
-    return list({job.id: job for job in (*trained_jobs(study), *code_jobs(study))}.values())
-
-
+PLAIN = ("classifier", "balanced", "paper")  # groups of Y-GAN and the classifier
+TRAINED = selected(dataset=TENS, group=PLAIN)
 TABLES = {
     "batch_statistics_auc": View(
-        batch_statistics, trained_jobs, "AUC by batch statistics at test time", of="batches"
+        batch_statistics, TRAINED, "AUC by batch statistics at test time", of="batches"
     ),
-    "best_epochs": View(best_epochs, trained_jobs, "The last epoch and the best one"),
+    "best_epochs": View(best_epochs, TRAINED, "The last epoch and the best one"),
     "deviations": View(deviations, deviation_jobs, "Each difference of the public code"),
-    "ways_to_0763": View(ways_to_0763, all_jobs, "Where does 0.763 come from?", of="batches"),
+    "ways_to_0763": View(
+        ways_to_0763,
+        selected(dataset=TENS, group=(*PLAIN, "public_code")),
+        "Where does 0.763 come from?",
+        of="batches",
+    ),
 }
