@@ -170,10 +170,10 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
     def deviations(config: Settings) -> list[Settings]:
         """Each difference of the public code alone, and each taken back from the whole of it."""
         small = replace(config, **{k: v for k, v in p.deviation_size.items() if k not in settings})
-        names = (
-            name for name in ("none", *(p.deviation_names or DEVIATIONS)) if applies(name, small)
-        )
-        return [replace(small, deviation=name) for name in names]
+        names = ("none", *(p.deviation_names or DEVIATIONS))
+        found = [replace(small, deviation=name) for name in names if applies(name, small)]
+        twice = [one for one in found if one.deviation in p.deviations_twice]
+        return found + [again for one in twice for again in repeated(one, p.seeds[1:2])]
 
     color = [profile_settings(name, "color_mnist", key, settings) for key in p.color_mnist]
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}

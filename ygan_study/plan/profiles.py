@@ -52,6 +52,7 @@ class Profile:
     mirrored: Classes = field(default_factory=dict)  # the printed equations and the mirrored loss
     deviations: Classes = field(default_factory=dict)  # each of its differences, notebook 09
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
+    deviations_twice: tuple[str, ...] = ()  # those that are trained with a second seed too
     deviation_size: dict = field(default_factory=dict)  # settings of their short trainings
     # Epochs of further trainings in one class, by configuration and dataset.
     ladder: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
@@ -172,6 +173,7 @@ PROFILES = {
         public_code_once={"mnist": TEN, "fmnist": THREE, "cifar10": THREE},
         deviations={"mnist": ONE, "cifar10": ONE},
         deviation_size=dict(width=16, epochs=3, images_per_class=3000),
+        deviations_twice=("none", "mirrored", "public_code", "all_but_mirrored"),
         paper_rate=dict.fromkeys(TENS, TEN),
         ladder={
             **dict.fromkeys(product(("classifier", "paper"), ("mnist", "cifar10")), (3, 10, 30)),
