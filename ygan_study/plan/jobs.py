@@ -191,10 +191,8 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         "classifier": cells("classifier", tables, "classifier"),
         **{key: cells(key, tables, key) for key in p.benchmarks},
         "mirrored": cells("mirrored", p.mirrored),
-        "public_code": [
-            *cells("public_code", p.public_code, "public_code"),
-            *cells("public_code", p.public_code_once),
-        ],
+        "public_code": cells("public_code", p.public_code, "public_code"),
+        "all_but_permutations": cells("all_but_permutations", p.one_permutation),
         "paper_rate": [
             replace(config, lr=Settings().lr) for config in cells("classifier", p.paper_rate)
         ],

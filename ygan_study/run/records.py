@@ -36,7 +36,7 @@ OF_RUN = ("calibration", "train_class", "clusters_cosine", "clusters_as_written"
 # those of the headline.
 BOTH_WEIGHTS = ("color_mnist", "classifier", "balanced", "paper", "strong", "whitened")
 # Of notebook 09, on TENS.
-IN_BATCHES = ("classifier", "balanced", "paper", "mirrored", "public_code")
+IN_BATCHES = ("classifier", "balanced", "paper", "mirrored", "public_code", "all_but_permutations")
 
 
 def write_record(study: Study, run: Run) -> Run:
