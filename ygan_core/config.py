@@ -1,4 +1,4 @@
-"""The settings that the paper names, each with its place in the text, and its own defaults."""
+"""The settings: the paper's value and its section where the text has one, else our choice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Config:
     """
 
     # The networks (section 4.3)
-    image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"; PlantVillage 256
+    image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"; PlantVillage 256 (4.1)
     width: int = 64  # filters of the first convolution; the text gives none, DCGAN has 64
     d: int = 100  # z_s and z_r are in R^d
     hidden: int = 30  # "one hidden layer and 30 hidden units" in C
@@ -71,7 +71,7 @@ class Config:
         if self.image_size & (self.image_size - 1):
             raise ConfigError(f"image_size is {self.image_size}: choose a power of two")
         if self.width * self.image_size > 2**15:
-            raise ConfigError("width times image_size is over 32768: such networks fit no memory")
+            raise ConfigError("width times image_size is over 32768: too large for any memory")
         if self.latents == "single" and (self.lambda_4 or self.lambda_5):
             raise ConfigError(
                 "without z_r, L_r and L_con do not exist: set lambda_4, lambda_5 to 0"

@@ -53,9 +53,10 @@ def R(z_r: Tensor, lambda_R: float | Tensor) -> Tensor:
 
 
 def lambda_R(p: float) -> float:
-    """The schedule of Eq. 7's lambda_R (section 4.3): 0 at p = 0, near 1 at p = 1.
+    """The schedule of Eq. 7's lambda_R: 0 at p = 0, near 1 at p = 1.
 
-    p: the fraction of the training that is done. The schedule is Ganin and Lempitsky's.
+    p: the fraction of the training that is done. The formula is Ganin and Lempitsky's (2015), whom
+    section 4.3 cites without printing it.
     """
     return 2 / (1 + math.exp(-10 * p)) - 1
 
@@ -63,8 +64,8 @@ def lambda_R(p: float) -> float:
 def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
     """Eq. 8: cross-entropy of C(R(z_r)). Shapes as for L_s.
 
-    C minimises it. Because R reverses the gradient, E_r maximises it, which removes the class
-    from z_r.
+    C minimises it. Because R reverses the gradient, E_r maximises it, which is meant to remove the
+    class from z_r. It fools C alone: another classifier may still find the class there.
     """
     return F.cross_entropy(logits_r, y)
 
@@ -72,8 +73,8 @@ def L_r(logits_r: Tensor, y: Tensor) -> Tensor:
 def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     """Eq. 9, consistency: minus the cosine between z_s and E_s(D(z_s (+) z_r')). Both (B, d).
 
-    z_r' is another image's. Nothing is detached, so the gradient runs through D and through both
-    passes of E_s.
+    z_r' is the z_r of another image. Nothing is detached, so the gradient runs through D and
+    through both passes of E_s.
     """
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 

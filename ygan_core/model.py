@@ -1,7 +1,7 @@
 """The five networks of Y-GAN: sections 3.1 and 4.3, Fig. 2.
 
-x ──► E_s ──► z_s ──┬──────► C ──► class
-  └─► E_r ──► z_r ──┴─► D ──► x_hat ──► Ds ──► real or reconstructed
+x ──► E_s ──► z_s ──┬──► C ──► class; C also reads R(z_r), whose gradient is reversed (Eq. 8)
+  └─► E_r ──► z_r ──┴──► D ──► x_hat ──► Ds ──► real or reconstructed
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Discriminator(nn.Module):
     """Ds: x (B, channels, S, S) in [-1, 1] -> (logit (B,), f (B, 4 width, 4, 4) at S = 32).
 
     The sigmoid of section 4.3 is taken inside the loss (Eq. 5), where it does not overflow. f is
-    what Eq. 4 compares: the last 4 x 4 map of Ds, before its final convolution.
+    what Eq. 4 compares. The paper says "the last convolutional layer", which is read here as the
+    last hidden one, a 4 x 4 map, because the final convolution gives nothing but the logit.
     """
 
     def __init__(self, channels: int, image_size: int, width: int):
@@ -98,7 +99,7 @@ class YGAN(nn.Module):
     channels: 1 or 3; image_size: S, a power of two; width: filters of the first convolution; d:
     length of z_s and of z_r; hidden: units of the hidden layer of C; classes: N; latents: dual, or
     an ablation of section 6.2: split (B1: one encoder, whose latent in R^2d is cut in two; no E_r)
-    or single (B2: one encoder and one latent in R^d; z_r is (B, 0)).
+    or single (B2, B3: one encoder and one latent in R^d; z_r is (B, 0)).
     """
 
     encoder = Encoder  # of E_s
@@ -137,7 +138,7 @@ class YGAN(nn.Module):
         return (z, self.E_r(x)) if self.latents == "dual" else (z[:, : self.d], z[:, self.d :])
 
     def encode_s(self, x: Tensor) -> Tensor:
-        """z_s alone, which is all that Eq. 9 and Eq. 12 need: x as for `encode` -> (B, d)."""
+        """z_s alone, all that Eq. 12 and the hybrids of Eq. 9 need: x as for `encode` -> (B, d)."""
         return self.E_s(x)[:, : self.d]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -39,7 +39,8 @@ def _unit(z: Tensor) -> Tensor:
 def s_z(z: Tensor, z_hat: Tensor) -> Tensor:
     """Eq. 14, latent score: ||z - z_hat||_2^2. Both (B, 2d) -> float64 (B,) in [0, 4].
 
-    z = z_s (+) z_r of an image and of its reconstruction, scaled to unit norm (section 6.3).
+    z = z_s (+) z_r of an image and of its reconstruction, scaled to unit norm (section 6.3; read
+    here as the norm of the concatenation).
     """
     return (_unit(z) - _unit(z_hat)).square().sum(dim=1)
 
@@ -60,7 +61,7 @@ def prototypes(z_s: Tensor, labels: Tensor) -> Tensor:
 def s_prototype(z_s: Tensor, prototypes: Tensor) -> Tensor:
     """Eq. 16 and 17: min_i ||z_s - prototype_i||_2^2. (B, d), (N, d) -> float64 (B,) in [0, 4].
 
-    s_zp for prototypes of the true labels, s_zw for those of weak labels (Table 6).
+    s_zp for prototypes of the true labels, s_zw for those of weak labels (section 6.3).
     """
     exactly = "donot_use_mm_for_euclid_dist"  # matrix products lose small distances to rounding
     return torch.cdist(_unit(z_s), prototypes, compute_mode=exactly).square().amin(dim=1)

@@ -122,7 +122,8 @@ class Trainer:
         x (B, C, S, S) in [-1, 1], y (B,), partner (B,) a permutation, lambda_R a scalar.
         """
         terms, lambdas = self.forward_losses(x, y, partner, lambda_R), self.lambdas(lambda_R)
-        # Ds is updated last, so both objectives see the same Ds, and it reads x and x_hat once.
+        # Both gradients are computed before either update, so that both objectives see the same
+        # networks and Ds reads x and x_hat once. Section 3.2 updates them alternately.
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         if lambdas:
@@ -135,13 +136,13 @@ class Trainer:
         return torch.stack([terms[name].detach() for name in self.terms])
 
     def lambdas(self, lambda_R: Tensor) -> dict[str, float | Tensor]:
-        """The weights of the terms of Eq. 10 in this step."""
+        """The weights of the terms of Eq. 10; those of a variant may follow lambda_R."""
         return {name: self.config.weights[name] for name in self.terms if name != "L_bce"}
 
     def forward_losses(
         self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor
     ) -> dict[str, Tensor]:
-        """The terms of Eq. 10 and 11, without those of weight 0. Shapes as for `step`."""
+        """The terms of Eq. 10 and 11, at least those of non-zero weight. Shapes as for `step`."""
         model, wanted, terms = self.model, set(self.terms), {}
         z_s, z_r = model.encode(x)
         if "L_s" in wanted:
