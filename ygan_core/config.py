@@ -20,7 +20,7 @@ class Config:
     """
 
     # The networks (section 4.3)
-    image_size: int = 32  # 4.2: MNIST and FMNIST "re-scaled to 32 x 32 pixels"; PlantVillage 256 (4.1)
+    image_size: int = 32  # 4.2: MNIST and FMNIST are "re-scaled to 32 x 32"; PlantVillage has 256
     width: int = 64  # filters of the first convolution; the text gives none, DCGAN has 64
     d: int = 100  # z_s and z_r are in R^d
     hidden: int = 30  # "one hidden layer and 30 hidden units" in C

@@ -79,7 +79,7 @@ METHODS: dict[str, Method] = {
         DEVIATIONS["public_code"],
         settings={"deviation": "public_code"},
     ),
-    # A cheaper equal of the public code: four permutations change nothing but the time (notebook 09).
+    # Half the cost: in short trainings, four permutations change the time alone (notebook 09).
     "all_but_permutations": Method(
         "Y-GAN, public code, one permutation",
         DEVIATIONS["all_but_permutations"],
