@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ygan_core import losses
 from ygan_study.engine import Trainer
-from ygan_study.plan.settings import Settings
 
 
 class Contiguous(Trainer):
@@ -59,11 +58,3 @@ def random_images(n: int, size: int) -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(0)
     images = torch.randint(256, (n, 3, size, size), dtype=torch.uint8, generator=random)
     return images, torch.arange(n) % 9
-
-
-def loop(
-    kind: type[Trainer], config: Settings, steps: int = 1, device: str = "cpu", *options, **more
-) -> Trainer:
-    """A loop of this kind on random images, with so many steps in an epoch."""
-    images, labels = random_images(steps * config.batch_size, config.image_size)
-    return kind(config, images, labels, device, *options, **more)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,12 @@ from ygan_core.model import Encoder, LatentClassifier
 from ygan_core.scores import s, to_input
 from ygan_study.bench import loops
 from ygan_study.bench.authors import authors_step
-from ygan_study.bench.loops import Plain, loop, random_images
+from ygan_study.bench.loops import Plain, random_images
 from ygan_study.engine import Trainer
 from ygan_study.engine.precision import PRECISIONS
 from ygan_study.measure.flops import counted
 from ygan_study.plan.settings import Settings
 
-OURS = "ours"
 # Milliseconds by image size, width and batch size on an RTX 2080 Ti and an i7-8700K (section 4.3).
 PAPER_MS = {(32, 64, 1): 2.6, (256, 64, 1): 13.5}
 # The kind of an operator, by the first of these parts that its name contains.
@@ -54,8 +53,9 @@ SCORED = (32, 1), (32, 64), (256, 1), (256, 16)  # image size, batch size
 
 @dataclass(frozen=True)
 class Extent:
-    """What is measured, and for how long."""
+    """What is measured, on which device, and for how long."""
 
+    device: str = "cpu"
     widths: tuple[int, ...] = (16, 32, 64)  # `cost` takes the first one, the others the last
     precisions: tuple[str, ...] = ("float32", "bfloat16")
     steps: int = 2  # training steps in an epoch
@@ -64,62 +64,49 @@ class Extent:
     seconds: float = 0.5  # of a run in a turn, at least
     quick: bool = False  # leaves out what takes long
 
+    def loop(
+        self, kind: type[Trainer], config: Settings, precision: str, captured: bool = True
+    ) -> Trainer:
+        """A training loop on random images. captured: on CUDA each step as one graph."""
+        images, labels = random_images(self.steps * config.batch_size, config.image_size)
+        return kind(config, images, labels, self.device, precision, captured)
+
 
 CPU = Extent()
-CUDA = Extent(precisions=PRECISIONS, steps=50, side=8192, turns=3)
+CUDA = Extent("cuda", precisions=PRECISIONS, steps=50, side=8192, turns=3)
 QUICK = Extent(widths=(8,), steps=1, side=512, turns=2, seconds=0, quick=True)
+Run = tuple[dict, float, Callable[[], object]]  # what is known of it, images, and a call for these
 
 
-@dataclass(frozen=True)
-class Run:
-    """What is timed: a call that processes so many images."""
-
-    what: str
-    precision: str
-    config: Settings
-    images: float
-    call: Callable[[], object]
+def epochs(what: str, trainer: Trainer, **about) -> Run:
+    """A run of training epochs."""
+    run = {"what": what, "precision": trainer.precision, "width": trainer.config.width}
+    return {**run, **about}, len(trainer.images), trainer.epoch
 
 
-def training_run(
-    what: str, kind: type[Trainer], precision: str, config: Settings, extent: Extent, device: str
-) -> Run:
-    """An epoch of a training loop on random images. On CUDA ours is one captured graph a step."""
-    captured = what == OURS
-    trainer = loop(kind, config, extent.steps, device, precision, captured=captured)
-    return Run(what, precision, config, len(trainer.images), trainer.epoch)
+def take_turns(runs: list[Run], extent: Extent) -> pd.DataFrame:
+    """A row a run and turn: what is known of the run, and its images_per_s.
+
+    In a turn the runs are timed one after the other, on one thread, each after a warm-up and with
+    the work that it leaves to a GPU.
+    """
+    timers = [Timer("call()", globals={"call": call}) for _, _, call in runs]
+    rows = []
+    for turn in range(extent.turns):
+        for (about, images, _), timer in zip(runs, timers, strict=True):
+            seconds = timer.blocked_autorange(min_run_time=extent.seconds).median
+            rows.append({**about, "turn": turn, "images_per_s": images / seconds})
+    return pd.DataFrame(rows)
 
 
-def speeds(runs: list[Run], extent: Extent) -> np.ndarray:
-    """Images per second of each run in each turn: (runs, turns). In a turn the runs are timed one
-    after the other, each after a warm-up and with the work that it leaves to a GPU."""
-    threads = torch.get_num_threads()
-    timers = [Timer("call()", globals={"call": run.call}, num_threads=threads) for run in runs]
-    seconds = [
-        [timer.blocked_autorange(min_run_time=extent.seconds).median for timer in timers]
-        for _ in range(extent.turns)
-    ]
-    return np.array([[run.images] for run in runs]) / np.transpose(seconds)
+def times(table: pd.DataFrame, which: str, *by: str) -> pd.Series:
+    """The speed of each run as a multiple of the `first` or the `last` one in the same turn, of
+    those that are alike in width and in `by`."""
+    speed = table.groupby(["width", *by, "turn"])["images_per_s"]
+    return table["images_per_s"] / speed.transform(which)
 
 
-def spread(name: str, values: np.ndarray) -> dict[str, float]:
-    """The columns of a figure: its median, lowest and highest value over the turns."""
-    return {name: np.median(values), f"{name}_low": values.min(), f"{name}_high": values.max()}
-
-
-def rows(runs: list[Run], speed: np.ndarray, **ratios: list[int]) -> pd.DataFrame:
-    """A row a run. ratios: of each further column the runs whose speed each run's is divided by."""
-    table = []
-    for i, run in enumerate(runs):
-        row = {"what": run.what, "precision": run.precision, "width": run.config.width}
-        row |= spread("images_per_s", speed[i])
-        for name, by in ratios.items():
-            row |= spread(name, speed[i] / speed[by[i]])
-        table.append(row)
-    return pd.DataFrame(table)
-
-
-def training(extent: Extent, device: str) -> pd.DataFrame:
+def training(extent: Extent) -> pd.DataFrame:
     """Training images per second at each width, as a multiple of the plain loop's (times_plain) and
     of what the machine's matrix product would reach in the same precision (of_product), if it did
     the operations of a training image.
@@ -127,38 +114,39 @@ def training(extent: Extent, device: str) -> pd.DataFrame:
     tables = []
     for width in extent.widths:
         config = Settings(width=width)
-        operations = counted(loop(Trainer, replace(config, batch_size=8)).epoch) / 8
-        runs = [training_run("plain loop", Plain, "float32", config, extent, device)]
+        few = QUICK.loop(Trainer, replace(config, batch_size=8), "float32")  # one step
+        operations = counted(few.epoch) / 8
+        runs = [epochs("plain loop", extent.loop(Plain, config, "float32"))]
         for precision in extent.precisions:
-            for what in (OURS, "ours, not captured")[: 2 if device == "cuda" else 1]:
-                runs.append(training_run(what, Trainer, precision, config, extent, device))
-        product = {}
-        for precision in extent.precisions:
+            runs.append(epochs("ours", extent.loop(Trainer, config, precision)))
+            if extent.device == "cuda":
+                eager = extent.loop(Trainer, config, precision, captured=False)
+                runs.append(epochs("ours, not captured", eager))
             dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-            a = torch.randn(extent.side, extent.side, device=device, dtype=dtype)
-            images, call = 2 * extent.side**3 / operations, partial(_multiply, a, precision)
-            product[precision] = len(runs)
-            runs.append(Run("matrix product", precision, config, images, call))
-        of = [product[run.precision] for run in runs]
-        speed = speeds(runs, extent)
-        tables.append(rows(runs, speed, times_plain=[0] * len(runs), of_product=of))
-    return pd.concat(tables, ignore_index=True)
+            a = torch.randn(extent.side, extent.side, device=extent.device, dtype=dtype)
+            about = {"what": "matrix product", "precision": precision, "width": width}
+            runs.append((about, 2 * extent.side**3 / operations, partial(_multiply, a, precision)))
+        tables.append(take_turns(runs, extent))
+    table = pd.concat(tables, ignore_index=True)
+    of_product = times(table, "last", "precision")
+    return table.assign(times_plain=times(table, "first"), of_product=of_product)
 
 
-def authors_speed(folder: Path, extent: Extent, device: str) -> pd.DataFrame:
+def authors_speed(folder: Path, extent: Extent) -> pd.DataFrame:
     """Training images per second of the authors' public code in `folder`, beside the plain loop.
 
     With its default of 64 permutations a step takes a hundred times as long as ours, so there is
     one turn. A quick look leaves it out.
     """
     config = Settings(width=64)  # the authors' code has no other width
-    runs = [training_run("plain loop", Plain, "float32", config, extent, device)]
+    runs = [epochs("plain loop", extent.loop(Plain, config, "float32"))]
     images, labels = random_images(config.batch_size, config.image_size)
+    batch = to_input(images).to(extent.device), labels.to(extent.device)
     for permutations in (1,) if extent.quick else (1, 64):
-        x, what = to_input(images).to(device), f"authors' code, {permutations} permutations"
-        step = authors_step(folder, x, labels.to(device), permutations)
-        runs.append(Run(what, "float32", config, config.batch_size, step))
-    return rows(runs, speeds(runs, replace(extent, turns=1)), times_plain=[0] * len(runs))
+        about = {**runs[0][0], "what": f"authors' code, {permutations} permutations"}
+        runs.append((about, len(images), authors_step(folder, *batch, permutations)))
+    table = take_turns(runs, replace(extent, turns=1))
+    return table.assign(times_plain=times(table, "first"))
 
 
 def _multiply(a: torch.Tensor, precision: str) -> None:
@@ -168,92 +156,84 @@ def _multiply(a: torch.Tensor, precision: str) -> None:
     torch.set_float32_matmul_precision(before)
 
 
-def inference(extent: Extent, device: str) -> pd.DataFrame:
+def inference(extent: Extent) -> pd.DataFrame:
     """Milliseconds for an image, from uint8 on the host to its score (Eq. 12) on the host, by E_s
     and C; and what the paper reports for this size and batch, if anything."""
 
     @torch.inference_mode()
     def score(networks: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-        return s(networks(to_input(images.to(device)))).cpu()
+        return s(networks(to_input(images.to(extent.device)))).cpu()
 
-    width, runs, scored = extent.widths[-1], [], SCORED[:1] if extent.quick else SCORED
-    for size, batch in scored:
+    width, runs = extent.widths[-1], []
+    for size, batch in SCORED[:1] if extent.quick else SCORED:
         config = Settings(width=width, image_size=size)
         E_s, C = Encoder(3, size, width, config.d), LatentClassifier(config.d, config.hidden, 9)
         networks = torch.nn.Sequential(E_s, C).eval()
-        networks.to(device, memory_format=torch.channels_last)
-        call = partial(score, networks, random_images(batch, size)[0])
-        runs.append(Run("E_s and C", "float32", config, batch, call))
-    table = pd.DataFrame(scored, columns=["image_size", "batch_size"]).assign(width=width)
-    table = table.join(pd.DataFrame(spread("ms_per_image", 1e3 / t) for t in speeds(runs, extent)))
-    paper = [PAPER_MS.get((size, width, batch), np.nan) for size, batch in scored]
-    return table.assign(ms_per_image_paper=paper)
+        networks.to(extent.device, memory_format=torch.channels_last)
+        about = {"image_size": size, "batch_size": batch, "width": width}
+        about["ms_per_image_paper"] = PAPER_MS.get((size, width, batch), np.nan)
+        runs.append((about, batch, partial(score, networks, random_images(batch, size)[0])))
+    table = take_turns(runs, extent)
+    return table.assign(ms_per_image=1e3 / table.pop("images_per_s"))
 
 
-def cost(extent: Extent, device: str) -> pd.DataFrame:
+def cost(extent: Extent) -> pd.DataFrame:
     """Training images per second of our loop where one setting is changed."""
-    base = Settings(width=extent.widths[0])
-    points = [
-        (key, replace(base, **{key: value}), precision)
-        for key, values in COSTS.items()
-        for value in values[: 2 if extent.quick else None]
-        for precision in extent.precisions
-    ]
-    runs = [
-        training_run(OURS, Trainer, precision, config, extent, device)
-        for _, config, precision in points
-    ]
-    changed = [(key, getattr(config, key)) for key, config, _ in points]
-    found = rows(runs, speeds(runs, extent)).drop(columns=["what", "width"])
-    return pd.DataFrame(changed, columns=["setting", "value"]).join(found)
+    base, runs = Settings(width=extent.widths[0]), []
+    for setting, values in COSTS.items():
+        few = values[: 2 if extent.quick else None]
+        for value, precision in product(few, extent.precisions):
+            trainer = extent.loop(Trainer, replace(base, **{setting: value}), precision)
+            runs.append(epochs("ours", trainer, setting=setting, value=value))
+    columns = ["setting", "value", "precision", "turn", "images_per_s"]
+    return take_turns(runs, extent)[columns]
 
 
-def breakdown(extent: Extent, device: str) -> pd.DataFrame:
+def breakdown(extent: Extent) -> pd.DataFrame:
     """Milliseconds of a training step by kind of operator, and their share of the step.
 
     On a GPU this is the time of its kernels, in eager steps: a captured one names no operators.
     """
-    own_time = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * (device == "cuda")]
-    tables = []
+    cuda, tables = extent.device == "cuda", []
+    activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * cuda]
     for precision in extent.precisions:
         config = Settings(width=extent.widths[-1])
-        trainer = loop(Trainer, config, extent.steps, device, precision, captured=False)
+        trainer = extent.loop(Trainer, config, precision, captured=False)
         trainer.epoch()
         with profile(activities=activities) as profiled:
             trainer.epoch()
-        spent = dict.fromkeys(KINDS.values(), 0.0)  # in microseconds
+        spent = dict.fromkeys(KINDS.values(), 0.0)
         for event in profiled.key_averages():
             if event.device_type == torch.autograd.DeviceType.CPU:
                 kind = next(kind for part, kind in KINDS.items() if part in event.key.lower())
-                spent[kind] += getattr(event, own_time)
-        table = pd.DataFrame({"kind": list(spent), "precision": precision, "width": config.width})
-        table["ms_per_step"] = np.array(list(spent.values())) / extent.steps / 1e3
+                own = event.self_device_time_total if cuda else event.self_cpu_time_total
+                spent[kind] += own / extent.steps / 1e3  # from microseconds
+        table = pd.DataFrame({"precision": precision, "width": config.width, "ms_per_step": spent})
         tables.append(table.assign(share=table["ms_per_step"] / table["ms_per_step"].sum()))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables).rename_axis("kind").reset_index()
 
 
-def tried(extent: Extent, device: str) -> pd.DataFrame:
+def tried(extent: Extent) -> pd.DataFrame:
     """Training images per second of our loop with one thing done in another way, and as a multiple
     of our loop as it is. first_s: the seconds of the first epoch, in which compiling happens.
 
     Compiling needs a C++ compiler: without one its row is left out, and a line is printed. A quick
     look leaves it out too.
     """
-    config, tables = Settings(width=extent.widths[-1]), []
+    tables = []
     for precision in extent.precisions:
-        runs, first = [], []
+        runs = []
         for what, kind in list(TRIED.items())[: -1 if extent.quick else None]:
-            run, start = training_run(what, kind, precision, config, extent, device), time.time()
+            config = Settings(width=extent.widths[-1])
+            trainer = extent.loop(kind, config, precision, captured=False)
             try:
-                run.call()
+                first = trainer.epoch()["seconds"]
             except RuntimeError as error:
                 if kind is not loops.Compiled:
                     raise
                 print(f"torch.compile does not work here: {str(error).splitlines()[0]}")
                 continue
-            runs.append(run)
-            first.append(time.time() - start)
-        table = rows(runs, speeds(runs, extent), times_as_it_is=[0] * len(runs))
-        tables.append(table.assign(first_s=first))
-    return pd.concat(tables, ignore_index=True)
+            runs.append(epochs(what, trainer, first_s=first))
+        tables.append(take_turns(runs, extent))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(times_as_it_is=times(table, "first", "precision"))
