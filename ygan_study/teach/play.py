@@ -27,7 +27,7 @@ from ygan_study.run.folder import Run
 
 NETWORKS = {"balanced": "color_mnist-balanced", "paper": "color_mnist-paper-w32"}
 EACH = 6  # images of each digit, in different colours
-BINS = 450  # of the histograms of s, over [0, HIGHEST]
+BINS = 90  # of the histograms of s, over [0, HIGHEST]: the page's thresholds are their edges
 HIGHEST = 0.9  # s is at most 8/9
 FALSE_ALARMS = 0.05  # at the threshold that the page begins with
 PAGE = Path(__file__).with_name("page")
@@ -66,8 +66,9 @@ def build(to: Path = REPOSITORY / "results" / "play.html") -> Path:
 
 
 def tensors_of(model: nn.Module) -> dict[str, np.ndarray]:
-    """The weights of E_s, E_r, D and C by PyTorch's names: convolutions in half precision, and of
-    each batch norm what it does in eval mode, a scale and a shift of each channel."""
+    """The weights of E_s, E_r, D and C by PyTorch's names: convolutions in half precision, as the
+    matrix that is multiplied by the input; and of each batch norm what it does in eval mode, a
+    scale and a shift of each channel."""
     found = {}
     for name, module in model.named_modules():
         if name.startswith("Ds"):
@@ -76,8 +77,10 @@ def tensors_of(model: nn.Module) -> dict[str, np.ndarray]:
             scale = module.weight / (module.running_var + module.eps).sqrt()
             found[f"{name}.scale"] = scale
             found[f"{name}.shift"] = module.bias - module.running_mean * scale
-        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        elif isinstance(module, nn.Conv2d):
             found[f"{name}.weight"] = module.weight.half()
+        elif isinstance(module, nn.ConvTranspose2d):  # its weight is (inputs, outputs, 4, 4)
+            found[f"{name}.weight"] = module.weight.flatten(1).T.half()
         elif isinstance(module, nn.Linear):
             found |= {f"{name}.weight": module.weight, f"{name}.bias": module.bias}
     return {key: tensor.detach().contiguous().numpy() for key, tensor in found.items()}

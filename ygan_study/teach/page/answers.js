@@ -45,21 +45,17 @@ function writeAnswers() {
   $("#table").value = ["student,exercise,question,answer", ...rows].join("\n") + "\n"
 }
 
-function listenForAnswers() {
-  $("#keep").addEventListener("click", keep)
-  $("#download").addEventListener("click", download)
-  for (const id of ["#name", "#learned"]) $(id).addEventListener("input", writeAnswers)
-  const done = what => {
-    const named = $("#name").value.trim()
-    $("#copied").textContent = named ? what : `${what} They have no name yet.`
-  }
-  $("#copy").addEventListener("click", () => {
-    $("#table").select()  // navigator.clipboard is not there on every page opened as a file
-    done(document.execCommand("copy") ? "Copied." : "Please copy the text below.")
-  })
-  $("#save").addEventListener("click", () => {
-    const name = $("#name").value.trim().replace(/[^\p{L}\p{N}-]+/gu, "_") || "answers"
-    save(`${name}.csv`, `data:text/csv;charset=utf-8,${encodeURIComponent($("#table").value)}`)
-    done("Downloaded.")
-  })
+function sayDone(what) {
+  $("#copied").textContent = $("#name").value.trim() ? what : `${what} They have no name yet.`
+}
+
+function copyAnswers() {
+  $("#table").select()  // navigator.clipboard is not there on every page opened as a file
+  sayDone(document.execCommand("copy") ? "Copied." : "Please copy the text below.")
+}
+
+function saveAnswers() {
+  const name = $("#name").value.trim().replace(/[^\p{L}\p{N}-]+/gu, "_") || "answers"
+  save(`${name}.csv`, `data:text/csv;charset=utf-8,${encodeURIComponent($("#table").value)}`)
+  sayDone("Downloaded.")
 }

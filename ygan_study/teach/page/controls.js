@@ -3,16 +3,8 @@
 const STATIONS = ["codes", "swap", "networks", "normal", "break", "answers"]
 const DRAWN_FOR = { codes: "codes", swap: "a", normal: "normal", break: "break" }
 const FIRST_DIGIT = { codes: 5, a: 2, b: 7, normal: 0 }
-const QUESTIONS = {
-  "1 code": ["z_s", "z_r", "both alike"],
-  "2 digit": ["the digit of A", "the digit of B", "a mixture"],
-  "2 background": ["the background of A", "the background of B", "a mixture"],
-  "3 network": ["in balanced", "in paper", "in both", "in neither"],
-  "4 zero": ["above most normal images", "among them", "below most of them"],
-}
-
 const SHOW = { codes: showCodes, swap: showSwap, networks: showNetworks, normal: showNormal,
-  break: showBreak, answers: () => writeAnswers() }
+  break: showBreak, answers: writeAnswers }
 
 // Choosing and drawing
 
@@ -73,19 +65,17 @@ function fillStrip(strip) {
 
 // Predictions: the result of a station is shown once all of its questions are answered.
 
-const setPressed = (buttons, pressed) =>
-  buttons.forEach(button => button.setAttribute("aria-pressed", button == pressed))
+function setPressed(pressed) {
+  for (const button of pressed.parentElement.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", button == pressed)
+  }
+}
 
-function fillQuestion(fieldset) {
-  const { question } = fieldset.dataset, own = fieldset.closest("section")
-  const buttons = QUESTIONS[question].map(option => make("button", { innerHTML: math(option) }))
-  buttons.forEach((button, i) => button.addEventListener("click", () => {
-    answers[question] = QUESTIONS[question][i]
-    setPressed(buttons, button)
-    const fieldsets = [...own.querySelectorAll(".predict")]
-    if (fieldsets.every(one => one.dataset.question in answers)) reveal(own, fieldsets)
-  }))
-  fieldset.append(make("div", { className: "row" }, ...buttons))
+function predict(button) {
+  const own = button.closest("section"), fieldsets = [...own.querySelectorAll(".predict")]
+  answers[button.closest("fieldset").dataset.question] = button.value || button.textContent
+  setPressed(button)
+  if (fieldsets.every(one => one.dataset.question in answers)) reveal(own, fieldsets)
 }
 
 function reveal(own, fieldsets) {
@@ -118,33 +108,27 @@ function go() {
 }
 
 function setThreshold(event) {  // where the histogram is pressed
+  if (!event.buttons) return
   const box = $("#histogram").getBoundingClientRect()
   $("#threshold").value = (event.clientX - box.left) / box.width * about.highest
   showNormal()
 }
 
-function listen() {
-  addEventListener("hashchange", go)
-  addEventListener("keydown", event => {
-    const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.id == "name"
-    const modified = event.ctrlKey || event.altKey || event.metaKey
-    if (!typing && !modified && /^[1-6]$/.test(event.key)) location.hash = event.key
-  })
-  $("#way").addEventListener("input", showWay)
-  $("#others").addEventListener("click", () => {
-    turn += 1
-    showNetworks()
-  })
-  const buttons = all("[data-network]")
-  setPressed(buttons, $(`[data-network=${chosen}]`))
-  buttons.forEach(button => button.addEventListener("click", () => {
-    chosen = button.dataset.network
-    setPressed(buttons, button)
-    showNormal()
-  }))
-  $("#threshold").addEventListener("input", showNormal)
-  $("#histogram").addEventListener("pointerdown", setThreshold)
-  $("#histogram").addEventListener("pointermove", event => event.buttons && setThreshold(event))
+function setNetwork(button) {
+  chosen = button.textContent
+  setPressed(button)
+  showNormal()
+}
+
+function showOthers() {
+  turn += 1
+  showNetworks()
+}
+
+function goByKey(event) {
+  const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.id == "name"
+  const modified = event.ctrlKey || event.altKey || event.metaKey
+  if (!typing && !modified && /^[1-6]$/.test(event.key)) location.hash = event.key
 }
 
 function fail(text) {
@@ -155,8 +139,8 @@ function fail(text) {
 
 async function start() {
   if (!window.DecompressionStream) {
-    return fail("This browser cannot unpack the networks: please use Chrome or Edge from 2020 on, " +
-      "or Firefox or Safari from 2023 on.")
+    return fail("This browser cannot unpack the networks: please use Chrome or Edge from 2020 " +
+      "on, or Firefox or Safari from 2023 on.")
   }
   try {
     about = JSON.parse($("#about").textContent)
@@ -170,9 +154,9 @@ async function start() {
   $("#epochs").textContent = about.networks.paper.epochs
   pad = makePad({ drawn, recoloured, cleared })
   all("[data-strip]").forEach(fillStrip)
-  all(".predict").forEach(fillQuestion)
-  listen()
-  listenForAnswers()
+  for (const button of all(".predict button")) button.onclick = () => predict(button)
+  addEventListener("hashchange", go)
+  addEventListener("keydown", goByKey)
   for (const part of ["main", "nav"]) $(part).hidden = false
   $("#waiting").hidden = true
   go()

@@ -1,50 +1,31 @@
 // A place to draw with a mouse, a finger or the keyboard, and what becomes of the drawing.
 
-const INK_SIDE = 28, FITS = 20, PEN = 2.4  // MNIST: 28 x 28, a digit fits 20 x 20, lines of 2 to 3
-const FINE = 10  // a drawing is painted ten times as large, then averaged
+const FITS = 20, PEN = 2.4  // MNIST: 28 x 28, a digit fits 20 x 20, lines of 2 to 3
 const PAD_PEN = 18, STEP = 10  // of the pad's 260 pixels: its lines, a step of the keyboard's pen
 
 // Strokes, lists of points (x, y) -> the ink of an image, as MNIST's was made: scaled to fit, its
-// centre of mass in the middle of 28 x 28, then 32 x 32 and black where at least half is.
+// centre of mass in the middle of 28 x 28. It is painted at 32 x 32, and black where at least half
+// of a pixel is covered.
 function inkOf(strokes) {
-  const points = strokes.flat()
-  const [left, right, top, bottom] = [[0, Math.min], [0, Math.max], [1, Math.min], [1, Math.max]]
-    .map(([axis, most]) => most(...points.map(point => point[axis])))
-  const scale = FINE * (FITS - PEN) / Math.max(right - left, bottom - top, 1)
-  const middle = FINE * INK_SIDE / 2
-  const painted = (dx, dy) => {
-    const canvas = makeCanvas(FINE * INK_SIDE, FINE * INK_SIDE)
-    const pen = canvas.getContext("2d", { willReadFrequently: true })
-    pen.translate(middle + FINE * dx, middle + FINE * dy)
+  const extent = [0, 1].map(axis => {
+    const values = strokes.flat().map(point => point[axis])
+    return [Math.min(...values), Math.max(...values)]
+  })
+  const scale = 32 / 28 * (FITS - PEN) / Math.max(...extent.map(([low, high]) => high - low), 1)
+  const painted = (x, y) => {  // with this point of the drawing in the middle
+    const pen = makeCanvas(32, 32).getContext("2d", { willReadFrequently: true })
+    pen.translate(16, 16)
     pen.scale(scale, scale)
-    pen.translate(-(left + right) / 2, -(top + bottom) / 2)
-    trace(pen, strokes, FINE * PEN / scale)
-    const alpha = pen.getImageData(0, 0, canvas.width, canvas.width).data
-    const small = new Float32Array(INK_SIDE ** 2)
-    for (let y = 0; y < canvas.width; y++) for (let x = 0; x < canvas.width; x++) {
-      const at = Math.floor(y / FINE) * INK_SIDE + Math.floor(x / FINE)
-      small[at] += alpha[4 * (y * canvas.width + x) + 3] / FINE ** 2
-    }
-    return small
+    pen.translate(-x, -y)
+    trace(pen, strokes, 32 / 28 * PEN / scale)
+    const { data } = pen.getImageData(0, 0, 32, 32)
+    return Array.from({ length: 1024 }, (_, p) => data[4 * p + 3])
   }
-  const first = painted(0, 0), mass = first.reduce((a, b) => a + b)
-  const mean = place => first.reduce((sum, value, i) => sum + value * place(i), 0) / mass
-  const x = mean(i => i % INK_SIDE), y = mean(i => Math.floor(i / INK_SIDE))
-  const centred = painted((INK_SIDE - 1) / 2 - x, (INK_SIDE - 1) / 2 - y)
-  return Uint8Array.from({ length: 1024 }, (_, p) =>
-    bilinear(centred, p % 32, Math.floor(p / 32)) >= 128 ? 1 : 0)
-}
-
-// An image of 28 x 28 at a pixel of 32 x 32.
-function bilinear(small, x32, y32) {
-  const place = v => Math.min(Math.max((v + 0.5) * INK_SIDE / 32 - 0.5, 0), INK_SIDE - 1)
-  const x = place(x32), y = place(y32), left = Math.floor(x), top = Math.floor(y)
-  const right = Math.min(left + 1, INK_SIDE - 1), below = Math.min(top + 1, INK_SIDE - 1)
-  const along = row => {
-    const from = small[row * INK_SIDE + left], to = small[row * INK_SIDE + right]
-    return from + (x - left) * (to - from)
-  }
-  return along(top) + (y - top) * (along(below) - along(top))
+  const [x, y] = extent.map(([low, high]) => (low + high) / 2), first = painted(x, y)
+  const sum = place => first.reduce((sum, value, p) => sum + value * place(p), 0)
+  const away = place => (sum(place) / sum(() => 1) - 15.5) / scale
+  const centred = painted(x + away(p => p % 32), y + away(p => Math.floor(p / 32)))
+  return Uint8Array.from(centred, value => (value >= 128 ? 1 : 0))
 }
 
 function trace(pen, strokes, width) {
@@ -91,48 +72,46 @@ function makePad({ drawn, recoloured, cleared }) {
     if (keyboard) mark(pen, ...own)
     else if (!pad.strokes.length) invite(pen, size / 2)
   }
-  const lift = () => {
+  const press = place => {
+    down = true
+    pad.strokes.push([place])
+    redraw()
+  }
+  const move = place => {
+    if (down) pad.strokes.at(-1).push(place)
+    redraw()
+  }
+  pad.lift = () => {
     if (!down) return
     down = false
     says.textContent = ""
     drawn()
   }
-  const placeOf = event => {
-    const box = canvas.getBoundingClientRect()
-    const scale = size / box.width
-    return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale]
-  }
+  const placeOf = event =>
+    [event.offsetX, event.offsetY].map(value => value * size / canvas.clientWidth)
+
   canvas.addEventListener("pointerdown", event => {
     if (event.button || !event.isPrimary) return
     event.preventDefault()
     canvas.setPointerCapture(event.pointerId)
-    down = true
     keyboard = false
-    pad.strokes.push([placeOf(event)])
-    redraw()
+    press(placeOf(event))
   })
   canvas.addEventListener("pointermove", event => {
-    if (!down || !event.isPrimary || keyboard) return
-    pad.strokes.at(-1).push(placeOf(event))
-    redraw()
+    if (down && event.isPrimary && !keyboard) move(placeOf(event))
   })
-  canvas.addEventListener("pointerup", lift)
-  canvas.addEventListener("pointercancel", lift)
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, pad.lift)
   canvas.addEventListener("keydown", event => {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
-    const move = moves[event.key]
-    if (!move && event.key != " ") return
+    const way = moves[event.key]
+    if (!way && event.key != " ") return
     event.preventDefault()
     keyboard = true
-    if (move) {
-      move.forEach((sign, i) => { own[i] = Math.min(Math.max(own[i] + STEP * sign, 0), size) })
-      if (down) pad.strokes.at(-1).push([...own])
-    } else if (down) lift()
-    else {
-      down = true
-      pad.strokes.push([[...own]])
-    }
-    redraw()
+    if (way) {
+      way.forEach((sign, i) => { own[i] = Math.min(Math.max(own[i] + STEP * sign, 0), size) })
+      move([...own])
+    } else if (down) pad.lift()
+    else press([...own])
   })
   canvas.addEventListener("focus", () => {
     if (canvas.matches(":focus-visible")) {
@@ -140,7 +119,7 @@ function makePad({ drawn, recoloured, cleared }) {
     }
   })
   canvas.addEventListener("blur", () => {
-    lift()
+    pad.lift()
     keyboard = false
     redraw()
   })
@@ -161,7 +140,6 @@ function makePad({ drawn, recoloured, cleared }) {
     background.value = colour
     redraw()
   }
-  pad.lift = lift
   pad.moveTo = (place, colour) => {
     says.textContent = ""
     place.replaceChildren(...pad.parts)

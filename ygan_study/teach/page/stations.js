@@ -3,28 +3,33 @@
 const MAIN = "balanced"  // the network of stations 1, 2 and 5
 
 let about, networks, pad
-let station, chosen = MAIN, turn = 0  // turn: of the images of station 3
+let station
+let chosen = MAIN  // the network of station 4
+let turn = 0  // of the images of station 3
 let mine  // the drawing, as an image
 const picked = {}  // images, by strip
 const answers = {}
 
 // What the networks make of images
 
-function look(image, name = MAIN) {
-  const network = networks[name], x = [toInput(image.pixels)]
-  const [z_s] = network.encode("E_s", x), [z_r] = network.encode("E_r", x)
+function look({ pixels }, name = MAIN) {
+  const network = networks[name]
+  const z_s = network.encode("E_s", pixels), z_r = network.encode("E_r", pixels)
   const p = softmax(network.classify(z_s))
-  return { z_s, z_r, p, s: 1 - Math.max(...p), x_hat: toPixels(network.decode([z_s], [z_r])[0]) }
+  return { z_s, z_r, p, s: 1 - Math.max(...p), x_hat: toPixels(network.decode(z_s, z_r)) }
 }
 
 const digits = () => [...Array(10).keys()].filter(digit => digit != about.held_out)
-const mostLikely = p => digits()[p.indexOf(Math.max(...p))]
+const mostLikely = p => digits()[p.indexOf(Math.max(...p))]  // p, or its logits
+const read = (pixels, name) =>
+  mostLikely(networks[name].classify(networks[name].encode("E_s", pixels)))
 
 // Pixels of all hybrids: a row for each image that gives z_r, a column for each that gives z_s.
 function hybrids(name, tops, lefts) {
-  const network = networks[name], inputs = images => images.map(image => toInput(image.pixels))
-  const z_s = network.encode("E_s", inputs(tops)), z_r = network.encode("E_r", inputs(lefts))
-  return z_r.map(r => network.decode(z_s, z_s.map(() => r)).map(toPixels))
+  const latents = (encoder, images) =>
+    images.map(image => networks[name].encode(encoder, image.pixels))
+  const z_s = latents("E_s", tops), z_r = latents("E_r", lefts)
+  return z_r.map(r => z_s.map(s => toPixels(networks[name].decode(s, r))))
 }
 
 // Six images for the columns of a grid and six for its rows, in different colours.
@@ -56,32 +61,29 @@ function outcome(question, text) {
 
 const compared = {}  // of station 1: the image, its latents, and those of the image before
 function showCodes() {
-  const image = picked.codes, found = look(image)
+  const image = picked.codes, found = look(image), { mean } = about.networks[MAIN]
   showTile("#codes-x", image.pixels, "<i>x</i>, the image")
   showTile("#codes-x-hat", found.x_hat, "<i>x̂</i>, rebuilt from both")
-  const z = {}
-  for (const key of ["z_s", "z_r"]) {
-    z[key] = found[key].map((value, i) => value - about.networks[MAIN].mean[key][i])
-  }
+  const z = ["z_s", "z_r"].map(key => found[key].map((value, i) => value - mean[key][i]))
   if (compared.image != image) Object.assign(compared, { image, before: compared.z, z })
-  const before = answered("codes") && compared.before, change = {}
-  for (const key of ["z_s", "z_r"]) {
-    const between = before && z[key].map((value, i) => value - before[key][i])
-    if (before) change[key] = percent(Math.hypot(...between) / Math.hypot(...before[key]))
-    showLatent(`#codes-${key}`, z[key], before ? before[key] : [])
-    const text = before ? `, changed by ${change[key]}` : ""
+  const before = answered("codes") && compared.before
+  return ["z_s", "z_r"].map((key, n) => {
+    const between = before && z[n].map((value, i) => value - before[n][i])
+    const change = before && percent(Math.hypot(...between) / Math.hypot(...before[n]))
+    showLatent(`#codes-${key}`, z[n], before ? before[n] : [])
+    const text = before ? `, changed by ${change}` : ""
     $(`#change-${key}`).innerHTML = math(`${key}: 100 numbers${text}`)
-  }
-  return change
+    return change
+  })
 }
 
 function changeBackground() {
   const old = picked.codes, colour = (old.colour + 3) % 10
   picked.codes = onBackground(old, colour)
   pad.recolour(colour)
-  const change = showCodes()
+  const [change_s, change_r] = showCodes()
   outcome("1 code", `From ${colourName(old.colour)} to ${colourName(colour)}, z_s changed by
-    ${change.z_s}, z_r by ${change.z_r}. Now change the digit.`)
+    ${change_s}, z_r by ${change_r}. Now change the digit.`)
 }
 
 function whose(value, a, b) {
@@ -94,7 +96,7 @@ function showSwap() {
   const pair = [picked.a, picked.b], start = performance.now()
   const grid = hybrids(MAIN, pair, pair), time = performance.now() - start
   const [a, b, ab, ba] = [picked.a.pixels, picked.b.pixels, grid[1][0], grid[0][1]].map(pixels => (
-    { pixels, digit: mostLikely(look({ pixels }).p), colour: background(pixels) }))
+    { pixels, digit: read(pixels, MAIN), colour: background(pixels) }))
   const says = image => `<i>C</i> reads ${image.digit}, on ${colourName(image.colour)}`
   showTile("#swap-a", a.pixels, `A: ${says(a)}`)
   showTile("#swap-b", b.pixels, `B: ${says(b)}`)
@@ -111,30 +113,30 @@ function showSwap() {
 }
 
 function showWay() {
-  const network = networks[MAIN], x = [picked.a, picked.b].map(image => toInput(image.pixels))
-  const z_s = network.encode("E_s", x), z_r = network.encode("E_r", x), way = +$("#way").value
-  const between = z_r[0].map((value, i) => value + way * (z_r[1][i] - value))
-  const [hybrid] = network.decode([z_s[0]], [between])
+  const network = networks[MAIN], way = +$("#way").value
+  const [a, b] = [picked.a, picked.b].map(image => network.encode("E_r", image.pixels))
+  const z_r = a.map((value, i) => value + way * (b[i] - value))
+  const hybrid = network.decode(network.encode("E_s", picked.a.pixels), z_r)
   showTile("#swap-way", toPixels(hybrid), `${percent(way)} of the way`)
 }
 
 function showNetworks() {
   if (!answered("networks")) return
-  const [tops, lefts] = columnsAndRows(turn), counts = {}
-  for (const name of ["balanced", "paper"]) {
-    const grid = hybrids(name, tops, lefts), network = networks[name]
+  const [tops, lefts] = columnsAndRows(turn)
+  const [balanced, paper] = ["balanced", "paper"].map(name => {
+    const grid = hybrids(name, tops, lefts)
     showGrid(`#grid-${name}`, tops, lefts, grid)
     let kept = 0, followed = 0
-    grid.forEach((row, i) => network.encode("E_s", row.map(toInput)).forEach((z_s, j) => {
-      kept += mostLikely(softmax(network.classify(z_s))) == tops[j].digit
-      followed += background(row[j]) == lefts[i].colour
+    grid.forEach((row, i) => row.forEach((pixels, j) => {
+      kept += read(pixels, name) == tops[j].digit
+      followed += background(pixels) == lefts[i].colour
     }))
-    counts[name] = followed
     $(`#count-${name}`).innerHTML = `${name}: ${followed} of 36 have the background of the row;
       <i>C</i> reads the digit of the column in ${kept} of 36.`
-  }
-  outcome("3 network", `The background comes from z_r in ${counts.balanced} of 36 with balanced,
-    in ${counts.paper} of 36 with paper.`)
+    return followed
+  })
+  outcome("3 network", `The background comes from z_r in ${balanced} of 36 with balanced,
+    in ${paper} of 36 with paper.`)
 }
 
 function verdict(id, { p, s }) {
