@@ -96,33 +96,20 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
         hand_in("ex1", "Ada", {1: "it learns noise"}, tmp_path / "file" / "answers")
 
 
-@pytest.mark.parametrize("name", ["  ", "../.."])
-def test_without_a_name_nothing_is_written(name, tmp_path, capsys):
-    hand_in("ex1", name, {1: "yes"}, tmp_path)
+def test_without_a_name_nothing_is_written(tmp_path, capsys):
+    hand_in("ex1", " ../.. ", {1: "yes"}, tmp_path)
     assert not list(tmp_path.iterdir()) and "write your name" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n", "\xff\xfe"])
+@pytest.mark.parametrize("content", [None, b"", b"a,b\n1,2\n", b"\xff\xfe"])
 def test_where_no_answers_are_one_line_says_so_and_nothing_is_written(content, tmp_path, capsys):
     named = "no answers in"
     if content is not None:
-        hand_in("ex1", "Ada", {1: "yes"}, tmp_path)
-        (tmp_path / "marks.csv").write_text(content, encoding="latin-1")
+        (tmp_path / "marks.csv").write_bytes(content)
         named = "marks.csv holds no answers"
-    capsys.readouterr()
     assert main(["gather", str(tmp_path), "--to", str(tmp_path / "answers.csv")]) == 2
     assert re.fullmatch(f".*{named} .*\n", capsys.readouterr().err)
     assert not (tmp_path / "answers.csv").exists()
-
-
-# the command line
-
-
-def test_wrong_use_is_one_line(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["slide"])
-    assert stopped.value.code == 2
-    assert re.fullmatch(r".* \(--help says what there is\)\n", capsys.readouterr().err)
 
 
 def test_damaged_data_is_one_line(tmp_path, monkeypatch, capsys):

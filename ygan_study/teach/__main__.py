@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ygan_core.config import ConfigError
 from ygan_core.data import DataError
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.terminal import OK, WRONG_USE, Parser, say, take_over
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             from ygan_study.teach.archive import make_class_archive
 
             made = [make_class_archive(options.to)]
-    except (ConfigError, DataError, OSError, ValueError) as error:  # ValueError: damaged JSON
+    except (DataError, OSError, ValueError) as error:  # ConfigError, damaged JSON
         say(str(error))
         return WRONG_USE
     print(*made, sep="\n")

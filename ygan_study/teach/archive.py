@@ -82,16 +82,7 @@ def collect_wheels(wheels: Path, root: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     versions = ["-c", root / "constraints.txt"]
     if sys.platform == "linux":
-        cpu = [
-            "--index-url",
-            CPU_INDEX,
-            "--retries",
-            "1",
-            "--timeout",
-            "15",
-            "torch",
-            "torchvision",
-        ]
+        cpu = ["--index-url", CPU_INDEX, *"--retries 1 --timeout 15 torch torchvision".split()]
         download = [*pip, "download", "-q", "--no-deps", "-d", wheels, *versions, *cpu]
         if subprocess.run(download, stderr=subprocess.DEVNULL).returncode:
             print(

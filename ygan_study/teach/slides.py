@@ -17,7 +17,6 @@ import jinja2
 import mistune
 import nbformat
 from latex2mathml.converter import convert
-from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 
 from ygan_core.checkpoints import write_atomically
@@ -70,17 +69,17 @@ def pictures(names: set[str]) -> dict[str, str]:
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     for name, cell in cells.items():
         if name in names:
-            shown = _value(cell.source, values)
-            found[name] = png(shown if isinstance(shown, Figure) else shown.first, dpi=180)
+            shown = _value(cell.source, values)  # a figure, or widgets and their first one
+            found[name] = png(getattr(shown, "first", shown), dpi=180)
         elif name.startswith("cell-"):  # what prepares the pictures
             exec(cell.source, values)
         if "parameters" in cell.metadata.get("tags", []):
             values["settings"] = SHORT
-    urls = {}
-    for name, data in found.items():
-        kind = guess_type(name, strict=False)[0] or "image/png"
-        urls[name] = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    return urls
+    kinds = {name: guess_type(name, strict=False)[0] or "image/png" for name in found}
+    return {
+        name: f"data:{kinds[name]};base64,{base64.b64encode(data).decode()}"
+        for name, data in found.items()
+    }
 
 
 def _value(source: str, values: dict[str, object]) -> object:

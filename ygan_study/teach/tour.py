@@ -24,7 +24,6 @@ from torch import Tensor
 from ygan_core import metrics, scores
 from ygan_core.config import TERMS
 from ygan_core.data import COLOURS, color_mnist, load, sub_classes
-from ygan_core.fit import Epoch
 from ygan_core.model import YGAN
 from ygan_study.engine import Trainer
 from ygan_study.engine.threads import one_thread
@@ -40,6 +39,7 @@ from ygan_study.report.figures.base import (
     NORMAL,
     centres,
     show_grid,
+    tiled,
     title,
 )
 from ygan_study.report.figures.explained import LATENT_COLOURS, fig2
@@ -109,10 +109,8 @@ def latents(run: Run, images: Tensor) -> Figure:
     model, names = run.model(), normal_digits(run)
     here = scores.encode(model, images)
     x_hat, s = scores.decode(model, here.z_s, here.z_r), scores.s(here.logits)
-    ratios = dict(width_ratios=(1, 1, 1, 1, 2))
-    fig, axes = plt.subplots(
-        len(images), 5, figsize=(8.6, 1.75 * len(images)), squeeze=False, gridspec_kw=ratios
-    )
+    size = dict(figsize=(8.6, 1.75 * len(images)), width_ratios=(1, 1, 1, 1, 2))
+    fig, axes = plt.subplots(len(images), 5, squeeze=False, **size)
     for i, row in enumerate(axes):
         _tile(row[0], images[i], "$x$")
         for ax, name in zip(row[1:3], ("z_s", "z_r"), strict=True):
@@ -134,15 +132,12 @@ def swap(run: Run, a: int, b: int) -> Figure:
     cosine of Eq. 9."""
     model, pair = run.model(), run.images(np.array([a, b]))
     here = scores.encode(model, pair)
-    grid = scores.swap(model, here.z_s, here.z_r)
-    hybrids = torch.stack([grid[1, 0], grid[0, 1]])
+    hybrids = scores.decode(model, here.z_s, here.z_r.flip(0))
     cosines = torch.cosine_similarity(here.z_s, scores.encode(model, hybrids).z_s)
     tiles = torch.cat([pair, hybrids])
     below = called(run, tiles)
-    below[2:] = [
-        f"{words}\ncosine with the $z_s$ put in: {cosine:.2f}"
-        for words, cosine in zip(below[2:], cosines, strict=True)
-    ]
+    for i, cosine in enumerate(cosines, start=2):
+        below[i] += f"\ncosine with the $z_s$ put in: {cosine:.2f}"
     names = ("A", "B", "$D(z_s$ of A, $z_r$ of B)", "$D(z_s$ of B, $z_r$ of A)")
     fig, axes = plt.subplots(1, 4, figsize=(8.6, 3))
     for ax, *tile in zip(axes, tiles, names, below, strict=True):
@@ -179,15 +174,13 @@ def walk(run: Run, a: int, b: int, s: float, r: float) -> Figure:
     for name, (strip, place, line, heading) in ways.items():
         show_grid(axes[name], strip[None])
         axes[name].plot(0.5 + place * (len(stops) - 1), 1.15, "^", color="crimson", clip_on=False)
-        axes[name].set(xticks=[], yticks=[], title=heading)
-        along = scores.s(scores.classify(model, strip)).numpy()
-        axes["score"].plot(
-            stops[:, 0].numpy(), along, line, color=NORMAL, marker=".", label=heading
-        )
+        axes[name].set_title(heading)
+        s_along = scores.s(scores.classify(model, strip))
+        axes["score"].plot(stops[:, 0], s_along, line, color=NORMAL, marker=".", label=heading)
     now = decoded(s_, r_)
     _tile(axes["now"], now[0], "here", called(run, now)[0])
-    axes["score"].set(ylim=(-0.03, 1), xlabel="share of the way from A to B")
-    axes["score"].set(ylabel="$s$ of the decoded image")
+    labels = dict(xlabel="share of the way from A to B", ylabel="$s$ of the decoded image")
+    axes["score"].set(ylim=(-0.03, 1), **labels)
     axes["score"].legend()
     return fig
 
@@ -222,41 +215,32 @@ def live(study: Study) -> Live:
     config = profile_settings(profile, "color_mnist", "balanced", {**short, **study.settings})
     data, parts = prepare(config)
     y, stages, models = sub_classes(data, *config.outside), [], []
-    train_y, test_y = y[parts.train], y[parts.held_back]
+    there = [
+        (data.images[rows], y[rows], data.colours[rows]) for rows in (parts.train, parts.held_back)
+    ]
+    (images, digits, colours), (images_test, digits_test, colours_test) = there
 
     def keep(lambda_R: float, model: YGAN) -> None:
         models.append(copy.deepcopy(model).cpu())
-        z = scores.encode(models[-1], data.images[parts.train]).z_r
-        z_test = scores.encode(models[-1], data.images[parts.held_back]).z_r
+        z, z_test = (scores.encode(models[-1], x).z_r for x in (images, images_test))
         with torch.inference_mode():
-            right = models[-1].C(z_test).argmax(dim=1) == test_y
-        colour, test_colour = data.colours[parts.train], data.colours[parts.held_back]
+            right = models[-1].C(z_test).argmax(dim=1) == digits_test
         stages.append(
             {
                 "lambda_R": lambda_R,
                 "digit": right.double().mean().item(),
-                "probe_digit": metrics.linear_probe(z, train_y, z_test, test_y),
-                "probe_colour": metrics.linear_probe(z, colour, z_test, test_colour),
+                "probe_digit": metrics.linear_probe(z, digits, z_test, digits_test),
+                "probe_colour": metrics.linear_probe(z, colours, z_test, colours_test),
             }
         )
 
-    def callback(epoch: Epoch) -> None:
-        keep(epoch.losses["lambda_R"], epoch.model)
-
-    keep(0.0, Trainer.build(config, data.images.shape[1], int(train_y.max()) + 1))
-    trained = train(
-        config,
-        data.images[parts.train],
-        train_y,
-        device=study.device,
-        precision=study.precision,
-        callbacks=[callback],
-        title="live training",
-    )
+    keep(0.0, Trainer.build(config, data.images.shape[1], int(digits.max()) + 1))
+    how = dict(device=study.device, precision=study.precision, title="live training")
+    how["callbacks"] = [lambda epoch: keep(epoch.losses["lambda_R"], epoch.model)]
+    trained = train(config, images, digits, **how)
     history = pd.DataFrame(trained.history, index=range(1, config.epochs + 1))
-    shown = torch.tensor([int((test_y == c).nonzero()[0]) for c in test_y.unique()])
-    images = data.images[parts.held_back[shown]]
-    return Live(config, history, pd.DataFrame(stages), models, images)
+    shown = [int((digits_test == digit).nonzero()[0]) for digit in digits_test.unique()]
+    return Live(config, history, pd.DataFrame(stages), models, images_test[shown])
 
 
 @picture
@@ -306,7 +290,7 @@ def reversal(live: Live, epoch: int) -> Figure:
     white = torch.full_like(tops[:1], 255)
     rows = torch.cat([torch.cat([white, tops])[None], torch.cat([lefts[:, None], grid], dim=1)])
     show_grid(right, rows)
-    right.set(xticks=[], yticks=[], title="hybrids at this epoch")
+    right.set_title("hybrids at this epoch")
     right.set(xlabel="columns: $z_s$ of the top image", ylabel="rows: $z_r$ of the left image")
     return fig
 
@@ -375,15 +359,12 @@ def clusters(per_class: int = 60) -> Figure:
     few = [(data.labels == label).nonzero().flatten()[:per_class] for label in range(1, 10)]
     data = data.take(torch.cat(few))
     found = weak_labels(data.images)[next(iter(FORMS))]
-    columns = 34
-    tiles = torch.full((found.k, columns, *data.images.shape[1:]), 255, dtype=torch.uint8)
-    for row, cluster in enumerate(found.labels.bincount().argsort(descending=True)):
-        members = data.images[found.labels == cluster][:columns]
-        tiles[row, : len(members)] = members
+    largest = found.labels.bincount().argsort(descending=True)
+    rows = [tiled(data.images[found.labels == cluster][:34], 1, 34) for cluster in largest]
     fig, ax = plt.subplots(figsize=(8.6, 0.25 * found.k + 0.4))
-    show_grid(ax, tiles.expand(-1, -1, 3, -1, -1))
+    show_grid(ax, torch.cat(rows))
     purest, network = purity(found.labels, data.labels), found.network.split()[0]
-    ax.set(xticks=[], yticks=[], ylabel="a row a cluster")
+    ax.set_ylabel("a row a cluster")
     ax.set_title(f"{found.k} clusters of {len(data)} digits, purity {purest:.2f} ({network})")
     return fig
 
@@ -398,5 +379,5 @@ def mistakes(run: Run, count: int = 6) -> Figure:
         images = run.images(edge_cases(run, anomalous)[:count])
         show_grid(ax, torch.stack([images, heated(images, grad_cam(run.model(), images, steps=1))]))
         ax.set_xticks(centres(count), called(run, images, between="\n"))
-        ax.set(yticks=[], title=heading)
+        ax.set_title(heading)
     return fig
