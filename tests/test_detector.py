@@ -3,6 +3,7 @@
 import copy
 import functools
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -16,7 +17,7 @@ from small_detector import TINY, pictures, trained, write_folder
 
 from ygan_core import scores, train
 from ygan_core.metrics import auc
-from ygan_detector import DetectorError, YGANDetector, file, training
+from ygan_detector import DetectorError, YGANDetector, training
 from ygan_detector.images import find_images
 from ygan_detector.pixels import resize
 
@@ -34,6 +35,9 @@ def test_names_signs_and_shapes():
     p = detector.predict_proba(images)
     assert p.shape == (15, 2) and np.allclose(p.sum(axis=1), 1) and p.min() >= 0
     assert (np.diff(p[np.argsort(score), 1]) >= 0).all()
+    again = detector.decision_function(pictures()[0])
+    assert np.allclose(again, detector.decision_scores_, atol=1e-6)
+    assert set(detector.calibration_scores_) <= set(detector.decision_scores_)
 
 
 def test_the_score_is_that_of_eq_12_with_the_averaged_weights():
@@ -43,50 +47,40 @@ def test_the_score_is_that_of_eq_12_with_the_averaged_weights():
     assert np.allclose(detector.decision_function(images), expected, rtol=1e-6)
 
 
-def test_scores_of_the_images_fitted_on_are_theirs_in_their_order():
-    detector, (images, _) = trained(), pictures()
-    assert np.allclose(detector.decision_function(images), detector.decision_scores_, atol=1e-6)
-    assert set(detector.calibration_scores_) <= set(detector.decision_scores_)
-
-
-def test_an_easy_anomaly_scores_higher_than_normal_images_and_a_good_training_is_not_warned_of(
-    recwarn,
-):
-    images, labels = pictures(40)  # stripes are not trained on
-    detector = YGANDetector(**{**TINY, "epochs": 12}).fit(images[:80], labels[:80])
+def test_an_easy_anomaly_scores_higher_and_only_a_class_that_is_not_recognised_is_warned_of():
+    images, labels = pictures(30)  # stripes are not trained on
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "C recognises")
+        detector = YGANDetector(**{**TINY, "epochs": 12}).fit(images[:60], labels[:60])
     new, kinds = pictures(20, seed=1)
     score = detector.decision_function(new)
     assert score[kinds == 2].mean() > 1.5 * score[kinds < 2].mean()
-    assert not [w for w in recwarn if "C recognises" in str(w.message)]
+    labels[[3, 4]] = 2  # two of thirty discs are called by another name
+    with pytest.warns(UserWarning, match="C recognises .* of 0% of those of class 2: .* epochs"):
+        clone(detector).fit(images[:60], labels[:60])
 
 
 def test_the_seed_alone_decides_and_a_second_fit_forgets_the_first():
-    data = pictures(15)
-    first = YGANDetector(**TINY).fit(*data)
-    again = clone(first).fit(*pictures(20, seed=3)).fit(*data)
-    other = clone(first).set_params(seed=1).fit(*data)
-    assert np.array_equal(first.decision_scores_, again.decision_scores_)
-    assert not np.array_equal(first.decision_scores_, other.decision_scores_)
-
-
-def test_one_class_that_is_not_recognised_is_warned_of():
-    images, labels = pictures(30)
-    labels[[3, 4]] = 2  # two of thirty discs are called by another name
-    with pytest.warns(
-        UserWarning, match="C recognises .* of 0% of those of class 2: .* more epochs"
-    ):
-        YGANDetector(**{**TINY, "epochs": 12}).fit(images[:60], labels[:60])
+    again = clone(trained()).fit(*pictures(8, seed=3)).fit(*pictures())
+    assert np.array_equal(trained().decision_scores_, again.decision_scores_)
+    assert not np.array_equal(trained().decision_scores_, trained(seed=1).decision_scores_)
 
 
 # ---- the threshold
+
+
+def with_scores(scores, **params):
+    """A detector that knows the scores of images left out, and nothing else."""
+    detector = YGANDetector(**params)
+    detector.recipe_, detector.calibration_scores_ = "balanced", scores
+    return detector
 
 
 @pytest.mark.parametrize(
     "n, rate, expected", [(19, 0.05, 1 / 20), (50, 0.05, 2 / 51), (10, 0.01, 1 / 11)]
 )
 def test_the_threshold_is_the_order_statistic_that_keeps_the_rate(n, rate, expected):
-    detector = YGANDetector(false_alarms=rate)
-    detector.calibration_scores_ = np.random.RandomState(0).permutation(n) / n
+    detector = with_scores(np.random.RandomState(0).permutation(n) / n, false_alarms=rate)
     mean, low, high = detector.false_alarm_interval()
     assert mean == pytest.approx(expected) and low < mean < high
     above = (detector.calibration_scores_ > detector.threshold_).sum()
@@ -94,15 +88,12 @@ def test_the_threshold_is_the_order_statistic_that_keeps_the_rate(n, rate, expec
 
 
 def test_new_normal_images_pass_the_threshold_as_often_as_promised():
-    random, detector = np.random.RandomState(0), YGANDetector(false_alarms=0.1)
-    rates = []
-    for _ in range(400):
-        detector.calibration_scores_ = random.normal(size=50)
-        rates.append(norm.sf(detector.threshold_))  # of infinitely many new images
-    expected, low, high = detector.false_alarm_interval()
-    assert np.mean(rates) == pytest.approx(expected, abs=0.01) and expected <= 0.1
-    inside = (low <= np.array(rates)) & (np.array(rates) <= high)
-    assert inside.mean() == pytest.approx(0.95, abs=0.03)
+    random = np.random.RandomState(0)
+    detectors = [with_scores(random.normal(size=50), false_alarms=0.1) for _ in range(400)]
+    rates = norm.sf([detector.threshold_ for detector in detectors])  # of infinitely many images
+    expected, low, high = detectors[0].false_alarm_interval()
+    assert rates.mean() == pytest.approx(expected, abs=0.01) and expected <= 0.1
+    assert ((low <= rates) & (rates <= high)).mean() == pytest.approx(0.95, abs=0.03)
 
 
 def test_the_rate_can_be_changed_after_fitting():
@@ -139,8 +130,8 @@ def test_epochs_fill_the_minutes_and_the_size_is_one_that_leaves_enough_of_them(
 
     def plan(**params):
         params = YGANDetector("balanced", **params).get_params()
-        settings = training.plan(params, images, 1000, said.append)
-        return settings.image_size, settings.epochs
+        size, settings = training.plan(params, images, 1000, said.append)
+        return size, settings.epochs
 
     assert plan(minutes=10) == (64, 60) and "256 px is nearer" in said[1]
     assert plan(minutes=10, image_size=256) == (256, 1) and plan(epochs=7) == (256, 7)
@@ -154,29 +145,14 @@ def test_the_plan_does_not_depend_on_the_machine(monkeypatch):
     for clock in (lambda: 0.0, iter(range(10**9)).__next__):
         monkeypatch.setattr("time.perf_counter", clock)
         plans.append(training.plan(params, images, 5000, lambda line: None))
-    assert plans[0] == plans[1] and 1 < plans[0].epochs < training.MOST_EPOCHS
-
-
-def test_the_epochs_are_fixed_beforehand(capsys):
-    params = {**TINY, "epochs": None, "minutes": 0.001, "verbose": True}
-    detector = YGANDetector(**params).fit(*pictures(15))
-    assert len(detector.history_) == detector.settings_.epochs >= 1
-    assert "on an idle core" in capsys.readouterr().out
+    assert plans[0] == plans[1] and 1 < plans[0][1].epochs < training.MOST_EPOCHS
 
 
 @pytest.mark.parametrize(
     "params, message",
     [
-        (dict(recipe="best"), "'recipe' parameter"),
-        (dict(minutes=0), "'minutes' parameter"),
         (dict(minutes=float("nan")), "'minutes' parameter"),
-        (dict(epochs=2.5), "'epochs' parameter"),
-        (dict(image_size=100), "'image_size' parameter"),
-        (dict(heat_map="warm"), "'heat_map' parameter"),
-        (
-            dict(recipe="classifier", heat_map="hybrid"),
-            "makes no heat_map hybrid: choose uncertainty",
-        ),
+        (dict(recipe="classifier", heat_map="hybrid"), "no heat_map hybrid: choose uncertainty"),
         (dict(device="tpu9"), "PyTorch cannot use a device 'tpu9'"),
     ],
 )
@@ -251,16 +227,6 @@ def test_what_is_loaded_or_copied_scores_as_the_original(make, tmp_path):
         assert np.array_equal(before.labels_, after.labels_)
 
 
-def test_a_file_of_the_version_before_is_loaded(saved):
-    about, tensors = file.read(saved)
-    file.write(
-        saved, {name: about[name] for name in about if name not in ("recipe_", "size_")}, tensors
-    )
-    after = YGANDetector.load(saved, "cpu")
-    assert (after.recipe_, after.size_) == ("balanced", 32)
-    assert np.array_equal(after.decision_scores_, trained().decision_scores_)
-
-
 def test_settings_of_numpy_are_saved(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     detector = clone(trained()).set_params(seed=np.int64(0), epochs=np.int64(1))
@@ -278,20 +244,12 @@ def test_a_file_that_is_damaged_or_something_else_is_refused(saved, tmp_path):
     save_file(tensors, half)  # without metadata
     with pytest.raises(DetectorError, match="no detector of this version"):
         YGANDetector.load(half)
-    with pytest.raises(DetectorError, match="there is no file"):
-        YGANDetector.load(tmp_path / "absent.ygan")
-
-
-@pytest.mark.parametrize(
-    "old, new", [(b'"width\\": 4', b'"width\\": 8'), (b'"seed\\"', b'"sead\\"')]
-)
-def test_a_file_whose_parts_do_not_fit_together_is_refused(saved, old, new):
-    content = saved.read_bytes()
-    assert old in content
-    saved.write_bytes(content.replace(old, new))
-    with pytest.raises(DetectorError, match="is not a whole detector") as raised:
-        YGANDetector.load(saved, "cpu")
-    assert "\n" not in str(raised.value)
+    for old, new in ((b'"width\\": 4', b'"width\\": 8'), (b'"seed\\"', b'"sead\\"')):
+        assert old in content  # parts that do not fit together
+        half.write_bytes(content.replace(old, new))
+        with pytest.raises(DetectorError, match="is not a whole detector .*") as raised:
+            YGANDetector.load(half, "cpu")
+        assert "\n" not in str(raised.value)
 
 
 # ---- going on
@@ -321,11 +279,9 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(tmp_path, monke
 
 
 def test_more_images_than_fit_into_memory_lie_in_a_file(tmp_path, monkeypatch):
-    data = pictures(15)
-    in_memory = YGANDetector(**TINY).fit(*data)
     monkeypatch.setattr(training, "IN_MEMORY", 1000)
-    mapped = YGANDetector(**TINY).fit(*data, checkpoint=tmp_path / "place")
-    assert np.array_equal(mapped.decision_scores_, in_memory.decision_scores_)
+    mapped = YGANDetector(**TINY).fit(*pictures(), checkpoint=tmp_path / "place")
+    assert np.array_equal(mapped.decision_scores_, trained().decision_scores_)
     monkeypatch.setattr(training, "SPARE", 2**60)
     with pytest.raises(DetectorError, match="GB of disk space in"):
-        YGANDetector(**TINY).fit(*data)
+        clone(mapped).fit(*pictures())

@@ -1,6 +1,7 @@
 """python -m ygan_detector: from a folder to a page as a new user would, and wrong uses."""
 
 import base64
+import contextlib
 import io
 import os
 import re
@@ -42,26 +43,33 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def detector(folder):
-    assert run(["fit", str(folder), "--save", str(folder / "a.ygan"), *SMALL]) == 0
-    return folder / "a.ygan"
+def fitted(folder):
+    """(the file of a detector, what `fit` printed, its warnings)"""
+    target, out, err = folder / "a.ygan", io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert run(["fit", str(folder), "--save", str(target), *SMALL]) == 0
+    return target, out.getvalue(), err.getvalue()
 
 
-def test_fit_says_what_it_chose_and_what_is_next(folder, capsys):
-    target = folder / "b.ygan"
-    assert run(["fit", str(folder), "--save", str(target), *SMALL]) == 0
-    shown = capsys.readouterr()
+@pytest.fixture
+def detector(fitted):
+    return fitted[0]
+
+
+def test_fit_says_what_it_chose_and_what_is_next(folder, fitted):
+    target, out, err = fitted
     for line in (
         "the layout of the authors' public code",
-        "90 colour images of 32 to 32 px\nresized to 32 x 32 px, width 4",
+        "90 colour images of 32 to 32 px\nrecipe balanced, for several classes",
+        "resized to 32 x 32 px, width 4",
         "2 epochs of 72 images, about",
         "3 classes; 72 images to train on, 18 left out",
         "epoch 2/2",
         f"saved {target}",
         f"score {shlex.quote(str(target))} FOLDER --page report.html",
     ):
-        assert line in shown.out
-    assert "warning: threshold" in shown.err and not list(folder.glob("*.training"))
+        assert line in out
+    assert "warning: threshold" in err and not list(folder.glob("*.training"))
 
 
 def test_score_writes_a_table_and_a_page(folder, detector, capsys, tmp_path):
@@ -86,21 +94,16 @@ def test_score_writes_a_table_and_a_page(folder, detector, capsys, tmp_path):
     assert html.count("below the threshold") == 1 and 'name="viewport"' in html
 
 
-def test_another_rate_another_threshold(folder, detector, capsys):
-    def anomalies(rate):
-        assert run(["score", str(detector), str(folder), "--false-alarms", rate]) == 0
-        return int(re.search(r"(\d+) of 16 images", capsys.readouterr().out).group(1))
-
-    assert anomalies("0.9") > anomalies("0.01")
-
-
-@pytest.mark.parametrize("kind", ["reconstruction", "none"])
-def test_another_heat_map(folder, detector, tmp_path, kind):
-    page = tmp_path / "report.html"
-    line = ["score", str(detector), str(folder / "test" / "1.abnormal"), "--page", str(page)]
-    assert run([*line, "--heat-map", kind]) == 0
-    assert ("heat map of" in page.read_text()) == (kind != "none")
-    assert f"({kind})" in page.read_text() or "No heat map is shown" in page.read_text()
+@pytest.mark.parametrize("kind, rate", [("reconstruction", "0.9"), ("none", "0.01")])
+def test_another_heat_map_and_another_threshold(folder, detector, tmp_path, capsys, kind, rate):
+    page, new = tmp_path / "report.html", folder / "test" / "0.normal"
+    line = ["score", str(detector), str(new), "--page", str(page)]
+    assert run([*line, "--heat-map", kind, "--false-alarms", rate]) == 0
+    anomalies = int(re.search(r"(\d+) of 12 images", capsys.readouterr().out).group(1))
+    assert anomalies > 6 if rate == "0.9" else anomalies < 6
+    shown = page.read_text(encoding="utf-8")
+    assert ("heat map of" in shown) == (f"({kind})" in shown) == (kind != "none")
+    assert ("No heat map is shown" in shown) == (kind == "none")
 
 
 def test_the_page_of_a_detector_without_decoder(tmp_path):
@@ -125,47 +128,47 @@ def test_the_histogram_parts_at_the_threshold_whatever_the_users_style_is():
         assert drawn([0.001, 0.01, 0.2, 0.5], [0.001, 0.02, 0.1], 0.1).count("<path") > 9
 
 
-def test_wrong_uses_give_one_line_and_lose_nothing(folder, detector, tmp_path, capsys):
+NEW, NONE = "{tmp}/new.ygan", "{tmp}/none"
+FIT, SCORE = f"fit {{images}} --save {NEW}", "score {detector} {images}"
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (f"fit {NONE} --save {NEW}", "there is no"),
+        (f"fit {{tmp}}/text --save {NEW}", "no image can be read"),
+        (f"fit {{images}} --save {NONE}/a.ygan", "nothing can be written into"),
+        ("fit {images} --save {detector}", "exists already: give another name, or --force"),
+        ("fit {images} --save {images}", "is a folder"),
+        ("fit {images}", "--save"),
+        (f"{FIT} --minutes ten", "--minutes"),
+        (f"{FIT} --minutes 0", "'minutes' parameter"),
+        (f"{FIT} --image-size 100", "'image_size' parameter"),
+        (f"{FIT} --false-alarms 5", "'false_alarms' parameter"),
+        (f"score {NONE}.ygan {{images}}", "there is no file"),
+        ("score {tmp}/text/a.txt {images}", "no detector of this version"),
+        (f"{SCORE} --page {NONE}/a.html", "nothing can be written into"),
+        (f"{SCORE} --top 0", "--top"),
+        (f"{SCORE} --csv {{detector}}", "give another name"),
+        (f"{SCORE} --csv {NEW} --page {NEW}", "give another name"),
+        ("train {images}", "invalid choice"),
+        ("export {detector} --onnx {detector}", "give another name"),
+        (f"localise --csv {NONE}/a.csv", "nothing can be written into"),
+    ],
+)
+def test_wrong_uses_give_one_line_and_lose_nothing(
+    folder, detector, tmp_path, capsys, line, message
+):
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("text")
-    (tmp_path / "few").mkdir()
-    Image.new("RGB", (9, 9)).save(tmp_path / "few" / "a.png")
-    (tmp_path / "no.ygan").write_text("text")
-    images, new, none = str(folder), str(tmp_path / "new.ygan"), str(tmp_path / "none")
-    fit, score = ["fit", images, "--save", new], ["score", str(detector), images]
-    before = detector.read_bytes()
-    for line, message in (
-        (["fit", none, "--save", new], "there is no"),
-        (["fit", str(tmp_path / "text"), "--save", new], "no image can be read"),
-        (["fit", str(tmp_path / "few"), "--save", new], "at least 20"),
-        (["fit", images, "--save", f"{none}/a.ygan"], "there is no folder"),
-        (["fit", images, "--save", str(detector)], "exists already: give another name, or --force"),
-        (["fit", images, "--save", images], "exists already"),
-        (["fit", images], "--save"),
-        ([*fit, "--minutes", "ten"], "--minutes"),
-        ([*fit, "--minutes", "0"], "'minutes' parameter"),
-        ([*fit, "--image-size", "100"], "'image_size' parameter"),
-        ([*fit, "--device", "gpu"], "cannot use a device 'gpu'"),
-        ([*fit, "--false-alarms", "5"], "'false_alarms' parameter"),
-        (["score", f"{none}.ygan", images], "there is no file"),
-        (["score", str(tmp_path / "no.ygan"), images], "no detector of this version"),
-        (["score", str(detector), str(tmp_path / "text")], "no image can be read"),
-        ([*score, "--page", f"{none}/a.html"], "there is no folder"),
-        ([*score, "--top", "0"], "--top"),
-        ([*score, "--csv", str(detector)], "give another name"),
-        ([*score, "--csv", new, "--page", new], "give another name"),
-        (["train", images], "invalid choice"),
-        (["export", str(detector), "--onnx", str(detector)], "give another name"),
-        (["localise", "--csv", f"{none}/a.csv"], "there is no folder"),
-    ):
-        capsys.readouterr()
-        try:
-            status = run(line)
-        except SystemExit as stopped:  # argparse's
-            status = stopped.code
-        shown = capsys.readouterr().err.splitlines()
-        shown = [text for text in shown if not text.startswith("warning: ")]
-        assert status == 2 and len(shown) == 1 and message in shown[0], (line, shown)
+    names, before = dict(tmp=tmp_path, images=folder, detector=detector), detector.read_bytes()
+    try:
+        status = run([word.format(**names) for word in line.split()])
+    except SystemExit as stopped:  # argparse's
+        status = stopped.code
+    shown = capsys.readouterr().err.splitlines()
+    (only,) = (text for text in shown if not text.startswith("warning: "))
+    assert status == 2 and message in only
     assert detector.read_bytes() == before and not (tmp_path / "new.ygan").exists()
 
 

@@ -10,8 +10,10 @@ from small_detector import TINY, pictures, trained
 from ygan_core import scores
 from ygan_detector import YGANDetector, lesions
 from ygan_detector.lesions import masks, measure
-from ygan_detector.network import HEAT_MAPS, smooth
+from ygan_detector.network import HEAT_MAPS as OF
+from ygan_detector.network import smooth
 
+HEAT_MAPS = OF["balanced"]
 IMAGES = pictures(6, seed=2)[0].transpose(0, 3, 1, 2)
 pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:C recog")
 

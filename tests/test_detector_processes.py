@@ -30,7 +30,7 @@ from ygan_detector.images import find_images
 from ygan_detector.page import write_page
 
 def work(recipe):
-    detector = YGANDetector(**{**TINY, "recipe": recipe, "image_size": 64}).fit(*pictures(15))
+    detector = YGANDetector(**{**TINY, "recipe": recipe, "image_size": 64}).fit(*pictures(8))
     with tempfile.TemporaryDirectory() as place:
         detector.save(place + "/a.ygan")
         detector, images = YGANDetector.load(place + "/a.ygan"), find_images(write_folder(Path(place), 2))

@@ -44,7 +44,10 @@ def images(X):
     return 1 / (1 + np.exp(-X.astype(np.float64)))[:, None]
 
 
-@parametrize_with_checks([Rows(**TINY)], expected_failed_checks=lambda _: EXPECTED)
+QUICK = {**TINY, "recipe": "classifier", "epochs": 1}
+
+
+@parametrize_with_checks([Rows(**QUICK)], expected_failed_checks=lambda _: EXPECTED)
 def test_scikit_learns_checks(estimator, check, monkeypatch):
     monkeypatch.setattr(training, "FEWEST", 2)  # they fit ten rows
     check(estimator)
@@ -53,12 +56,11 @@ def test_scikit_learns_checks(estimator, check, monkeypatch):
 @pytest.mark.parametrize("given", ["y", "nothing"])
 def test_scores_by_cross_validation(given):
     X, y = pictures(20)
-    detector, y = YGANDetector(**TINY), y if given == "y" else None
-    folds = StratifiedKFold(2) if given == "y" else 2
-    scores = cross_val_predict(detector, X, y, cv=folds, method="decision_function")
+    y, folds = (y, StratifiedKFold(2)) if given == "y" else (None, 2)
+    scores = cross_val_predict(YGANDetector(**QUICK), X, y, cv=folds, method="decision_function")
     assert scores.shape == (60,) and np.isfinite(scores).all()
 
 
 def test_fit_predict():
-    detector = YGANDetector(**TINY)
+    detector = YGANDetector(**QUICK)
     assert np.array_equal(detector.fit_predict(*pictures(15)), detector.labels_)

@@ -1,5 +1,7 @@
 """Y-GAN on your own images: `YGANDetector().fit("leaves/train")`, or `python -m ygan_detector`."""
 
+from ygan_detector.messages import DetectorError
+
 __all__ = ["DetectorError", "YGANDetector"]
 
 
@@ -9,8 +11,4 @@ def __getattr__(name: str):
         from ygan_detector.estimator import YGANDetector
 
         return YGANDetector
-    if name == "DetectorError":
-        from ygan_detector.pixels import DetectorError
-
-        return DetectorError
     raise AttributeError(f"module {__name__} has no attribute {name}")

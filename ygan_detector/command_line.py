@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import ygan_detector
 from ygan_study.terminal import OK, WRONG_USE, Parser, check_writable, say
 
 PRINTED = 10  # images that `score` prints
@@ -22,7 +24,7 @@ def run(arguments: list[str] | None = None) -> int:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
         try:
-            options.verb_function(options)
+            options.does(options)
             return OK
         except (ValueError, NonFiniteLoss, OSError) as error:
             say(str(error))
@@ -30,49 +32,50 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All verbs and their options; those of `fit` are the parameters of YGANDetector."""
+    """All verbs and their options; those that are not given have the defaults of YGANDetector."""
     top = Parser(prog="python -m ygan_detector", description="Anomalies in your own images")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="fit|score|export|localise")
+    verbs = top.add_subparsers(required=True, metavar="fit|score|export|localise")
 
-    fit = verbs.add_parser("fit", help="train on a folder of normal images, one subfolder a class")
-    add = fit.add_argument
-    add("images", help="the folder; without subfolders, classes are found by clustering")
-    add("--save", type=_path, required=True, metavar="FILE", help="for instance leaves.ygan")
-    add("--force", action="store_true", help="replace FILE if it exists")
+    def add_verb(name: str, does: Callable[[argparse.Namespace], None], text: str) -> Callable:
+        verb = verbs.add_parser(name, help=text, argument_default=argparse.SUPPRESS)
+        verb.set_defaults(does=does)
+        return verb.add_argument
+
+    fit = add_verb("fit", _fit, "train on a folder of normal images, one subfolder a class")
+    fit("images", help="the folder; without subfolders, classes are found by clustering")
+    fit("--save", type=_target, required=True, metavar="FILE", help="for instance leaves.ygan")
+    fit("--force", action="store_true", help="replace FILE if it exists")
     recipes = "features, balanced, classifier or auto (default): features for one kind of images"
-    add("--recipe", default="auto", help=recipes)
-    add("--minutes", type=float, default=10, help="time for a training (default 10)")
-    add("--epochs", type=int, help="number of epochs, in place of --minutes")
-    add(
-        "--image-size",
-        type=int,
-        help="32, 64, 128 or 256; default: 224, or the nearest there is time for",
-    )
-    add("--width", type=int, help="filters of the first convolution")
-    add("--augmentation", default="auto", help="auto (default), none or leaves")
-    add("--seed", type=int, default=0)
-    _add_common(fit, false_alarms=0.05)
-    fit.set_defaults(verb_function=_fit)
+    fit("--recipe", help=recipes)
+    fit("--minutes", type=float, help="time for a training (default 10)")
+    fit("--epochs", type=int, help="number of epochs, in place of --minutes")
+    sizes = "32, 64, 128 or 256; default: 224, or the nearest there is time for"
+    fit("--image-size", type=int, help=sizes)
+    fit("--width", type=int, help="filters of the first convolution")
+    fit("--augmentation", help="auto (default), none or leaves")
+    fit("--seed", type=int, help="default 0")
 
-    score = verbs.add_parser("score", help="score images, and write a page and a table of them")
-    add = score.add_argument
-    add("detector", type=_path, help="a file that `fit` saved")
-    add("images", help="a folder, searched at any depth, or an image")
-    add("--page", type=_path, metavar="FILE", help="write a report, one HTML file")
-    add("--csv", type=_path, metavar="FILE", help="write a table: file, score, anomaly, class")
-    add("--top", type=int, default=200, help="how many images the page shows (default 200)")
-    _add_common(score, false_alarms=None)
-    score.set_defaults(verb_function=_score)
+    score = add_verb("score", _score, "score images, and write a page and a table of them")
+    score("detector", type=_path, help="a file that `fit` saved")
+    score("images", help="a folder, searched at any depth, or an image")
+    score("--page", type=_target, metavar="FILE", default=None, help="write a report in HTML")
+    table = "write a table: file, score, anomaly, class"
+    score("--csv", type=_target, metavar="FILE", default=None, help=table)
+    score("--top", type=int, default=200, help="how many images the page shows (default 200)")
 
-    export = verbs.add_parser("export", help="write a detector as ONNX, preprocessing included")
-    export.add_argument("detector", type=_path, help="a file that `fit` saved")
-    export.add_argument("--onnx", type=_path, required=True, metavar="FILE")
-    export.set_defaults(verb_function=_export)
+    for add in (fit, score):
+        add("--false-alarms", type=float, help="share of normal images called anomalies (0.05)")
+        kinds = "auto (default), none, distance, uncertainty, reconstruction or hybrid"
+        add("--heat-map", help=kinds)
+        add("--device", help="auto (default), cpu, cuda or mps")
 
-    localise = verbs.add_parser("localise", help="measure which heat map finds lesions of leaves")
-    localise.add_argument("--csv", type=_path, required=True, metavar="FILE")
-    localise.add_argument("--epochs", type=int, default=12, help="of a training (default 12)")
-    localise.set_defaults(verb_function=_localise)
+    export = add_verb("export", _export, "write a detector as ONNX, preprocessing included")
+    export("detector", type=_path, help="a file that `fit` saved")
+    export("--onnx", type=_target, required=True, metavar="FILE")
+
+    localise = add_verb("localise", _localise, "measure which heat map finds lesions of leaves")
+    localise("--csv", type=_target, required=True, metavar="FILE")
+    localise("--epochs", type=int, default=12, help="of a training (default 12)")
     return top
 
 
@@ -80,26 +83,41 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()  # a shell leaves the ~ of --csv=~/a.csv as it is
 
 
-def _add_common(verb: argparse.ArgumentParser, false_alarms: float | None) -> None:
-    share = "share of normal images that may be called anomalies"
-    verb.add_argument("--false-alarms", type=float, default=false_alarms, help=share)
-    kinds = "auto (default), none, distance, uncertainty, reconstruction or hybrid"
-    verb.add_argument("--heat-map", default="auto", help=kinds)
-    verb.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+def _target(text: str) -> Path:
+    """A file to write. It is refused before hours of work where that is not possible."""
+    path = _path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder: give the name of a file")
+    try:
+        check_writable(path.parent)
+    except OSError as error:
+        reason = f"nothing can be written into {path.parent} ({error.strerror})"
+        raise argparse.ArgumentTypeError(f"{reason}: make it, or choose another") from None
+    return path
+
+
+def _check_different(*paths: str | Path | None) -> None:
+    """Refuse a command that would overwrite what it reads, or write two things to one file."""
+    files = [Path(path).resolve() for path in paths if path]
+    for path in files:
+        if files.count(path) > 1:
+            raise ValueError(f"{path} is given twice: give another name")
+
+
+def _given(options: argparse.Namespace) -> dict:
+    """The parameters of YGANDetector that are given."""
+    names = ygan_detector.YGANDetector().get_params()
+    return {name: value for name, value in vars(options).items() if name in names}
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from ygan_detector.estimator import YGANDetector
-    from ygan_detector.images import UNFINISHED
+    from ygan_detector.folders import UNFINISHED
 
     target = options.save
-    if target.exists() and not (options.force and target.is_file()):
-        advice = "give another name, or --force" if target.is_file() else "give the name of a file"
-        raise OSError(f"{target} exists already: {advice}")
-    _check_target(target)
-    params = YGANDetector().get_params()
-    detector = YGANDetector(**{name: v for name, v in vars(options).items() if name in params})
-    detector.fit(options.images, checkpoint=Path(f"{target}{UNFINISHED}"), save=target)
+    if target.exists() and "force" not in options:
+        raise OSError(f"{target} exists already: give another name, or --force")
+    detector = ygan_detector.YGANDetector(**_given(options))
+    detector.fit(options.images, checkpoint=f"{target}{UNFINISHED}", save=target)
     print(f"saved {target} ({target.stat().st_size / 2**20:.1f} MB)")
     score = f"score {shlex.quote(str(target))} FOLDER --page report.html --csv scores.csv"
     print(f"next: python -m ygan_detector {score}")
@@ -108,19 +126,15 @@ def _fit(options: argparse.Namespace) -> None:
 def _score(options: argparse.Namespace) -> None:
     from ygan_core.checkpoints import write_atomically
     from ygan_core.metrics import auc
-    from ygan_detector.estimator import YGANDetector
     from ygan_detector.images import find_images
     from ygan_detector.page import write_page
 
     if options.top < 1:
         raise OSError("--top has to be at least 1")
-    _check_target(options.page, options.detector, options.images)
-    _check_target(options.csv, options.detector, options.images, options.page)
-    detector = YGANDetector.load(options.detector, options.device).set_params(verbose=True)
-    if options.false_alarms is not None:
-        detector.set_params(false_alarms=options.false_alarms)
-    if options.heat_map != "auto":
-        detector.set_params(heat_map=options.heat_map)
+    _check_different(options.detector, options.images, options.page, options.csv)
+    params = {"device": "auto", "verbose": True} | _given(options)
+    detector = ygan_detector.YGANDetector.load(options.detector, params["device"])
+    detector.set_params(**params)
     images = find_images(options.images)
     table = detector.examine(images)
     ordered = table.sort_values("score", ascending=False, kind="stable").drop(columns="place")
@@ -140,10 +154,8 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ygan_detector.estimator import YGANDetector
-
-    _check_target(options.onnx, options.detector)
-    YGANDetector.load(options.detector, "cpu").export_onnx(options.onnx)
+    _check_different(options.detector, options.onnx)
+    ygan_detector.YGANDetector.load(options.detector, "cpu").export_onnx(options.onnx)
     print(f"wrote {options.onnx}")
     print("input: images, uint8 (n, height, width, channels); output: score, anomaly, class")
 
@@ -152,24 +164,6 @@ def _localise(options: argparse.Namespace) -> None:
     from ygan_core.checkpoints import write_atomically
     from ygan_detector.lesions import compare
 
-    _check_target(options.csv)
     table = compare(epochs=options.epochs)
     write_atomically(options.csv, lambda partial: table.to_csv(partial, index=False))
     print(table.round(3).to_string(index=False))
-
-
-def _check_target(path: Path | None, *taken: str | Path | None) -> None:
-    """Refuse a file that cannot be written before hours of work. taken: other files in use."""
-    if path is None:
-        return
-    folder = path.resolve().parent
-    if path.resolve() in {Path(other).resolve() for other in taken if other}:
-        raise OSError(f"{path} is another file of this command: give another name")
-    if path.is_dir():
-        raise OSError(f"{path} is a folder: give the name of a file")
-    if not folder.is_dir():
-        raise OSError(f"there is no folder {folder}: make it first")
-    try:
-        check_writable(folder)
-    except OSError as error:
-        raise OSError(f"{folder} is not writable ({error.strerror}): choose another") from None

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ygan_core.checkpoints import write_atomically
 from ygan_core.scores import to_input
 from ygan_detector.estimator import YGANDetector
-from ygan_detector.pixels import ROUNDING, DetectorError
+from ygan_detector.messages import DetectorError
+from ygan_detector.pixels import ROUNDING
 
 OPSET = 18
 

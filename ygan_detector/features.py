@@ -12,10 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.neighbors import NearestNeighbors
-from torch import Tensor, nn
+from torch import Tensor
 
 from ygan_core.scores import to_input
-from ygan_detector.network import grad_cam, smooth
+from ygan_detector.network import Model, grad_cam, smooth
 from ygan_study.methods.imagenet import (
     LARGEST,
     SMALLEST,
@@ -30,7 +30,7 @@ K = 10  # neighbours whose densities are compared
 SIDE = 224  # px to which images are resized
 SAME = 1e-3  # shorter distances are those of one image, and count as this
 BLOCKS, FILTERS = (4, 10), 40 + 112  # of the network, by which places are compared
-PLACES = 5_000  # of the training images, that are kept for heat maps
+PLACES, IMAGES = 5_000, 200  # places that are kept for heat maps, of so many training images
 
 
 def size_for(image_size: int | None) -> int:
@@ -38,16 +38,17 @@ def size_for(image_size: int | None) -> int:
     return min(max(image_size or SIDE, SMALLEST), LARGEST)
 
 
-class Features(nn.Module):
-    """The frozen network and what is kept of the training images; `Network` has the same methods.
+class Features(Model):
+    """The frozen network, and what is kept of the n training images.
 
     bank (n, 1280): their features; radius (n,): the distance to the K-th neighbour of each; density
     (n,): the inverse of its mean reachability distance; labels: int64 (n,); places (PLACES, 152):
-    features of places in the images.
+    features of places in the images. The score is the local outlier factor, the class that of the
+    nearest training image.
     """
 
     heat_maps = ("distance", "uncertainty")
-    best_heat_map = "distance"  # by lesions.py
+    best_heat_map = "distance"
 
     def __init__(self, n: int):
         super().__init__()
@@ -59,52 +60,45 @@ class Features(nn.Module):
         self.register_buffer("labels", torch.zeros(n, dtype=torch.int64))
         self.register_buffer("places", torch.zeros(PLACES, FILTERS))
 
-    def fit(self, bank: Tensor, labels: Tensor) -> np.ndarray:
-        """Keep the features of the training images and their classes, both on the CPU.
+    @torch.no_grad()
+    def fit(self, pixels: Tensor, latents: Tensor, labels: Tensor, seed: int) -> np.ndarray:
+        """Keep what is needed of the training images, uint8 (n, C, S, S).
 
         Returns the factor of each one among the others, float64 (n,).
         """
-        search = NearestNeighbors(n_neighbors=min(K, len(bank) - 1)).fit(bank.numpy())
-        distances, places = map(torch.from_numpy, search.kneighbors())
-        self.bank.copy_(bank)
+        search = NearestNeighbors(n_neighbors=min(K, len(latents) - 1)).fit(latents.numpy())
+        distances, nearest = search.kneighbors()
+        distances = torch.from_numpy(distances).to(self.bank)
+        nearest = torch.from_numpy(nearest).to(self.labels)
+        self.bank.copy_(latents)
         self.labels.copy_(labels)
         self.radius.copy_(distances[:, -1])
-        distances, places = distances.to(self.bank), places.to(self.labels)
-        self.density.copy_(self._density(distances, places))
-        return self._factor(distances, places).cpu().numpy()
-
-    @torch.no_grad()
-    def fit_places(self, pixels: Tensor, seed: int) -> None:
-        """Keep places of training images, uint8 (n, C, S, S), that are drawn at random."""
-        random, each = np.random.RandomState(seed), -(-PLACES // len(pixels))
-        found = []
-        for image in pixels:
-            places = self._places(to_input(image[None]).to(self.bank.device)).flatten(0, 2)
-            found.append(places[random.randint(len(places), size=each)])
-        self.places.copy_(torch.cat(found)[:PLACES])
-
-    def _density(self, distances: Tensor, places: Tensor) -> Tensor:
-        reach = torch.maximum(distances, self.radius[places])
-        return 1 / reach.mean(dim=1).clamp(min=SAME)
-
-    def _factor(self, distances: Tensor, places: Tensor) -> Tensor:
-        """The factor of images with the neighbours bank[places], both (n, k)."""
-        around = self.density[places].double().mean(dim=1)
-        return around / self._density(distances, places)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The factor, float64 (B,), and the class of the nearest training image, int64 (B,)."""
-        return self.judge(self.latents(x))
+        self.density.copy_(self._density(distances, nearest))
+        few = np.random.RandomState(seed).permutation(len(pixels))[:IMAGES]
+        random, each, places = np.random.RandomState(seed), -(-PLACES // len(few)), []
+        for image in pixels[few]:
+            found = self._places(to_input(image[None]).to(self.bank.device)).flatten(0, 2)
+            places.append(found[random.randint(len(found), size=each)])
+        self.places.copy_(torch.cat(places)[:PLACES])
+        return self._factor(distances, nearest).cpu().numpy()
 
     def latents(self, x: Tensor) -> Tensor:
         """Features of unit length, (B, 1280)."""
         return F.normalize(pooled_features(self.network, network_input(x)), dim=1)
 
     def judge(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """What `forward` returns, from the latents."""
         half = self.bank.square().sum(dim=1) / 2
-        distances, places = neighbours(z, self.bank, half, min(K, len(self.bank) - 1))
-        return self._factor(distances, places), self.labels[places[:, 0]]
+        distances, nearest = neighbours(z, self.bank, half, min(K, len(self.bank) - 1))
+        return self._factor(distances, nearest), self.labels[nearest[:, 0]]
+
+    def _factor(self, distances: Tensor, nearest: Tensor) -> Tensor:
+        """The factor of images: distances to their neighbours bank[nearest], both (n, k)."""
+        around = self.density[nearest].double().mean(dim=1)
+        return around / self._density(distances, nearest)
+
+    def _density(self, distances: Tensor, nearest: Tensor) -> Tensor:
+        reach = torch.maximum(distances, self.radius[nearest])
+        return 1 / reach.mean(dim=1).clamp(min=SAME)
 
     def distance(self, x: Tensor) -> Tensor:
         """How far each place is from the most similar place of the training images."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from ygan_core.checkpoints import write_atomically
 from ygan_detector.estimator import YGANDetector
 from ygan_detector.images import Images
-from ygan_detector.pixels import jpeg, resize
+from ygan_detector.pixels import jpeg, read, resize
 from ygan_study.engine.threads import one_thread
 
 SIDE = 240  # px of a picture's longer side
@@ -57,7 +57,7 @@ def write_page(
 def _cards(detector: YGANDetector, images: Images, table: pd.DataFrame) -> Iterator[dict]:
     """What the page shows of each image: one at a time, so that memory never holds all."""
     for row in table.to_dict("records"):
-        original = images.read(row["place"])
+        original = read(images.sources[row["place"]])
         pixels = torch.from_numpy(resize(original, detector.size_, detector.channels_))[None]
         picture = Image.fromarray(np.broadcast_to(original, (*original.shape[:2], 3)))
         picture.thumbnail((SIDE, SIDE))

@@ -1,34 +1,51 @@
-"""One image as the networks take it: from a file or an array of any kind to uint8 pixels."""
+"""One image as the networks take it: from a file, a picture or an array to uint8 pixels."""
 
 from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 
+from ygan_detector.messages import DetectorError
+
 ROUNDING = 0.5 + 1e-6  # sums that should equal one half differ in their last bits
+Source = Path | Image.Image | np.ndarray  # arrays are (H, W, C) with 1 to 4 channels
 
 
-class DetectorError(ValueError):
-    """Images, settings or a file that the detector cannot use; the message is a single line."""
+def header(source: Source) -> tuple[tuple[int, int], bool, bool]:
+    """Height and width, whether it is grey, and whether it has several pages or frames.
 
-
-def is_grey(image: Image.Image) -> bool:
-    """Whether an image has one channel, beside its transparency."""
-    return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
-
-
-def to_array(image: Image.Image) -> np.ndarray:
-    """A Pillow image of any mode -> uint8 (H, W, 1) if it is grey, else (H, W, 3).
-
-    It is turned upright as its EXIF data say, and transparent parts are laid on white. 16 bits are
-    divided by 257. Raises DetectorError for numbers that `to_uint8` refuses.
+    Raises whatever Pillow raises for a file that is no image.
     """
-    image = ImageOps.exif_transpose(image)
+    if isinstance(source, np.ndarray):
+        return source.shape[:2], source.shape[-1] < 3, False
+    if isinstance(source, Path):
+        with Image.open(source) as image:
+            return header(image)
+    several = getattr(source, "is_animated", False) and source.format != "MPO"
+    return (source.height, source.width), is_grey(source), several
+
+
+def read(source: Source) -> np.ndarray:
+    """uint8 (H, W, 1) if an image is grey, else (H, W, 3).
+
+    It is turned upright as its EXIF data say, and transparent parts are laid on white. Raises
+    DetectorError for numbers that `to_uint8` refuses, and whatever Pillow raises for a damaged
+    file.
+    """
+    if isinstance(source, Path):
+        with Image.open(source) as image:
+            return read(image)
+    if isinstance(source, np.ndarray):
+        pixels = to_uint8(source)
+        mode = {2: "LA", 4: "RGBA"}.get(pixels.shape[-1])
+        return read(Image.fromarray(pixels, mode)) if mode else pixels
+    image = ImageOps.exif_transpose(source)
     if image.mode == "F":
         return to_uint8(np.asarray(image))[..., None]
     if image.mode.startswith("I"):
@@ -43,16 +60,13 @@ def to_array(image: Image.Image) -> np.ndarray:
     return np.atleast_3d(np.asarray(image.convert(mode)))
 
 
-def from_array(pixels: np.ndarray) -> np.ndarray:
-    """An array (H, W, C) of 1 to 4 channels -> uint8 (H, W, 1 or 3), as `to_array` does it."""
-    pixels = to_uint8(pixels)
-    if pixels.shape[-1] in (2, 4):
-        return to_array(Image.fromarray(pixels, {2: "LA", 4: "RGBA"}[pixels.shape[-1]]))
-    return pixels
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image has one channel, beside its transparency."""
+    return image.mode in ("1", "L", "LA", "La", "F") or image.mode.startswith("I")
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
-    """bool, uint8, integers from 0 to 255, uint16, or floats from 0 to 1 -> uint8.
+    """bool, uint8, integers from 0 to 255, uint16 (divided by 257), or floats from 0 to 1.
 
     Raises DetectorError for numbers out of range.
     """

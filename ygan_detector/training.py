@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,14 +12,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ygan_detector.images import Images, warn
-from ygan_detector.pixels import DetectorError
-from ygan_study.engine.threads import one_thread
+from ygan_detector.features import size_for
+from ygan_detector.images import Images
+from ygan_detector.messages import DetectorError, warn
 from ygan_study.measure.flops import training_operations
 from ygan_study.methods import METHODS
 from ygan_study.methods.weak_labels import CLUSTERS, cluster, imagenet_features
@@ -33,6 +35,7 @@ BATCH, FEWEST_STEPS = 64, 4  # batches are smaller where an epoch would have few
 MOST_EPOCHS = 200  # the paper's longest training (section 4.3)
 LEFT_OUT, LEFT_OUT_AT_LEAST, LEFT_OUT_AT_MOST = 0.05, 50, 0.2  # a share, a number, a share
 FEWEST = 20  # images of which a detector can be made; classes with fewer are warned about
+NEARLY_BLACK = 32  # of 255
 SPARE = 2**28  # bytes of disk that checkpoints need
 IN_MEMORY = 2**29  # bytes of pixels; more are kept in a temporary file
 
@@ -69,11 +72,18 @@ def seconds_per_epoch(settings: Settings, n: int) -> float:
     return n * training_operations(alike, BATCH) / BATCH / OPERATIONS
 
 
-def plan(params: dict, images: Images, n: int, say: Callable[[str], None]) -> Settings:
-    """Settings for a training on n of the images. They follow from the images and params alone.
+def plan(
+    params: dict, images: Images, n: int, say: Callable[[str], None]
+) -> tuple[int, Settings | None]:
+    """The size in pixels, and the settings of a training on n of the images, if there is one.
 
-    Without an image_size, it is the nearest size at which the training sees ENOUGH images.
+    They follow from the images and params alone. Without an image_size, it is the nearest size at
+    which the training sees ENOUGH images.
     """
+    if params["recipe"] == "features":
+        size = size_for(params["image_size"])
+        say(f"resized to {size} x {size} px")
+        return size, None
     sizes = [params["image_size"] or nearest_size(images.sides)]
     if not (params["image_size"] or params["epochs"]):
         sizes += [size for size in SIZES[::-1] if SMALLEST <= size < sizes[0]]
@@ -88,7 +98,7 @@ def plan(params: dict, images: Images, n: int, say: Callable[[str], None]) -> Se
     minutes = epochs * seconds_per_epoch(settings, n) / 60
     core = f"{OPERATIONS / 1e9:.0f} billion operations a second"
     say(f"{epochs} epochs of {n} images, about {minutes:.1f} minutes on an idle core of {core}")
-    return settings
+    return size, settings
 
 
 def hold_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,31 +119,35 @@ def hold_out(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(chosen[max(1, count) :]), np.sort(chosen[: max(1, count)])
 
 
-def clusters(pixels: Tensor, seed: int, device: str) -> Tensor:
+def clusters(pixels: Tensor, seed: int, device: str) -> np.ndarray:
     """Weak labels (section 6.3, with cosine distances): uint8 (n, C, S, S) -> int64 (n,)."""
-    with one_thread():
-        features, _ = imagenet_features(pixels, device)
-        if len(features.unique(dim=0)) <= CLUSTERS[-1]:
-            advice = "add images, or sort them into classes"
-            raise DetectorError(f"clustering needs {CLUSTERS[-1] + 1} different images: {advice}")
-        return cluster(features, seed, cosine=True)[0]
+    features, _ = imagenet_features(pixels, device)
+    if len(features.unique(dim=0)) <= CLUSTERS[-1]:
+        advice = "add images, or sort them into classes"
+        raise DetectorError(f"clustering needs {CLUSTERS[-1] + 1} different images: {advice}")
+    return cluster(features, seed, cosine=True)[0].numpy()
 
 
-def warn_about(images: Images) -> None:
-    """Warn about images that make a poor detector: small classes, very different sizes."""
-    if images.labels is not None:
-        counts = np.bincount(images.labels, minlength=len(images.classes)).tolist()
-        named = [(name, n) for name, n in zip(images.classes, counts, strict=True) if n]
-        if small := [f"{name} ({n})" for name, n in named if n < FEWEST]:
-            listed = ", ".join(small[:5]) + (", ..." if len(small) > 5 else "")
-            warn(f"{len(small)} classes have fewer than {FEWEST} images: {listed}; add images")
-    low, high = images.sides.max(axis=1).min(), images.sides.max(axis=1).max()
+def check(images: Images, say: Callable[[str], None]) -> None:
+    """Refuse too few images; warn of small classes and of very different sizes."""
+    sides = images.sides.max(axis=1)
+    n, low, high = len(images), sides.min(), sides.max()
+    if n < FEWEST:
+        raise DetectorError(f"n_samples={n}: a detector needs at least {FEWEST} normal images")
+    say(f"{n} {'grey' if images.channels == 1 else 'colour'} images of {low} to {high} px")
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    named = zip(images.classes, counts, strict=True)
+    if small := [f"{name} ({n})" for name, n in named if 0 < n < FEWEST]:
+        listed = ", ".join(small[:5]) + (", ..." if len(small) > 5 else "")
+        warn(f"{len(small)} classes have fewer than {FEWEST} images: {listed}; add images")
     if high > 4 * low:
         warn(f"images of {low} to {high} px differ widely in size: small ones will be blurred")
 
 
-def warn_about_copies(pixels: Tensor, labels: np.ndarray, names: np.ndarray) -> None:
-    """Warn about images, uint8 (n, C, S, S), that are the same and of different classes."""
+def warn_about_pixels(pixels: Tensor, labels: np.ndarray, names: np.ndarray) -> None:
+    """Warn of images, uint8 (n, C, S, S), that are nearly black, or the same in two classes."""
+    if pixels[:: max(1, len(pixels) // 200)].max() < NEARLY_BLACK:
+        warn("the images are nearly black; stretch 16-bit files that use 12 bits")
     first, copies = {}, []
     for i, image in enumerate(pixels.numpy()):
         other = first.setdefault(hashlib.sha256(image.tobytes()).digest(), i)
@@ -145,14 +159,14 @@ def warn_about_copies(pixels: Tensor, labels: np.ndarray, names: np.ndarray) -> 
 
 
 def read_pixels(
-    images: Images, order: np.ndarray, size: int, channels: int, title: str, folder: Path | None
+    images: Images, order: np.ndarray, size: int, title: str, folder: Path | None
 ) -> tuple[Tensor, np.ndarray]:
-    """(pixels uint8 (m, channels, size, size), indices (m,)) of the images that can be decoded.
+    """(pixels uint8 (m, C, size, size), indices (m,)) of the images that can be decoded.
 
     Many images are kept in a temporary file, in `folder` if one is given: 50,000 images of 256 px
     are 10 GB. Raises DetectorError if the disk is too small.
     """
-    shape = (len(order), channels, size, size)
+    shape = (len(order), images.channels, size, size)
     if math.prod(shape) <= IN_MEMORY:
         pixels = np.empty(shape, dtype=np.uint8)
     else:
@@ -163,14 +177,16 @@ def read_pixels(
         with tempfile.TemporaryFile(dir=place) as file:
             pixels = np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
     kept = []
-    for which, batch in images.batches(order, size, channels, title):
+    for which, batch in images.batches(order, size, images.channels, title):
         pixels[len(kept) : len(kept) + len(which)] = batch
         kept += which.tolist()
     return torch.from_numpy(pixels)[: len(kept)], np.array(kept, dtype=np.int64)
 
 
 @contextmanager
-def training_folder(folder: Path | None, identity: str) -> Iterator[Path | None]:
+def checkpoint_folder(
+    folder: str | os.PathLike | None, settings: list, images: Images
+) -> Iterator[Path | None]:
     """A subfolder of `folder` for the checkpoints of a training, removed when it has ended well.
 
     It is locked, and named after the images and settings, so that others never share it. Raises
@@ -179,6 +195,7 @@ def training_folder(folder: Path | None, identity: str) -> Iterator[Path | None]
     if folder is None:
         yield None
         return
+    folder, identity = Path(folder).expanduser(), joblib.hash((settings, images.identity()))
     own, lock = folder / identity, folder / f"{identity}.lock"
     own.mkdir(parents=True, exist_ok=True)
     try:
