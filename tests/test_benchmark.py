@@ -1,11 +1,13 @@
 """The benchmark: what it compares does the same work, and its tables hold what they say."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from ygan_study.__main__ import main
+from ygan_study.bench import tables
 from ygan_study.bench.loops import Plain
 from ygan_study.bench.report import BARS, TABLES, benchmark
 from ygan_study.bench.tables import COSTS, QUICK, TRIED, take_turns, times
@@ -34,23 +36,19 @@ def test_runs_take_turns_and_ratios_are_formed_within_a_turn():
     assert times(table, "last").tolist() == [1 / 3, 1, 1, 1]
 
 
-def test_quick_run(tmp_path, capsys):
+def test_quick_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tables, "QUICK", replace(QUICK, turns=1, precisions=("float32",)))
     benchmark(tmp_path, "cpu", quick=True)
     about = json.loads((tmp_path / "machine.json").read_text())
     assert about["cpu"] in capsys.readouterr().out
-    tables = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in TABLES}
-    training = tables["training"].set_index(["what", "precision"])
-    assert set(training.loc["ours"].index) == set(training.loc["matrix product"].index)
-    assert (training.loc[("plain loop", "float32"), "times_plain"] == 1).all()
-    assert (training.loc["ours", "of_product"] > 0).all()
-    assert (tables["inference"]["ms_per_image"] > 0).all()
-    assert set(tables["cost"]["setting"]) == set(COSTS)
-    shares = tables["breakdown"].groupby("precision")["share"]
-    assert shares.sum().tolist() == pytest.approx([1, 1], abs=1e-4)
-    convolutions = tables["breakdown"]["kind"].str.startswith("convolution")
-    assert (tables["breakdown"].loc[convolutions, "share"] > 0.01).all()
-    assert set(tables["tried"]["what"]) == set(TRIED) - {"torch.compile"}
-    side_by_side = tables["processes"].iloc[0]
+    found = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in TABLES}
+    assert (found["inference"]["ms_per_image"] > 0).all()
+    assert set(found["cost"]["setting"]) == set(COSTS)
+    assert found["breakdown"]["share"].sum() == pytest.approx(1, abs=1e-4)
+    convolutions = found["breakdown"]["kind"].str.startswith("convolution")
+    assert (found["breakdown"].loc[convolutions, "share"] > 0.01).all()
+    assert set(found["tried"]["what"]) == set(TRIED) - {"torch.compile"}
+    side_by_side = found["processes"].iloc[0]
     assert side_by_side["processes"] == 2 and side_by_side["images_per_s"] > 0
     assert side_by_side["MB_peak"] >= side_by_side["MB_before"] > 0
     for name in ("cost", *BARS):
@@ -59,9 +57,13 @@ def test_quick_run(tmp_path, capsys):
 
 def test_tables_by_name(tmp_path, capsys):
     line = ["benchmark", "--quick", "--device", "cpu", "--results", str(tmp_path), "--only"]
-    assert main([*line, "inference"]) == 0
+    assert main([*line, "training"]) == 0
     written = {path.name for path in (tmp_path / "benchmark").iterdir()}
-    assert written == {"inference.csv", "machine.json"}
+    assert written == {"training.csv", "training.png", "machine.json"}
+    training = pd.read_csv(tmp_path / "benchmark" / "training.csv").set_index(["what", "precision"])
+    assert set(training.loc["ours"].index) == set(training.loc["matrix product"].index)
+    assert (training.loc[("plain loop", "float32"), "times_plain"] == 1).all()
+    assert (training.loc["ours", "of_product"] > 0).all()
     assert main([*line, "fig8"]) == 2
     assert "no table fig8: choose from training," in capsys.readouterr().err
     assert main([*line, "inference", "--authors", str(tmp_path)]) == 2

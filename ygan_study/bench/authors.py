@@ -11,7 +11,7 @@ import io
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from unittest import mock
@@ -34,8 +34,9 @@ from ygan_study.plan.settings import Settings
 Row = tuple[str, float, float, float]  # what is compared, ours, theirs, the difference
 
 
-def authors_model(folder: Path, x: Tensor, permutations: int):
-    """The authors' `Y_GAN`, ready for a training step on batches like x (B, 3, S, S), nine classes.
+def authors_model(folder: Path, x: Tensor, y: Tensor, permutations: int):
+    """The authors' `Y_GAN`, whose optimize_params is a training step, with both updates, on x
+    (B, 3, S, S) in [-1, 1], y int64 (B,), nine classes. Its lambda_R, `alpha`, is 0.7.
 
     folder: a checkout of their code. permutations: how many their consistency loss has in a step;
     their default is 64. Raises ConfigError if the folder does not hold their code.
@@ -56,6 +57,7 @@ def authors_model(folder: Path, x: Tensor, permutations: int):
         theirs = Y_GAN(Namespace(**options, outf=out), [], [], 9)
         with mock.patch.object(theirs, "test", lambda: {"AUC": 0.0}):
             theirs.train()  # an epoch without batches: the code makes its optimisers there
+    theirs.alpha, theirs.input, theirs.gt_classes = 0.7, x, y
     return theirs
 
 
@@ -74,16 +76,6 @@ def on_any_device() -> Iterator[None]:
         yield
 
 
-def authors_step(folder: Path, x: Tensor, y: Tensor, permutations: int) -> Callable[[], None]:
-    """A function that trains the authors' networks for one step, with both updates, on one batch.
-
-    x: (B, 3, S, S) in [-1, 1]; y: int64 (B,), nine classes. Raises ConfigError as `authors_model`.
-    """
-    theirs = authors_model(folder, x, permutations)
-    theirs.alpha, theirs.input, theirs.gt_classes = 0.5, x, y
-    return on_any_device()(theirs.optimize_params)
-
-
 def held_against(folder: Path) -> pd.DataFrame:
     """A training step of `PublicCode` and of the code in `folder` from the same weights, images and
     permutations; then the scores of a test set, sorted by class.
@@ -96,10 +88,10 @@ def held_against(folder: Path) -> pd.DataFrame:
     config = Settings(dataset="cifar10", batch_size=8)
     images, _ = random_images(35, 32)
     labels = torch.arange(35) * 10 // 35  # sorted; the last class is anomalous
-    x, y = to_input(images[:8]), torch.arange(8) % 9
+    x, y = to_input(images[:8]).double(), torch.arange(8) % 9
     partner = torch.randperm(8, generator=torch.Generator().manual_seed(0))
     kind = type("Several", (PublicCode,), {"permutations": 3})
-    ours, theirs = kind(config, images, labels % 9), authors_model(folder, x, kind.permutations)
+    ours, theirs = kind(config, images, labels % 9), authors_model(folder, x, y, kind.permutations)
     model, G = ours.model, theirs.netg
     pairs = {
         "E_s": (model.E_s, G.encoderShape),
@@ -109,7 +101,7 @@ def held_against(folder: Path) -> pd.DataFrame:
         "Ds": (model.Ds, theirs.netd),
     }
     _equalise(pairs, torch.float64)
-    compared = _losses(ours, theirs, x.double(), y, partner) + _gradients(pairs)
+    compared = _losses(ours, theirs, x, y, partner) + _gradients(pairs)
     _equalise(pairs, torch.float32)
     compared += _scores(ours, theirs, images, labels)
     columns = ["what", "ours", "the authors' code", "difference"]
@@ -127,7 +119,6 @@ def _losses(ours: Trainer, theirs, x: Tensor, y: Tensor, partner: Tensor) -> lis
     shifts = [partner.roll(shift) for shift in range(ours.permutations)]
     # The code draws the first permutation and does not use it.
     drawn = [partner, *chain.from_iterable(zip(shifts, shifts, strict=True))]
-    theirs.alpha, theirs.input, theirs.gt_classes = 0.7, x, y
     theirs.real_label, theirs.fake_label = theirs.real_label.double(), theirs.fake_label.double()
     with on_any_device(), mock.patch.object(torch, "randperm", side_effect=drawn):
         theirs.optimize_params()

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from ygan_core.checkpoints import write_atomically
 from ygan_study.bench import tables
 from ygan_study.bench.authors import held_against
-from ygan_study.bench.processes import processes
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
 from ygan_study.report.style import style
@@ -31,7 +30,7 @@ TABLES = {
     "cost": ("Training with other settings", tables.cost),
     "breakdown": ("Where the time of a step goes", tables.breakdown),
     "tried": ("Ours with one thing done in another way", tables.tried),
-    "processes": ("Trainings side by side, and their memory", processes),
+    "processes": ("Trainings side by side, and their memory", tables.processes),
 }
 BARS = {  # x, y, and the label of x
     "training": ("images_per_s", "what", "training images/s"),

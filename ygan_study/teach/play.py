@@ -36,20 +36,20 @@ PAGE = Path(__file__).with_name("page")
 def build(to: Path = REPOSITORY / "results" / "play.html") -> Path:
     """Write the page; returns where it is. Raises DataError where the networks are damaged."""
     runs = {name: pretrained(folder) for name, folder in NETWORKS.items()}
-    halves, full, networks = [], [], {}
+    networks, kept = {}, {"float16": [], "float32": []}
     for name, run in runs.items():
-        tensors = {}
-        for key, tensor in tensors_of(run.model()).items():
-            kind, kept = ("half", halves) if tensor.dtype == np.float16 else ("full", full)
-            tensors[key] = kind, sum(map(len, kept)), tensor.size
-            kept.append(tensor.ravel())
-        networks[name] = {"tensors": tensors} | facts(run)
-    high_and_low = np.concatenate(halves).astype("<f2").view(np.uint8).reshape(-1, 2)
-    planes = high_and_low[:, 1].tobytes() + high_and_low[:, 0].tobytes()
-    packed = zlib.compress(planes + np.concatenate(full).astype("<f4").tobytes(), 9)
+        tensors = tensors_of(run.model())
+        kinds = {key: (str(tensor.dtype), tensor.size) for key, tensor in tensors.items()}
+        networks[name] = {"tensors": kinds, **facts(run)}
+        for tensor in tensors.values():
+            kept[str(tensor.dtype)].append(tensor.ravel())
+    halves, full = (np.concatenate(tensors) for tensors in kept.values())
+    low_and_high = halves.astype("<f2").view(np.uint8).reshape(-1, 2)
+    planes = low_and_high[:, ::-1].T.tobytes()
+    packed = zlib.compress(planes + full.astype("<f4").tobytes(), 9)
     about = {
         "networks": networks,
-        "halves": len(high_and_low),
+        "halves": len(halves),
         "packed": len(packed),
         "colours": COLOURS,
         "images": pictures(runs["balanced"]),

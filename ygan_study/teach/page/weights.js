@@ -32,13 +32,15 @@ async function loadNetworks(text, about) {
   const packed = new Blob([fromBase85(text, about.packed)]).stream()
   const unpacked = new Response(packed.pipeThrough(new DecompressionStream("deflate")))
   const bytes = new Uint8Array(await unpacked.arrayBuffer()), count = about.halves
-  const half = fromHalves(bytes.subarray(0, count), bytes.subarray(count, 2 * count))
-  const full = new Float32Array(bytes.slice(2 * count).buffer)
-  const networks = {}
+  const numbers = {
+    float16: fromHalves(bytes.subarray(0, count), bytes.subarray(count, 2 * count)),
+    float32: new Float32Array(bytes.slice(2 * count).buffer),
+  }
+  const networks = {}, at = { float16: 0, float32: 0 }  // they follow each other, of each kind
   for (const [name, { width, tensors }] of Object.entries(about.networks)) {
     const weights = {}
-    for (const [key, [kind, start, size]] of Object.entries(tensors)) {
-      weights[key] = (kind == "half" ? half : full).subarray(start, start + size)
+    for (const [key, [kind, size]] of Object.entries(tensors)) {
+      weights[key] = numbers[kind].subarray(at[kind], at[kind] += size)
     }
     networks[name] = new Network(weights, width)
   }
