@@ -205,6 +205,3 @@ def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, mon
     cost = {job.id: executors.cost(job) for job in study.jobs}
     for one, other in zip(order, order[1:], strict=False):
         assert one.group != other.group or cost[one.id] >= cost[other.id]
-    wide, long = (Study("smoke", settings=s) for s in ({"width": 64}, {"epochs": 40}))
-    for longer in (wide, long):
-        assert sum(map(executors.cost, longer.jobs)) > 4 * sum(cost.values())

@@ -7,11 +7,10 @@ import torch
 from ygan_study.__main__ import main
 from ygan_study.engine import Trainer
 from ygan_study.report.tables.benchmarks import benchmark
-from ygan_study.run import training as running
 from ygan_study.run.records import write_record
 from ygan_study.run.store import Study
 from ygan_study.run.tidy import tidy
-from ygan_study.run.training import run_all, run_job
+from ygan_study.run.training import run_all
 
 
 def test_float32_is_no_tf32_while_a_training_computes(small, images, monkeypatch):
@@ -25,18 +24,6 @@ def test_float32_is_no_tf32_while_a_training_computes(small, images, monkeypatch
     for precision in ("float32", "tf32"):
         Trainer(small, *images, precision=precision).epoch()
     assert seen == [False] * 5 + [True] * 5 and torch.backends.cudnn.allow_tf32 == before
-
-
-def test_a_job_is_scored_in_float32(tmp_path, monkeypatch):
-    seen, study, evaluate = [], Study("smoke", tmp_path), running.evaluate
-
-    def watched(*arguments):
-        seen.append(torch.backends.cudnn.allow_tf32)
-        return evaluate(*arguments)
-
-    monkeypatch.setattr(running, "evaluate", watched)
-    run_job(study, study.select(group="strong")[0])
-    assert seen == [False, False]
 
 
 def test_tf32_is_of_a_cuda_device(tmp_path, capsys):

@@ -45,18 +45,18 @@ def _study_verb(options: argparse.Namespace) -> int:
     os.environ["YGAN_DATA"] = str(data_root().resolve())  # notebooks run in another folder
     if len(dict(options.set)) < len(options.set):
         raise ConfigError("--set: a setting is given twice")
-    kind, verbs = Study, {"list": list_jobs, "run": run_some, "search": search}
-    verbs["records"] = keep_records
-    if options.verb not in verbs:  # these import nothing that draws
+    kind, act = Study, VERBS.get(options.verb)
+    if not act:  # the others import nothing that draws
         from ygan_study.report import commands
         from ygan_study.report.study import Study as kind
 
         verbs = {"all": commands.make_all, "draw": commands.draw_all, "book": commands.make_book}
+        act = verbs[options.verb]
     where = (options.profile, options.results, options.device, options.precision)
     study = kind(*where, dict(options.set))
     if options.verb != "list" and not (options.verb == "all" and options.list):
         _make_writable(study.folder)
-    status = verbs[options.verb](study, options)
+    status = act(study, options)
     whole = options.verb == "all" and not (options.list or options.only or options.verify)
     if (study.folder / "book").is_dir() and (whole or options.verb == "book"):
         from ygan_study.teach.play import build
@@ -109,21 +109,23 @@ def keep_records(study: Study, options: argparse.Namespace) -> int:
     return _status(failed)
 
 
+VERBS = {"list": list_jobs, "run": run_some, "search": search, "records": keep_records}
+
+
 def _chosen(study: Study, options: argparse.Namespace) -> list[Job]:
     """The jobs that were asked for by id, by group, or by their number in `list`."""
-    known = {job.id: job for job in study.jobs}
-    groups = dict.fromkeys(job.group for job in study.jobs)
-    for name in (name for name in options.ids if name not in known):
+    ids, groups = ({getattr(job, key): None for job in study.jobs} for key in ("id", "group"))
+    for name in (name for name in options.ids if name not in ids):
         raise ConfigError(f"no job {name} in profile {study.profile}: `list` names them")
     for name in (name for name in options.group if name not in groups):
         raise ConfigError(f"--group: no {name}: choose from {', '.join(groups)}")
+    asked = [job for job in study.jobs if job.id in options.ids or job.group in options.group]
     if options.index is None:
-        of_groups = [job for job in study.jobs if job.group in options.group]
-        return [*dict.fromkeys([*(known[name] for name in options.ids), *of_groups])] or study.jobs
-    if options.ids or options.group:
+        return asked or study.jobs
+    if asked:
         raise ConfigError("--index is one job: leave out --group and the names")
-    if not 1 <= options.index <= len(study.jobs):
-        count = len(study.jobs)
+    count = len(study.jobs)
+    if not 1 <= options.index <= count:
         raise ConfigError(f"--index: the jobs of {study.profile} are numbered from 1 to {count}")
     return [study.jobs[options.index - 1]]
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ygan_core import train
-from ygan_study.engine.batches import batches, too_large
 from ygan_study.engine.cuda_graph import CapturedStep
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
@@ -29,8 +28,8 @@ class Trainer(train.Trainer):
         self, config, images, labels, device="cpu", precision="float32", captured: bool = True
     ):
         super().__init__(config, images, labels, device)
-        self.precision, self.streamed = precision, too_large(images, self.device)
-        if not self.streamed:
+        self.precision = precision
+        if not too_large(images, self.device):
             self.images = images.to(self.device)
         self.model.to(memory_format=torch.channels_last)
         self.averaged: AveragedModel | None = None
@@ -40,9 +39,11 @@ class Trainer(train.Trainer):
     def batches(self, order: Tensor) -> Iterator[Tensor]:
         """As in the base class. The learning rate of a step is set before its batch is taken."""
         first, total = len(self.history) * self.steps, self.config.epochs * self.steps
-        found = batches(self.images, order, self.device, self.streamed)
-        for number, images in enumerate(found, start=first):
+        for number, rows in enumerate(order.to(self.images.device), start=first):
             self.set_lr(self.lr_factor(number / total))
+            images = self.images[rows]
+            if images.device.type != self.device.type:  # copied while the step before is computed
+                images = images.pin_memory().to(self.device, non_blocking=True)
             yield images
 
     def batch_input(self, images: Tensor, number: int) -> Tensor:
@@ -109,3 +110,8 @@ class Trainer(train.Trainer):
         for group in (group for optimiser in self.optimisers for group in optimiser.param_groups):
             group["capturable"] = self.device.type == "cuda"  # it may be another device now
             group["lr"] = self.lr_value(float(group["lr"]))
+
+
+def too_large(images: Tensor, device: torch.device) -> bool:
+    """Whether images stay on the host: more than half of the memory that a CUDA device has free."""
+    return device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] / 2

@@ -31,7 +31,7 @@ def batches(
 ) -> list[Tensor]:
     """The rows of each batch. labels (n,) int64, anomalous (n,) bool; every image is in one batch.
 
-    Raises ValueError for statistics that have no batches.
+    statistics: SHUFFLED, SORTED or APART.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     if statistics == SHUFFLED:
@@ -40,9 +40,7 @@ def batches(
         # The normal classes first, then the anomalies. A batch may hold the end of one class and
         # the beginning of the next.
         return list((labels + anomalous * (labels.max() + 1)).argsort(stable=True).split(size))
-    if statistics == APART:
-        return [*order[~anomalous[order]].split(size), *order[anomalous[order]].split(size)]
-    raise ValueError(f"no batches for {statistics!r}: choose from {SHUFFLED}, {SORTED}, {APART}")
+    return [*order[~anomalous[order]].split(size), *order[anomalous[order]].split(size)]
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -25,26 +27,20 @@ def disentanglement(model: YGAN, config: Settings) -> dict[str, float]:
     data, parts = prepare(config)
     seen, there = data.take(parts.train), data.take(parts.held_back)
     learned, unseen = scores.encode(model, seen.images), scores.encode(model, there.images)
+    known = {"digit": seen.labels, "colour": seen.colours}
+    true = {"digit": there.labels, "colour": there.colours}
     measured = {}
-    for what, y, y_test in (
-        ("digit", seen.labels, there.labels),
-        ("colour", seen.colours, there.colours),
-    ):
-        for latent in ("z_s", "z_r"):
-            z, z_test = getattr(learned, latent), getattr(unseen, latent)
-            measured[f"probe_{what}_{latent}"] = metrics.linear_probe(z, y, z_test, y_test)
-            measured[f"unit_{what}_{latent}"] = metrics.linear_probe(
-                z, y, z_test, y_test, unit=True
-            )
+    for what, latent in product(true, ("z_s", "z_r")):
+        of_both = (getattr(learned, latent), known[what], getattr(unseen, latent), true[what])
+        measured[f"probe_{what}_{latent}"] = metrics.linear_probe(*of_both)
+        measured[f"unit_{what}_{latent}"] = metrics.linear_probe(*of_both, unit=True)
     donors = torch.arange(min(1000, len(there)))
     partners = donors.roll(1)  # held-back images come in random order
     hybrids = scores.decode(model, unseen.z_s[donors], unseen.z_r[partners])
+    digits, colours = there.labels[donors], there.colours[partners]
     reader = KNeighborsClassifier(5).fit(read_ink(seen.images[:10_000]), seen.labels[:10_000])
-    measured["read_digit"] = float(
-        reader.score(read_ink(there.images[donors]), there.labels[donors])
-    )
-    measured["swap_digit"] = float(reader.score(read_ink(hybrids), there.labels[donors]))
-    measured["swap_colour"] = (
-        (read_background(hybrids) == there.colours[partners]).double().mean().item()
-    )
-    return measured
+    return measured | {
+        "read_digit": float(reader.score(read_ink(there.images[donors]), digits)),
+        "swap_digit": float(reader.score(read_ink(hybrids), digits)),
+        "swap_colour": (read_background(hybrids) == colours).double().mean().item(),
+    }

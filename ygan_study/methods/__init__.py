@@ -62,6 +62,10 @@ def _baseline(trainer: type[Baseline]) -> Method:
     return Method(trainer.title, trainer, trainer.kind, trainer.knows)
 
 
+def _deviation(name: str, what: str) -> Method:
+    return Method(f"Y-GAN, {what}", DEVIATIONS[name], settings={"deviation": name})
+
+
 # Class 1 stood in for the anomaly in both choices, and without it the choices would have been
 # others. The search began near a setting that was picked by the AUC of Color-MNIST 0 and MNIST 9.
 _ONES = (("mnist", 1), ("fmnist", 1), ("cifar10", 1))
@@ -74,23 +78,11 @@ METHODS: dict[str, Method] = {
         settings={"name": "balanced", **BALANCED},
         chosen_on=(("color_mnist", 0), ("mnist", 9), *_ONES),
     ),
-    "public_code": Method(
-        "Y-GAN, public code",
-        DEVIATIONS["public_code"],
-        settings={"deviation": "public_code"},
-    ),
+    "public_code": _deviation("public_code", "public code"),
     # Half the cost: in short trainings, four permutations change the time alone (notebook 09).
-    "all_but_permutations": Method(
-        "Y-GAN, public code, one permutation",
-        DEVIATIONS["all_but_permutations"],
-        settings={"deviation": "all_but_permutations"},
-    ),
+    "all_but_permutations": _deviation("all_but_permutations", "public code, one permutation"),
     # The printed equations with the one difference of the public code that decides (notebook 09).
-    "mirrored": Method(
-        "Y-GAN, mirrored loss",
-        DEVIATIONS["mirrored"],
-        settings={"deviation": "mirrored"},
-    ),
+    "mirrored": _deviation("mirrored", "mirrored loss"),
     "classifier": Method(
         "Classifier",
         Classifier,

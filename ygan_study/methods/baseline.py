@@ -37,17 +37,11 @@ class Schedule:
 
 
 class Baseline(nn.Module):
-    """One baseline of Tables 1 to 4. A subclass defines it in up to four methods:
-
-    prepare(images): makes networks and optimisers (`self.optimisers`, by name) for images like
-    these; step(x, p): one update for a batch x (B, C, S, S) float32 in [-1, 1], where p is the
-    fraction of the training that is done; returns its loss terms as scalars, by name;
-    finish(images): computes once, after the last epoch, what all training images (uint8) are needed
-    for; score_batch(x): the scores (B,) of a batch, higher is more anomalous, in eval mode.
+    """One baseline of Tables 1 to 4. A subclass defines `score_batch`, and what it needs of
+    `prepare`, `step` and `finish`.
 
     config gives epochs, batch_size, width, image_size, augmentation and seed; learning rates and
-    loss weights are those of the authors. The batches of `step` are augmented, as in Y-GAN's
-    training.
+    loss weights are those of the authors.
     """
 
     title: str  # as tables print it
@@ -64,17 +58,20 @@ class Baseline(nn.Module):
         self.history: list[dict[str, float]] = []  # one entry an epoch: mean loss terms and seconds
 
     def prepare(self, images: Tensor) -> None:
-        """Make networks and optimisers for images like these, uint8 (n, C, S, S)."""
+        """Make networks and `optimisers`, by name, for images like these, uint8 (n, C, S, S)."""
 
     def step(self, x: Tensor, p: float) -> dict[str, Tensor]:
-        """One update; see the class."""
+        """One update, after a fraction p of the training. Returns the loss terms, by name.
+
+        x: a batch (B, C, S, S) float32 in [-1, 1], augmented as in Y-GAN's training.
+        """
         raise NotImplementedError
 
     def finish(self, images: Tensor) -> None:
-        """After the last epoch; see the class."""
+        """Compute what all training images (uint8) are needed for, once, after the last epoch."""
 
     def score_batch(self, x: Tensor) -> Tensor:
-        """Scores of a batch; see the class."""
+        """The scores (B,) of a batch, in eval mode; higher is more anomalous."""
         raise NotImplementedError
 
     def fit(self, images: Tensor, folder: Path | None = None, title: str = "") -> Baseline:

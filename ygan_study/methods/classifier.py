@@ -27,6 +27,9 @@ class ClassifierNetwork(YGAN):
         self.C = LatentClassifier(d, hidden, classes)
         self.apply(dcgan_init)
 
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        return []
+
 
 class Classifier(Tuned):
     """The training of E_s and C by L_s."""

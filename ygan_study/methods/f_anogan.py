@@ -16,6 +16,7 @@ than a few epochs of a small dataset.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -29,6 +30,8 @@ CRITIC_STEPS = 5
 KAPPA = 1.0
 PHASE_2_FROM = 2 / 3  # of the training
 Norm = Callable[[int], nn.Module]
+# Layer norm: over one image alone, so that the gradient penalty of an image knows no batch.
+layer_norm = partial(nn.GroupNorm, 1)
 
 
 class Residual(nn.Module):
@@ -47,11 +50,6 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shortcut(x) + self.residual(x)
-
-
-def layer_norm(channels: int) -> nn.Module:
-    """Over one image alone, so that the gradient penalty of an image knows no batch."""
-    return nn.GroupNorm(1, channels)
 
 
 def _filters(image_size: int, width: int) -> list[int]:

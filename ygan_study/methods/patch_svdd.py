@@ -25,9 +25,8 @@ from ygan_study.methods.knn import nearest
 
 EMBEDDING = 64
 LAMBDA = 1e-3  # of the neighbours' loss beside that of the position; with 1 all embeddings collapse
-JITTER = (
-    0.02  # std of the noise on a patch's channels and pixels: colour must not tell its position
-)
+# Std of the noise on a patch's channels and pixels: colour must not tell its position.
+JITTER = 0.02
 BANK = 2_000  # normal patches of each size
 DIRECTIONS = torch.tensor([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j])
 
@@ -52,10 +51,9 @@ def quarters_encoder(size: int, width: int) -> nn.Sequential:
 
 def position_classifier(width: int) -> nn.Sequential:
     """Tells by the difference of two embeddings in which direction the second patch lies."""
-    layers: list[nn.Module] = []
-    for inputs in (EMBEDDING, width):
-        layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.1)]
-    return nn.Sequential(*layers, nn.Linear(width, len(DIRECTIONS)))
+    first, second = nn.Linear(EMBEDDING, width), nn.Linear(width, width)
+    last = nn.Linear(width, len(DIRECTIONS))
+    return nn.Sequential(first, nn.LeakyReLU(0.1), second, nn.LeakyReLU(0.1), last)
 
 
 def pairs(x: Tensor, size: int, offset: Tensor) -> tuple[Tensor, Tensor]:

@@ -182,34 +182,6 @@ class SmallSlope(Trainer):
         return model
 
 
-class PublicCode(
-    SmallSlope,
-    OutOfRange,
-    LearningRateSteps,
-    NormFirst,
-    DetachedFeatures,
-    Permutations,
-    Mirrored,
-    AbsoluteCosine,
-    RescaledHybrids,
-    DetachedInputs,
-):
-    """All of them.
-
-    Compared with the code itself by `ygan_study.bench.authors`. Left out: Ds is initialised anew
-    when its loss falls below 1e-5, and grey images are repeated to three channels.
-    """
-
-    what, kind = "all of them", ""
-
-
-def _all_but(deviation: type[Trainer]) -> type[Trainer]:
-    """The public code without one of its deviations."""
-    others = tuple(kind for kind in PublicCode.__bases__ if kind is not deviation)
-    about = dict(__doc__=f"All but {deviation.__name__}.", what=deviation.what, kind=deviation.kind)
-    return type(f"AllBut{deviation.__name__}", others, about)
-
-
 ALONE: dict[str, type[Trainer]] = {
     "detached_features": DetachedFeatures,
     "norm_first": NormFirst,
@@ -222,6 +194,25 @@ ALONE: dict[str, type[Trainer]] = {
     "out_of_range": OutOfRange,
     "small_slope": SmallSlope,
 }
+
+
+class PublicCode(*ALONE.values()):
+    """All of them.
+
+    Compared with the code itself by `ygan_study.bench.authors`. Left out: Ds is initialised anew
+    when its loss falls below 1e-5, and grey images are repeated to three channels.
+    """
+
+    what, kind = "all of them", ""
+
+
+def _all_but(deviation: type[Trainer]) -> type[Trainer]:
+    """The public code without one of its deviations."""
+    others = tuple(kind for kind in ALONE.values() if kind is not deviation)
+    about = dict(__doc__=f"All but {deviation.__name__}.", what=deviation.what, kind=deviation.kind)
+    return type(f"AllBut{deviation.__name__}", others, about)
+
+
 TAKEN_BACK = "all_but_"  # the prefix of the public code without one of its deviations
 DEVIATIONS: dict[str, type[Trainer]] = {
     **ALONE,

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ygan_core.config import Config
+from ygan_core.data.augment import seeded
 from ygan_core.model import YGAN, dcgan_init
 from ygan_core.scores import to_input
 from ygan_study.methods.classifier import CLASSIFIER, Classifier, ClassifierNetwork
-from ygan_study.methods.shifts import alternating, shifted
 from ygan_study.methods.tuned import Tuned
 
 # The published values, in proportion to batches of 128.
@@ -72,7 +73,7 @@ class WhitenedEncoder(nn.Module):
         """
         first = self.features[0]
         x = images[:SAMPLE].float() / 127.5  # the scale of the input; the mean is subtracted below
-        patches = nn.functional.unfold(x, PATCH).transpose(1, 2).flatten(0, 1).double()
+        patches = F.unfold(x, PATCH).transpose(1, 2).flatten(0, 1).double()
         patches -= patches.mean(dim=0)
         variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (directions / (variances + EPSILON).sqrt()).T.reshape(-1, *first.weight.shape[1:])
@@ -164,17 +165,13 @@ class SpeedRun(Tuned):
     def make_optimisers(self) -> list[torch.optim.Optimizer]:
         if self.config.optimiser == "adam":
             return super().make_optimisers()
-        own = [*self.model.E_s.parameters(), *self.model.C.parameters()]
-        own = {p for p in own if p.requires_grad}
-        others = [p for p in self.model.generator_parameters() if p not in own]
-        by_adam = [part for part in (others, self.discriminator_parameters()) if part]
-        optimisers = [self.adam(part, self.config.lr_adam, DCGAN_BETA_1) for part in by_adam]
-        semantic = [p for p in self.model.generator_parameters() if p in own]
-        return [self.nesterov(semantic), *optimisers]
-
-    def discriminator_parameters(self) -> list[nn.Parameter]:
-        """Those of Ds."""
-        return self.model.discriminator_parameters()
+        all_own = {*self.model.E_s.parameters(), *self.model.C.parameters()}
+        own, others = [], []
+        for parameter in self.model.generator_parameters():
+            (own if parameter in all_own else others).append(parameter)
+        by_adam = [part for part in (others, self.model.discriminator_parameters()) if part]
+        adams = [self.adam(part, self.config.lr_adam, DCGAN_BETA_1) for part in by_adam]
+        return [self.nesterov(own), *adams]
 
     def nesterov(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Gradient descent with Nesterov momentum and weight decay."""
@@ -196,5 +193,25 @@ class Strong(SpeedRun, Classifier):
 
     network = WhitenedClassifier
 
-    def discriminator_parameters(self) -> list[nn.Parameter]:
-        return []
+
+def shifted(images: Tensor, seed: int, most: int = 2) -> Tensor:
+    """Each image moved at random by up to `most` pixels each way: uint8 (B, C, S, S) -> the same.
+
+    Beyond its edges an image is mirrored.
+    """
+    size = torch.arange(images.shape[-1])
+    moves = torch.randint(2 * most + 1, (2, len(images), 1), generator=seeded(seed))
+    down, right = (moves + size).to(images.device)
+    # torch pads floating-point numbers only
+    wide = F.pad(images.float(), (most,) * 4, mode="reflect").to(images.dtype)
+    each = torch.arange(len(images), device=images.device)[:, None, None]
+    return wide[each, :, down[:, :, None], right[:, None]].permute(0, 3, 1, 2)
+
+
+def alternating(images: int, seed: int, epoch: int) -> Tensor:
+    """Which images are mirrored in an epoch, bool (images,): a random half, then the other half.
+
+    So any two epochs show each image both ways ("alternating flip").
+    """
+    half = torch.rand(images, generator=torch.Generator().manual_seed(seed)) < 0.5
+    return half ^ bool(epoch % 2)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
@@ -125,8 +124,8 @@ def network_here() -> str:
 
 
 def _b4_weights() -> Path:
-    name = "efficientnet_b4_rwightman-23ab8bcd.pth"  # as torchvision's IMAGENET1K_V1 has it
-    return Path(torch.hub.get_dir()) / "checkpoints" / name
+    """Where torch's hub keeps the weights that torchvision calls IMAGENET1K_V1."""
+    return Path(torch.hub.get_dir(), "checkpoints", "efficientnet_b4_rwightman-23ab8bcd.pth")
 
 
 def _kmeans(z: np.ndarray, k: int, seed: int) -> np.ndarray:
@@ -136,7 +135,7 @@ def _kmeans(z: np.ndarray, k: int, seed: int) -> np.ndarray:
 def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
     from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
 
-    weights, path, network = EfficientNet_B4_Weights.IMAGENET1K_V1, _b4_weights(), efficientnet_b4()
+    path, network = _b4_weights(), efficientnet_b4()
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
@@ -144,16 +143,9 @@ def _b4(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:
         raise DataError(f"{damaged}: remove the file") from None
     network.classifier = nn.Identity()
     network.eval().to(device)
-    transforms = weights.transforms()
-    mean, std = (
-        torch.tensor(v, device=device)[:, None, None] for v in (transforms.mean, transforms.std)
-    )
-
-    def features(batch: Tensor) -> Tensor:
-        x = F.interpolate(batch / 255, size=(SIDE, SIDE), mode="bilinear", antialias=True)
-        return network((x - mean) / std)
-
-    return features, "EfficientNet-B4 (ImageNet)"
+    own_input = EfficientNet_B4_Weights.IMAGENET1K_V1.transforms(resize_size=SIDE, crop_size=SIDE)
+    name = "EfficientNet-B4 (ImageNet)"
+    return lambda batch: network(own_input(batch.expand(-1, 3, -1, -1))), name
 
 
 def _lite0(device: str | torch.device) -> tuple[Callable[[Tensor], Tensor], str]:

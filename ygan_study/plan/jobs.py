@@ -107,11 +107,9 @@ def pictured(jobs: Iterable[Job]) -> list[Job]:
 
     The held-out class is the one that every profile has, if it is there, else the first.
     """
-    of_ygan, first = (
-        [job for job in jobs if job.group in METHODS and job.config.method == "ygan"],
-        {},
-    )
+    of_ygan = [job for job in jobs if job.group in METHODS and job.config.method == "ygan"]
     of_ygan = [job for job in of_ygan if job.group == of_ygan[0].group]
+    first = {}
     for job in sorted(of_ygan, key=lambda job: job.config.held_out not in (*ONE, *LEAVES)):
         first.setdefault(job.config.dataset, job)
     return sorted(first.values(), key=lambda job: DATASETS.index(job.config.dataset))
@@ -144,28 +142,26 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
                 found += repeated(config, seeds if held_out in p.repeated else ONCE)
         return list(dict.fromkeys(found))
 
-    def of_paper(key: str, classes: Classes) -> list[Settings]:
-        return [] if settings else cells(key, classes, of="paper")
+    def of_paper(*keys: str, classes: Classes) -> list[Settings]:
+        """Trainings of the paper's own size, which overrides leave out."""
+        return [] if settings else [one for key in keys for one in cells(key, classes, of="paper")]
+
+    def lengthened(configs: list[Settings], epochs: dict[str, int]) -> list[Settings]:
+        """The same for so many epochs, by dataset, unless these are overridden."""
+        epochs = {} if "epochs" in settings else epochs
+        return [replace(c, epochs=epochs.get(c.dataset, c.epochs)) for c in configs]
 
     def baseline(method: str) -> list[Settings]:
         classes = (method == "padim" and p.padim) or p.baselines
         datasets = p.baseline_datasets.get(method, classes)
-        classes = {dataset: classes[dataset] for dataset in datasets}
-        epochs = {} if "epochs" in settings else p.epochs.get(method, {})
-        return [
-            replace(config, method=method, epochs=epochs.get(config.dataset, config.epochs))
-            for config in cells(first, classes)
-        ]
+        configs = cells(first, {dataset: classes[dataset] for dataset in datasets})
+        return _changed(lengthened(configs, p.epochs.get(method, {})), method=method)
 
     def ablations(key: str) -> list[Settings]:
         """Where the ablations train shorter, Y-GAN itself is among them, at that length."""
-        found = []
-        for config in cells(first, p.ablations, "ablations"):
-            shorter = {} if "epochs" in settings else p.ablation_epochs
-            epochs = shorter.get(config.dataset, config.epochs)
-            if key != "full" or epochs != config.epochs:
-                found.append(replace(config, variant=key, epochs=epochs, **VARIANTS[key]))
-        return found
+        whole = cells(first, p.ablations, "ablations")
+        found = lengthened(whole, p.ablation_epochs)
+        return _changed([one for one in found if key != "full" or one not in whole], variant=key)
 
     def deviations(config: Settings) -> list[Settings]:
         """Each difference of the public code alone, and each taken back from the whole of it."""
@@ -175,38 +171,27 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         twice = [one for one in found if one.deviation in p.deviations_twice]
         return found + [again for one in twice for again in repeated(one, p.seeds[1:2])]
 
-    color = [profile_settings(name, "color_mnist", key, settings) for key in p.color_mnist]
+    def color_mnist(key: str) -> list[Settings]:
+        seeds = p.color_seeds[: p.seeds_of.get((key, "color_mnist"))]
+        return repeated(profile_settings(name, "color_mnist", key, settings), seeds)
+
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
     beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
-    short = {d: profile_settings(name, d, "whitened", settings).epochs for d in beyond}
+    short = profile_settings(name, "cifar10", "whitened", settings).epochs
     background = {"classifier": "classifier", "ygan": first}
     return {
-        "color_mnist": [
-            one
-            for config in color
-            for one in repeated(
-                config, p.color_seeds[: p.seeds_of.get((config.key, "color_mnist"))]
-            )
-        ],
+        "color_mnist": [one for key in p.color_mnist for one in color_mnist(key)],
         "classifier": cells("classifier", tables, "classifier"),
         **{key: cells(key, tables, key) for key in p.benchmarks},
         "mirrored": cells("mirrored", p.mirrored),
         "public_code": cells("public_code", p.public_code, "public_code"),
         "all_but_permutations": cells("all_but_permutations", p.one_permutation),
-        "paper_rate": [
-            replace(config, lr=Settings().lr) for config in cells("classifier", p.paper_rate)
-        ],
+        "paper_rate": _changed(cells("classifier", p.paper_rate), lr=Settings().lr),
         "strong": cells("strong", p.strong, "strong"),
         "whitened": cells("whitened", beyond, "whitened"),
-        "strong_short": [
-            replace(c, epochs=short[c.dataset]) for c in cells("strong", beyond, "strong_short")
-        ],
-        "strong_wide": of_paper("strong", p.strong_wide),
-        "paper_size": [
-            config
-            for key in ("paper", "balanced", "classifier")
-            for config in of_paper(key, p.paper_size)
-        ],
+        "strong_short": _changed(cells("strong", beyond, "strong_short"), epochs=short),
+        "strong_wide": of_paper("strong", classes=p.strong_wide),
+        "paper_size": of_paper("paper", "balanced", "classifier", classes=p.paper_size),
         "ladder": [
             replace(config, epochs=epochs)
             for (key, dataset), lengths in p.ladder.items()
@@ -214,14 +199,12 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
             for config in cells(key, {dataset: LEAVES if dataset == "plantvillage" else ONE})
         ],
         "ablations": [one for key in ("full", *ABLATIONS) for one in ablations(key)],
-        "weak_labels": [
-            replace(config, labels="weak") for config in cells(first, p.weak_labels, "weak_labels")
-        ],
+        "weak_labels": _changed(cells(first, p.weak_labels, "weak_labels"), labels="weak"),
         "baselines": [one for method in BASELINES for one in baseline(method)],
         "background_only": [
-            replace(config, variant="background_only", **VARIANTS["background_only"])
+            one
             for method in p.background_only
-            for config in cells(background[method], leaves)
+            for one in _changed(cells(background[method], leaves), variant="background_only")
         ],
         "deviations": [
             one for config in cells("paper", p.deviations) for one in deviations(config)
@@ -233,31 +216,34 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
     }
 
 
+def _changed(configs: list[Settings], variant: str = "full", **changes) -> list[Settings]:
+    """The same with these changes, and those of a variant."""
+    return [replace(c, variant=variant, **VARIANTS[variant], **changes) for c in configs]
+
+
 def _search(settings: dict) -> dict[str, list[Settings]]:
     """The trainings of `plan/search.py`, by candidate."""
-    found = {}
-    for method, candidates in (("classifier", search.CLASSIFIER), ("ygan", search.YGAN)):
-        for candidate, changes in candidates.items():
-            bases = [
-                profile_settings("quick", d, "paper", {"epochs": search.EPOCHS[d], **settings})
-                for d in search.HELD_OUT
-            ]
-            changes = {**changes, **(CLASSIFIER if method == "classifier" else {})}
-            found[f"{method}, {candidate}"] = [
-                replace(base, held_out=search.HELD_OUT[base.dataset], stand_in=stand_in, **changes)
-                for stand_in in search.STAND_INS
-                for base in bases
-            ]
-    for key, candidates, epochs in (
-        ("strong", search.STRONG, search.STRONG_EPOCHS),
-        ("whitened", search.WHITENED, search.WHITENED_EPOCHS),
-    ):
-        size = dict(width=search.STRONG_WIDTH, epochs=epochs)
-        base = profile_settings("laptop", search.STRONG_ON, key, {**size, **settings})
-        held_out = search.HELD_OUT[search.STRONG_ON]
-        for candidate, changes in candidates.items():
-            found[f"{key}, {candidate}"] = [
-                replace(base, held_out=held_out, stand_in=stand_in, **changes)
-                for stand_in in search.STAND_INS
-            ]
-    return found
+    on = search.STRONG_ON
+    quick = [
+        profile_settings("quick", dataset, "paper", {"epochs": epochs, **settings})
+        for dataset, epochs in search.EPOCHS.items()
+    ]
+
+    def large(key: str, epochs: int) -> list[Settings]:
+        size = {"width": search.STRONG_WIDTH, "epochs": epochs}
+        return [profile_settings("laptop", on, key, {**size, **settings})]
+
+    return {
+        f"{method}, {candidate}": [
+            replace(base, held_out=search.HELD_OUT[base.dataset], stand_in=stand_in, **changes)
+            for stand_in in search.STAND_INS
+            for base in bases
+        ]
+        for method, candidates, bases in (
+            ("classifier", search.CLASSIFIER, _changed(quick, **CLASSIFIER)),
+            ("ygan", search.YGAN, quick),
+            ("strong", search.STRONG, large("strong", search.STRONG_EPOCHS)),
+            ("whitened", search.WHITENED, large("whitened", search.WHITENED_EPOCHS)),
+        )
+        for candidate, changes in candidates.items()
+    }

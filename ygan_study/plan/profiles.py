@@ -27,15 +27,13 @@ class Profile:
     source: str
     images_per_class: int
     width: int
-    epochs: dict[
-        str, dict[str, int]
-    ]  # by method and dataset; a baseline's default is benchmarks[0]
+    # By method and dataset; a baseline's default is that of benchmarks[0].
+    epochs: dict[str, dict[str, int]]
     color_mnist: tuple[str, ...]  # configurations of section 5
     benchmarks: tuple[str, ...]  # configurations of Y-GAN in Tables 1 to 4
     classes: tuple[int, ...]  # held out in Tables 1 to 3
-    seeds: tuple[
-        Seeds, ...
-    ]  # of Y-GAN and the classifier, in the classes `repeated`; else the first
+    # Of Y-GAN and the classifier, in the classes `repeated`; elsewhere the first alone.
+    seeds: tuple[Seeds, ...]
     repeated: tuple[int, ...]
     ablations: Classes  # Table 5
     baselines: Classes  # the baselines of Tables 1 to 4

@@ -27,9 +27,7 @@ class Cell:
 
     dataset: str = "color_mnist"
     held_out: int = 0  # the anomalous class (4.2); PlantVillage: -1, the diseased leaves
-    stand_in: int = (
-        -1
-    )  # a second class held out, the anomaly on which settings are chosen; -1: none
+    stand_in: int = -1  # a second class held out, the anomaly of the search; -1: none
     source: str = "full"  # full: the whole dataset; starter: the part in the repository
     images_per_class: int = 0  # a slice of each class, for the tests; 0: all
     pixels: str = "all"  # all, or background: the control that sees the background alone

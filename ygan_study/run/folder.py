@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ygan_core import scores
+from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
 from ygan_core.data.color import colourise
 from ygan_core.data.datasets import DataError, load
@@ -37,7 +39,7 @@ from ygan_study.plan.images import background_only
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
 from ygan_study.run.cache import cached
-from ygan_study.run.checksums import sealed, sha256, sums_of
+from ygan_study.run.checksums import SUMS, sealed, sha256, sums_of
 
 LAST, AVERAGED = "last", "averaged"
 PICTURED = "pictured.npz"  # of a record: the facts that pictures need
@@ -107,10 +109,10 @@ class Run:
 
         index, label, scores, latents. A record has those of the test set, and one score.
         """
-        facts = _arrays(self.folder / f"{self.weights}.npz")
+        facts = load_facts(self.folder / f"{self.weights}.npz")
         if "index" in facts:
             return facts
-        images = _arrays(self.folder.parent / SPLITS / f"{self.about['split']}.npz")
+        images = load_facts(self.folder.parent / SPLITS / f"{self.about['split']}.npz")
         return {**images, "in_test": np.ones(len(images["index"]), bool), **facts}
 
     @functools.cached_property
@@ -122,13 +124,10 @@ class Run:
         recorded = self.about.get("numbers", {}).get(self.weights, {})
         if not self.has_facts:
             return recorded
-        key = f"{self.hash_of('npz')} {self.about['split']}"
-        found = cached(self.cache, key, numbers, self.test, self.score, self.classes)
-        found = recorded | found
+        found = recorded | self.computed(numbers, self.test, self.score, self.classes)
         swaps = self.config.dataset == "color_mnist" and self.config.latents in ("dual", "split")
         if swaps and self.has_weights and not recorded:
-            key = self.hash_of("safetensors")
-            found |= cached(self.cache, key, disentanglement, self.model(), self.config)
+            found |= self.computed(disentanglement, self.model(), self.config)
         return found
 
     @functools.cached_property
@@ -145,8 +144,7 @@ class Run:
             return {(statistics, size): auc for statistics, size, auc in kept}
         rows = np.flatnonzero(self.test["in_test"])
         known = (torch.from_numpy(self.test[name][rows]) for name in ("label", "anomalous"))
-        arguments = (self.model(), self.images(rows), *known)
-        return cached(self.cache, self.hash_of("safetensors"), batch_statistics.aucs, *arguments)
+        return self.computed(batch_statistics.aucs, self.model(), self.images(rows), *known)
 
     def pictured(self) -> Run:
         """This run as pictures need it, with latents. Of a record: the images of the starter pack.
@@ -157,11 +155,9 @@ class Run:
         if not (self.folder / PICTURED).exists():
             return self
         small = replace(self, source="starter")
-        facts = {**(self.test if self.has_facts else {}), **_arrays(self.folder / PICTURED)}
+        facts = {**(self.test if self.has_facts else {}), **load_facts(self.folder / PICTURED)}
         small.__dict__.update(test=facts, metrics=self.metrics)  # the numbers are of all images
-        sums = sums_of(self.folder)
-        key = f"{sums[f'{self.weights}.safetensors']} {sums[PICTURED]}"
-        facts.update(cached(self.cache, key, _latents, small))
+        facts.update(self.computed(_latents, small))
         return small
 
     @property
@@ -229,9 +225,10 @@ class Run:
         """Where what was computed of it is kept."""
         return self.folder.parent.parent / "cache"
 
-    def hash_of(self, ending: str) -> str:
-        """The checksum of its facts (npz) or its networks (safetensors), with its weights."""
-        return sums_of(self.folder)[f"{self.weights}.{ending}"]
+    def computed(self, function: Callable, *arguments):
+        """function(*arguments), a function of what the folder holds, computed once and kept."""
+        key = f"{sha256(self.folder / SUMS)} {self.weights}"
+        return cached(self.cache, key, function, *arguments)
 
 
 def read(folder: Path, job: Job | None = None) -> Run:
@@ -281,6 +278,12 @@ def _latents(run: Run) -> Facts:
     return {name: getattr(encoding, name).numpy() for name in LATENTS}
 
 
-def _arrays(path: Path) -> Facts:
+def load_facts(path: Path) -> Facts:
+    """What `save_facts` wrote."""
     with np.load(path) as arrays:
         return dict(arrays)
+
+
+def save_facts(path: Path, facts: Facts) -> None:
+    """Keep facts in a compressed file."""
+    write_atomically(path, lambda partial: np.savez_compressed(partial, **facts))

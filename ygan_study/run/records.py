@@ -26,7 +26,16 @@ from ygan_study.measure.evaluation import Facts
 from ygan_study.plan.jobs import first_seeds, pictured, pictured_at_paper_size
 from ygan_study.plan.settings import TENS
 from ygan_study.run.checksums import SUMS, seal
-from ygan_study.run.folder import LATENTS, PICTURED, SPLITS, Damaged, Run, read
+from ygan_study.run.folder import (
+    LATENTS,
+    PICTURED,
+    SPLITS,
+    Damaged,
+    Run,
+    load_facts,
+    read,
+    save_facts,
+)
 from ygan_study.run.store import Study
 
 PICTURED_PER_CLASS = 250  # images of a class that pictures show: as many as the maps draw
@@ -55,7 +64,7 @@ def write_record(study: Study, run: Run) -> Run:
         shutil.copyfile(run.folder / name, made / name)
     for own in map(run.at, run.kinds):
         if own.weights == run.weights or run.job.group in BOTH_WEIGHTS:
-            _save(made / f"{own.weights}.npz", small_facts(own, own.weights == run.weights))
+            save_facts(made / f"{own.weights}.npz", small_facts(own, own.weights == run.weights))
     about = run.about | _numbers(run)
     (made / "run.json").write_text(json.dumps(about, indent=1) + "\n")
     if run.job in _pictured_jobs(study):
@@ -131,10 +140,10 @@ def _save_split(run: Run, records: Path) -> Path:
     rows, path = _test_rows(run), records / SPLITS / f"{run.about['split']}.npz"
     images = {name: narrow(run.test[name][rows]) for name in OF_SPLIT if name in run.test}
     if not path.exists():
-        _save(path, images)
-    with np.load(path) as kept:
-        if not all(np.array_equal(kept[name], images[name]) for name in images):
-            raise Damaged(f"{path} has other images than {run.folder}: remove one of them")
+        save_facts(path, images)
+    kept = load_facts(path)
+    if not all(np.array_equal(kept[name], images[name]) for name in images):
+        raise Damaged(f"{path} has other images than {run.folder}: remove one of them")
     return path
 
 
@@ -150,8 +159,4 @@ def _save_networks(run: Run, made: Path) -> None:
     kinds = pd.DataFrame({key: test[key][there] for key in ("label", "anomalous")})
     rows = there[kinds.groupby(list(kinds)).cumcount().to_numpy() < PICTURED_PER_CLASS]
     of_images = (name for name, fact in test.items() if len(fact) == n and name not in LATENTS)
-    _save(made / PICTURED, {name: narrow(test[name][rows]) for name in of_images})
-
-
-def _save(path: Path, facts: Facts) -> None:
-    write_atomically(path, lambda p: np.savez_compressed(p, **facts))
+    save_facts(made / PICTURED, {name: narrow(test[name][rows]) for name in of_images})

@@ -15,7 +15,6 @@ from ygan_core.config import ConfigError
 from ygan_study.measure.ood_scores import knn
 from ygan_study.plan import search
 from ygan_study.plan.images import prepare
-from ygan_study.run.cache import cached
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
@@ -45,14 +44,12 @@ def log(study: Study) -> pd.DataFrame:
     Trainings whose folders are gone are taken from the log that there is. auc_reestimated: the
     averaged weights, with running statistics estimated anew on the training images.
     """
-    table = pd.DataFrame([_row(run) for run in study.found()])
-    if len(known := logged(study)):
-        table = pd.concat([known[~known["job"].isin(table.get("job", ()))], table])
+    table = pd.concat([logged(study), pd.DataFrame([_row(run) for run in study.found()])])
     if table.empty:
         return table
     place = {job.id: place for place, job in enumerate(study.jobs)}
     order = dict(key=lambda ids: ids.map(place), kind="stable", ignore_index=True)
-    return table.sort_values("job", **order)
+    return table.drop_duplicates("job", keep="last").sort_values("job", **order)
 
 
 def logged(study: Study) -> pd.DataFrame:
@@ -96,11 +93,10 @@ def _row(run: Run) -> dict:
     row = {"method": method, "candidate": candidate, "dataset": c.dataset}
     row |= {"held_out": c.held_out, "stand_in": c.stand_in}
     row |= {"auc_last": run.at(LAST).metrics["auc"], "auc_averaged": averaged.metrics["auc"]}
-    key = averaged.hash_of("safetensors")
     if candidate.startswith(search.AVERAGED_AT.get(method, "none")):
-        row["auc_reestimated"] = cached(run.cache, key, auc_reestimated, averaged)
+        row["auc_reestimated"] = averaged.computed(auc_reestimated, averaged)
     if method == "whitened":
-        row |= cached(run.cache, key, aucs_with_residual, averaged)
+        row |= averaged.computed(aucs_with_residual, averaged)
     row["accuracy_averaged"] = averaged.metrics["normal_accuracy"]
     known = [name for name in (*SWAPPED, *PROBED) if name in averaged.metrics]
     return {**row, **{name: averaged.metrics[name] for name in known}, "job": run.job.id}
