@@ -4,17 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import like, rows_of, ten, training
+from made_up import CLASSIFIER, like, rows_of, ten, training
 from matplotlib.collections import QuadMesh
 from scipy.stats import sem, spearmanr, t
 
 from ygan_study.measure.batch_statistics import RUNNING, SETTINGS
-from ygan_study.report.figures import FIGURES, base, curves, forest, overview, public_code, scores
+from ygan_study.report.figures import FIGURES, base, curves, overview, scores
 from ygan_study.report.figures.base import LABELS, PRINTED
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.view import NotTrained
-
-CLASSIFIER = dict(method="classifier", configuration="classifier")
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +44,10 @@ def legend(fig):
 
 def test_fig8_averages_seeds_first_and_then_classes():
     aucs = {(1, 0): 0.6, (1, 1): 0.8, (4, 0): 0.9}
-    trainings = [
-        training(held_out=h, seed=seed, metrics={"auc_s": auc}) for (h, seed), auc in aucs.items()
-    ]
-    (ax,) = scores.fig8(rows_of(*trainings)).axes
+    rows = rows_of(
+        *(training(held_out=h, seed=s, metrics={"auc_s": a}) for (h, s), a in aucs.items())
+    )
+    (ax,) = scores.fig8(rows).axes
     shown = [point for point in bars(ax) if not np.isnan(point[0])]
     assert shown == [pytest.approx((0.8, 0, 0.7, 0.9))]  # of 0.7 and 0.9; population
     texts = [text.get_text() for text in ax.texts]
@@ -76,16 +74,15 @@ def test_accuracy_plot_has_a_mark_for_each_training_and_no_line():
 def test_the_main_result_has_t_intervals_over_the_classes():
     own = [0.9 + held_out / 200 for held_out in range(10)]
     code = training(configuration="public_code", deviation="public_code", held_out=4, auc=0.7)
-    rows = rows_of(*ten(lambda h: own[h]), *ten(0.8, **CLASSIFIER, epochs=6), code)
-    fig = overview.main_result(rows)
-    printed, classifier, balanced = sorted(bars(fig.axes[0]), key=lambda bar: -bar[0])[:3]
-    assert printed[0] == pytest.approx(0.987, abs=5e-4)
-    half = t.ppf(0.975, 9) * sem(own)
-    found = next(bar for bar in bars(fig.axes[0]) if bar[0] == pytest.approx(np.mean(own)))
+    fig = overview.main_result(
+        rows_of(*ten(lambda h: own[h]), *ten(0.8, **CLASSIFIER, epochs=6), code)
+    )
+    (ax,), half = fig.axes, t.ppf(0.975, 9) * sem(own)
+    assert max(bars(ax))[0] == pytest.approx(0.987, abs=5e-4)  # the printed one
+    (found,) = (bar for bar in bars(ax) if bar[0] == pytest.approx(np.mean(own)))
     assert found[2:] == pytest.approx((np.mean(own) - half, np.mean(own) + half))
-    assert legend(fig)[0].startswith(PRINTED)
-    assert f"{LABELS['balanced']}, 4 epochs" in legend(fig) and classifier and balanced
-    faces = {p.lines[0].get_xdata()[0]: p.lines[0].get_mfc() for p in fig.axes[0].containers}
+    assert legend(fig)[0].startswith(PRINTED) and f"{LABELS['balanced']}, 4 epochs" in legend(fig)
+    faces = {p.lines[0].get_xdata()[0]: p.lines[0].get_mfc() for p in ax.containers}
     assert [auc for auc, face in faces.items() if face == "white"] == [0.7]  # of one class
 
 
@@ -96,67 +93,62 @@ def test_the_coverage_tells_none_from_some_and_all():
     shade = np.asarray(mesh.get_array()).reshape(-1, 5)
     balanced, classifier = (list(LABELS).index(key) for key in ("balanced", "classifier"))
     assert shade[balanced].tolist() == [0, 2, 0, 0, 2]
-    assert shade[classifier].tolist() == [0, 0, 1, 0, 0]
-    assert shade.sum() == 5
+    assert shade[classifier].tolist() == [0, 0, 1, 0, 0] and shade.sum() == 5
     assert "10 classes, 10 runs\n4 epochs" in [text.get_text() for text in ax.texts]
 
 
 def test_a_method_of_one_class_has_another_mark_than_a_mean_over_ten():
-    cost = dict(metrics={"training_operations": 1e13})
+    cost, std = dict(metrics={"training_operations": 1e13}), np.std(np.arange(10) / 1000)
     rows = rows_of(*ten(0.9, **cost), training(auc=0.6, method="padim", configuration="", **cost))
     fig = overview.auc_by_cost(rows)
     (ax,) = fig.axes
-    assert bars(ax) == [pytest.approx((0.01, 0.9045, 0.9045 - np.std(np.arange(10) / 1000),
-                                       0.9045 + np.std(np.arange(10) / 1000)))]  # fmt: skip
+    assert bars(ax) == [pytest.approx((0.01, 0.9045, 0.9045 - std, 0.9045 + std))]
     assert [text.get_text() for text in ax.texts] == ["PaDiM"]
-    crosses = [line for line in ax.lines if line.get_marker() == "x"]
-    assert crosses[0].get_ydata() == [0.6] and legend(fig)[-1] == "some classes"
+    (cross,) = [line for line in ax.lines if line.get_marker() == "x"]
+    assert cross.get_ydata() == [0.6] and legend(fig)[-1] == "some classes"
 
 
 def test_a_forest_has_a_panel_a_row_and_a_mark_for_each_difference():
-    aucs = {("balanced", 4): 0.9, ("balanced", 1): 0.8}
-    of_score = {"auc_s": 0.7, "auc_kNN": 0.6}
-    own = [training(held_out=h, averaged=auc, metrics={**of_score, "auc_s": auc})
-           for (_, h), auc in aucs.items()]  # fmt: skip
-    plain = [training(held_out=h, averaged=0.5, metrics=of_score, **CLASSIFIER) for h in (4, 1)]
-    one = [
-        training("cifar10", 0, averaged=0.5, metrics=of_score, **how) for how in ({}, CLASSIFIER)
-    ]
-    fig = forest.score_differences(rows_of(*own, *plain, *one))
+    def both(own, **settings):
+        metrics = {"auc_s": 0.7, "auc_kNN": 0.6}
+        how = dict(averaged=0.5, **settings)
+        return training(metrics=metrics | {"auc_s": own}, **how), training(
+            metrics=metrics, **how, **CLASSIFIER
+        )
+
+    rows = rows_of(*both(0.9, held_out=4), *both(0.8, held_out=1), *both(0.7, dataset="cifar10"))
+    fig = overview.score_differences(rows)
     mnist, other = fig.axes
     assert [label.get_text() for label in mnist.get_yticklabels()] == ["$s$ (Eq. 12)", "kNN"]
     half = t.ppf(0.975, 1) * 0.05
     assert bars(mnist)[0] == pytest.approx((0.15, 0, 0.15 - half, 0.15 + half))
-    assert (
-        np.isnan(bars(other)[0][2])
-        and other.containers[0].lines[0].get_markerfacecolor() == "white"
-    )
+    assert np.isnan(bars(other)[0][2])
+    assert other.containers[0].lines[0].get_markerfacecolor() == "white"
     assert legend(fig) == [LABELS["balanced"], "hollow: one training, no interval"]
 
 
 def test_a_forest_of_ablations_has_the_printed_costs():
-    whole, a1 = ten(0.9), [training(held_out=4, auc=0.5, variant="A1")]
-    own = [training(held_out=4, auc=0.4, variant="A4")]  # a variant of one's own
-    fig = forest.ablation_costs(rows_of(*whole, *a1, *own))
+    whole, a1 = ten(0.9), training(held_out=4, auc=0.5, variant="A1")
+    own = training(held_out=4, auc=0.4, variant="A4")  # a variant of one's own
+    fig = overview.ablation_costs(rows_of(*whole, a1, own))
     (ax,) = fig.axes
     rows = [label.get_text() for label in ax.get_yticklabels()]
     assert rows == ["A1: without $L_{con}$", "A4: not in the paper"] and PRINTED in legend(fig)
     assert sorted(bar[0] for bar in bars(ax)) == pytest.approx([0.0, 0.404, 0.504])
     with pytest.raises(NotTrained):
-        forest.ablation_costs(rows_of(*whole))
+        overview.ablation_costs(rows_of(*whole))
 
 
 def test_forests_show_the_differences_of_their_tables():
     strong = dict(dataset="cifar10", method="strong", configuration="strong")
     own = ten(0.7, dataset="cifar10", configuration="whitened", metrics={"auc_s": 0.7})
-    alone = [
-        ten(0.8, epochs=n, metrics={"auc_s": auc}, **strong) for n, auc in ((4, 0.8), (10, 0.9))
-    ]
-    axes = forest.added_gains(rows_of(*own, *alone[0], *alone[1])).axes
+    for epochs, auc in ((4, 0.8), (10, 0.9)):
+        own += ten(auc, epochs=epochs, metrics={"auc_s": auc}, **strong)
+    axes = overview.added_gains(rows_of(*own)).axes
     assert [bars(ax)[0][0] for ax in axes] == pytest.approx([-0.1, -0.2])
     assert "10 epochs" in axes[1].get_title()
-    both = [ten(auc, averaged=auc, **how) for auc, how in ((0.9, {}), (0.8, CLASSIFIER))]
-    (ax,) = forest.method_differences(rows_of(*both[0], *both[1])).axes
+    rows = rows_of(*ten(0.9, averaged=0.9), *ten(0.8, averaged=0.8, **CLASSIFIER))
+    (ax,) = overview.method_differences(rows).axes
     assert [bar[0] for bar in bars(ax)] == pytest.approx([0.1])
 
 
@@ -177,10 +169,13 @@ def test_the_ladder_has_a_mark_for_each_training_by_the_images_that_it_saw():
 
 def test_trainings_of_the_papers_size_are_smoothed_over_nine_epochs(cifar10):
     auc = np.arange(20.0) % 2
-    losses = pd.DataFrame(index=pd.RangeIndex(1, 21, name="epoch"))
-    for name in ("auc", "normal_accuracy"):
-        losses[name], losses[f"{name}_averaged"] = auc, auc / 2
-    first, _, averaged, _ = curves.paper_size([like(cifar10, losses=losses)]).axes
+    losses = {
+        "auc": auc,
+        "normal_accuracy": auc,
+        "auc_averaged": auc / 2,
+        "normal_accuracy_averaged": auc,
+    }
+    first, _, averaged, _ = curves.paper_size([like(cifar10, losses=pd.DataFrame(losses))]).axes
     raw, smooth = first.lines[:2]
     assert (raw.get_ydata() == auc).all() and raw.get_alpha() < 1
     assert smooth.get_ydata()[9] == pytest.approx(auc[5:14].mean())
@@ -192,13 +187,13 @@ def test_batch_statistics_average_the_seeds_of_a_class_first():
     for (held_out, seed), (alone, rest) in numbers.items():
         aucs = {f"{way} batches of {n}": alone if way == RUNNING else rest for way, n in SETTINGS}
         runs.append(training("cifar10", held_out, seed=seed, metrics=aucs))
-    (ax,) = public_code.batch_statistics(rows_of(*runs)).axes
+    (ax,) = scores.batch_statistics(rows_of(*runs)).axes
     pale = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "None"]
     assert [list(y) for y in pale[:2]] == [pytest.approx([0.6]), pytest.approx([0.9])]
-    means = [line for line in ax.lines if line.get_markeredgecolor() == "black"]
-    assert [len(line.get_ydata()) for line in means[:4]] == [1, 3, 3, 3]
-    assert means[0].get_ydata() == pytest.approx([0.75])
-    assert means[1].get_ydata() == pytest.approx([0.85] * 3)
+    means = [line.get_ydata() for line in ax.lines if line.get_markeredgecolor() == "black"]
+    assert [y.tolist() for y in means[:4]] == [
+        pytest.approx(y) for y in ([0.75], *[[0.85] * 3] * 3)
+    ]
     assert paper_auc("cifar10", [1, 4]) in [line.get_ydata()[0] for line in ax.lines]
 
 
@@ -218,12 +213,9 @@ def test_the_best_epoch_is_that_of_the_last_weights(cifar10):
 
 
 def test_plots_ask_for_all_configurations_and_draws(smoke):
-    study, _ = smoke
-    names = {job.config.name for job in FIGURES["accuracy_plot"].jobs(study)}
+    names = {job.config.name for job in FIGURES["accuracy_plot"].jobs(smoke[0])}
     assert {"balanced", "classifier", "strong"} <= names
-    assert {job.config.method for job in FIGURES["best_epoch"].jobs(study)} == {
-        "ygan",
-        "classifier",
-    }
-    assert FIGURES["coverage"].jobs(study) == study.jobs
-    assert set(base.LOOKS.values()).__len__() == len(base.LOOKS)  # no two methods look alike
+    asked = {job.config.method for job in FIGURES["best_epoch"].jobs(smoke[0])}
+    assert asked == {"ygan", "classifier"} and FIGURES["coverage"].jobs(smoke[0]) == smoke[0].jobs
+    looks = [tuple(look.values()) for look in base.LOOKS.values()]
+    assert len(set(looks)) == len(looks)  # no two methods look alike

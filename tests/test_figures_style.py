@@ -11,9 +11,10 @@ import torch
 from made_up import like, rows_of, ten, training
 from matplotlib.text import Text
 
-from ygan_study.report.figures import FIGURES, base, draw
+from ygan_study.report.figures import FIGURES, base, tsne
 from ygan_study.report.style import style
 from ygan_study.report.view import NotTrained
+from ygan_study.report.views import save
 from ygan_study.run.folder import MissingWeights, Run
 from ygan_study.run.records import write_record
 
@@ -43,19 +44,19 @@ def runs(smoke):
     curve = {str(k): 1 / k for k in range(2, 21)}
     clusters = dict(weak_labels={"silhouette": {"cosine": curve, "as_written": curve}})
     weak = like(first["mnist"], metrics={"classes": 9}, about=clusters)
-    found = dict.fromkeys(("color_mnist_scores", "color_mnist_losses"), list(color.values()))
-    found |= dict.fromkeys(("color_mnist_samples", "fig6a", "swaps", "fig6b"), [*color.values()])
+    code = [like(tens[0], {"name": "paper", "deviation": kind}) for kind in ("none", "mirrored")]
+    leaves, every = [first["plantvillage"]], list(first.values())
+    found = {name: [first["cifar10"]] for name, view in FIGURES.items() if view.of == "runs"}
     found |= dict.fromkeys(("fig1", "architecture", "fig2", "fig3"), [color["balanced"]])
+    of_color = ("scores", "losses", "samples")
+    found |= dict.fromkeys(map("color_mnist_{}".format, of_color), list(color.values()))
+    found |= dict.fromkeys(("fig6a", "swaps", "fig6b"), list(color.values()))
+    found |= dict.fromkeys(
+        ("fig5", "plantvillage_augmentation", "fig11", "tsne_plantvillage"), leaves
+    )
     found |= {"fig4": tens[:1], "silhouette": [weak], "paper_size": [like(tens[0], losses=losses)]}
-    code = study.run_all(FIGURES["code_epochs"].jobs(study))
-    found |= {"best_epoch": tens, "code_epochs": code}
-    found |= {"fig9": list(first.values()), "score_distributions": list(first.values())}
-    found |= {"fig10": [first["mnist"], first["cifar10"]]}
-    leaves = [first["plantvillage"]]
-    names = "fig5", "plantvillage_augmentation", "fig11", "tsne_plantvillage"
-    found |= dict.fromkeys(names, leaves)
-    others = {name: [first["cifar10"]] for name, view in FIGURES.items() if view.of == "runs"}
-    return others | found
+    found |= {"best_epoch": tens, "code_epochs": code, "fig9": every, "score_distributions": every}
+    return found | {"fig10": [first["mnist"], first["cifar10"]]}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def drawn(runs, rows):
     """Every figure, in the style. t-SNE takes seconds, and nothing here hangs on it."""
     figures = {}
     with pytest.MonkeyPatch.context() as patch, style():
-        patch.setattr(base, "tsne", lambda z: z[:, :2])
+        patch.setattr(tsne, "tsne", lambda z: z[:, :2])
         for name, view in FIGURES.items():
             figures[name] = view.make((runs if view.of == "runs" else rows)[name])
             plt.close(figures[name])
@@ -135,14 +136,14 @@ def test_digits_stand_upright(color):
 
 
 def test_a_figure_is_drawn_and_saved(smoke, results, color, read_json):
-    draw(smoke[0], "fig2", [color])
+    save(smoke[0], "fig2", [color])
     for ending in ("png", "pdf", "webp", "json", "md"):
         assert (results / f"smoke/figures/fig2.{ending}").stat().st_size > 100
     assert FIGURES["fig2"].alt in (results / "smoke/figures/fig2.md").read_text()
     about = read_json(results / "smoke/figures/fig2.json")
     assert about["profile"] == "smoke" and color.job.id in str(about)
     with pytest.raises(NotTrained, match="nothing of fig2 is trained"):
-        draw(smoke[0], "fig2", [])
+        save(smoke[0], "fig2", [])
 
 
 def test_a_record_is_drawn_from_its_own_files(smoke, color, monkeypatch):
@@ -166,18 +167,18 @@ def test_a_record_without_networks_is_left_out_of_pictures(color, tmp_path):
 def test_a_map_is_made_once_and_anew_of_other_latents(smoke, color, monkeypatch, tmp_path):
     monkeypatch.setattr(Run, "cache", tmp_path)
     calls = []
-    monkeypatch.setattr(base, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
+    monkeypatch.setattr(tsne, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
     rows = np.arange(20)
     both = [(color, "z_s", rows), (color, "z_r", rows)]
-    first, again = base.maps(both), base.maps(both)
+    first, again = tsne.maps(both), tsne.maps(both)
     assert calls == [20, 20] and np.array_equal(first, again)
     assert np.array_equal(first[1], color.test["z_r"][rows, :2])
-    base.maps([(color, "z_s", rows[:19])])
+    tsne.maps([(color, "z_s", rows[:19])])
     assert calls == [20, 20, 19]
 
 
 def test_tsne_is_the_same_again_and_another_from_another_start():
     z = np.random.RandomState(0).randn(60, 5).astype(np.float32)
-    first = base.tsne(z)
-    assert first.shape == (60, 2) and np.array_equal(first, base.tsne(z, random_state=0))
-    assert not np.allclose(first, base.tsne(z, random_state=1))
+    first = tsne.tsne(z)
+    assert first.shape == (60, 2) and np.array_equal(first, tsne.tsne(z, random_state=0))
+    assert not np.allclose(first, tsne.tsne(z, random_state=1))

@@ -11,10 +11,9 @@ import pytest
 
 from ygan_study import Study
 from ygan_study.__main__ import main
-from ygan_study.report import commands, made
+from ygan_study.report import commands, views
 from ygan_study.report import notebooks as nb
 from ygan_study.report.book import UNTRAINED
-from ygan_study.report.figures import FIGURES
 from ygan_study.report.notebooks import (
     SOURCES,
     NotebookError,
@@ -25,8 +24,7 @@ from ygan_study.report.notebooks import (
     notebooks,
     output,
 )
-from ygan_study.report.study import NotTrained
-from ygan_study.report.tables import TABLES
+from ygan_study.report.view import NotTrained
 from ygan_study.run.checksums import SUMS
 
 
@@ -47,8 +45,8 @@ def test_in_git_without_outputs_and_with_one_cell_of_literal_parameters(name):
 
 def test_every_figure_and_table_is_in_a_notebook_that_needs_its_trainings():
     study, shown = Study("smoke"), {name: nb.views(name) for name in notebooks()}
-    for name, view in {**FIGURES, **TABLES}.items():
-        books = [book for book, views in shown.items() if name in views]
+    for name, view in views.VIEWS.items():
+        books = [book for book, views_ in shown.items() if name in views_]
         assert books, name
         assert {job.id for job in view.jobs(study)} <= {job.id for job in needs(study, books[0])}
 
@@ -116,7 +114,7 @@ def test_an_executed_notebook_follows_its_cells_settings_facts_and_version(
     reverse_checksums(moved.path(jobs["ganomaly"]))
     assert moved.find(jobs["ganomaly"])
     trained_again = fingerprint(moved, "01_made")
-    monkeypatch.setattr(nb, "VERSION", made.VERSION + 1)
+    monkeypatch.setattr(nb, "VERSION", views.VERSION + 1)
     assert len({before, trained_again, fingerprint(moved, "01_made")}) == 3
     notebook('"table1"', "1 + 1")
     assert fingerprint(moved, "01_made") not in (before, trained_again)
@@ -140,16 +138,17 @@ def reverse_checksums(folder):
     (folder / SUMS).write_text("\n".join(reversed(lines)) + "\n")
 
 
-def test_a_table_follows_the_facts_of_its_runs(copied, tmp_path):
+def test_a_table_follows_the_facts_of_its_runs(copied):
     study, jobs = copied
-    runs, path = study.found(jobs.values()), tmp_path / "table1"
-    assert not made.is_made(path, runs)
-    made.keep(study, path, TABLES["table1"], runs, {"csv": b"1"}, "| 1 |")
-    assert made.is_made(path, runs) and not made.is_made(path, runs[:1])
-    page = path.with_suffix(".md").read_text()
-    assert page.startswith("# Table 1: MNIST\n") and "--profile smoke --only table1`" in page
+    runs, page = study.found(jobs.values()), study.folder / "tables" / "table1.md"
+    assert not views.is_made(study, "table1", runs)
+    views.save(study, "table1", runs)
+    assert views.is_made(study, "table1", runs) and not views.is_made(study, "table1", runs[:1])
+    text = page.read_text()
+    assert text.startswith("# Table 1: MNIST\n") and "--profile smoke --only table1`" in text
     reverse_checksums(runs[0].folder)
-    assert len(study.found(jobs.values())) == len(runs) and not made.is_made(path, runs)
+    assert len(study.found(jobs.values())) == len(runs)
+    assert not views.is_made(study, "table1", runs)
 
 
 def test_notebooks_run_side_by_side_and_each_says_how_it_ended(tmp_path, monkeypatch, capsys):
@@ -194,7 +193,7 @@ def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, notebook,
     assert execute(smoke[0], "01_made") == output(smoke[0], "01_made") and not partial.exists()
 
 
-def test_the_kernel_is_this_python_whatever_jupyter_path_names(
+def test_the_kernel_is_this_python_and_photographs_become_jpeg(
     smoke, notebook, monkeypatch, tmp_path
 ):
     other = tmp_path / "jupyter" / "kernels" / "python3"
@@ -202,23 +201,14 @@ def test_the_kernel_is_this_python_whatever_jupyter_path_names(
     kernel = {"argv": ["/bin/false"], "display_name": "another Python", "language": "python"}
     (other / "kernel.json").write_text(json.dumps(kernel))
     monkeypatch.setenv("JUPYTER_PATH", str(other.parents[1]))
-    monkeypatch.setattr(nb, "SOURCES", notebook("import sys; print(sys.executable)").parent)
-    assert sys.executable in execute(smoke[0], "01_made").read_text()
-
-
-def test_it_runs_where_the_names_of_temporary_folders_are_long(
-    smoke, notebook, monkeypatch, tmp_path
-):
     long = tmp_path / ("x" * 120)  # a socket's name has 107 characters at the most
     long.mkdir()
     monkeypatch.setattr(nb.tempfile, "tempdir", str(long))
-    monkeypatch.setattr(nb, "SOURCES", notebook("print(profile)").parent)
-    assert execute(smoke[0], "01_made").exists()
-
-
-def test_photographs_become_jpeg_in_an_executed_notebook(smoke, notebook, monkeypatch):
-    code = "import matplotlib.pyplot as plt, numpy as np\nplt.imshow(np.random.rand(300, 300, 3));"
-    monkeypatch.setattr(nb, "SOURCES", notebook(code).parent)
-    cells = nbformat.read(execute(smoke[0], "01_made"), 4).cells
-    kinds = {kind for cell in cells for o in cell.get("outputs", []) for kind in o.get("data", {})}
-    assert "image/jpeg" in kinds and "image/png" not in kinds
+    picture = (
+        "import matplotlib.pyplot as plt, numpy as np\nplt.imshow(np.random.rand(300, 300, 3));"
+    )
+    source = notebook("import sys; print(sys.executable)", picture)
+    monkeypatch.setattr(nb, "SOURCES", source.parent)
+    executed = execute(smoke[0], "01_made").read_text()
+    assert sys.executable in executed
+    assert "image/jpeg" in executed and "image/png" not in executed

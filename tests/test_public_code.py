@@ -6,9 +6,10 @@ from made_up import CLASSIFIER, rows_of, training
 
 from ygan_study.measure.batch_statistics import AUTHORS, RUNNING, SETTINGS
 from ygan_study.report.printed import paper_auc
-from ygan_study.report.tables import make, public_code
+from ygan_study.report.tables import public_code
 from ygan_study.report.tables.public_code import in_batches
 from ygan_study.report.tables.shared import MEAN
+from ygan_study.report.views import make
 
 ALONE = "last epoch, each image by itself"
 PAIRS = [

@@ -62,7 +62,7 @@ LIVE, LOSSES = ("from functools", "live ="), "live.losses.to_csv()"
 PAIRS = ("run = study.run", "higher =")
 CLUSTERS, AUC_IN = ("features, network", "tried ="), ("package =", "def auc_in", "size =")
 MAP, POINTS = ("normal =", "latent, perplexity ="), "points.tolist()"
-LEAVES = """study.table(
+LEAVES = """study.make(
     "table4", [study.run(study.select(dataset="plantvillage", group="balanced")[0])]
 )"""
 TABLE_5 = """[study.run(study.select(dataset="mnist", group="balanced")[0]),
@@ -106,7 +106,7 @@ TRIES = {
         Try(
             "ABLATIONS = {",
             'ABLATIONS = {"A4": dict(lambda_1=0.0),',
-            changes=f'(study.show("table5", {TABLE_5}), study.table("table5", {TABLE_5}).to_csv())',
+            changes=f'(study.show("table5", {TABLE_5}), study.make("table5", {TABLE_5}).to_csv())',
             file="ygan_study/methods/ablations.py",
             says='`"A4": dict(lambda_1=0.0),`',
         ),

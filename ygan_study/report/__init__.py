@@ -1,3 +1,1 @@
-"""What is shown of the evidence: tables, figures, notebooks, the book. Missing trainings are run by
-`study.run`.
-"""
+"""What is shown of the evidence: tables, figures, notebooks, and the book."""

@@ -91,7 +91,10 @@ def lay_out(source: Path, folder: Path) -> None:
         return (folder if is_executed else REPOSITORY) / place
 
     items = {file.stem: results / file.relative_to(folder) for file in folder.glob("[ft]*s/*.md")}
-    sections = {heading: listed(names, items) for heading, names in SECTIONS.items()}
+    sections = {  # each item is followed by that of longer trainings
+        heading: [items[key] for name in names for key in (name, f"{name}_longer") if key in items]
+        for heading, names in SECTIONS.items()
+    }
     left = [Path(text) for text in TEXTS]
     left += [file.relative_to(folder) for file in folder.glob("notebooks/[0-9][0-9]_*.ipynb")]
     left += [place for places in sections.values() for place in places]
@@ -131,12 +134,6 @@ def page_of(place: Path) -> str:
         return f"api.md#{place.stem}"
     executed = place.match("results/*/notebooks/*")
     return Path(*place.parts[2:] if executed else place.parts).as_posix()
-
-
-def listed(names: tuple[str, ...], items: dict[str, Path]) -> list[Path]:
-    """The places of these figures and tables, each followed by the one of longer trainings."""
-    both = [each for name in names for each in (name, f"{name}_longer")]
-    return [items[name] for name in both if name in items]
 
 
 def contents(sections: dict[str, list[Path]]) -> str:

@@ -10,19 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
 from ygan_study.report.book import build_book
-from ygan_study.report.figures import FIGURES
-from ygan_study.report.made import is_made
 from ygan_study.report.notebooks import execute, is_done, needs, notebooks, output
 from ygan_study.report.study import Study
-from ygan_study.report.tables import TABLES
 from ygan_study.report.verify import FAR_OFF, VERDICTS, verify
 from ygan_study.report.view import NotTrained
+from ygan_study.report.views import VIEWS, is_made, kind, path
 from ygan_study.run.executors import processes, run_jobs
 
 LONGEST = "10_your_images"  # it fits a detector, so it is begun first
@@ -31,11 +30,11 @@ KERNELS = 4  # at the most, side by side: each takes more than a gigabyte
 
 @dataclass(frozen=True)
 class Part:
-    """Something that the study makes. path: its file, of a figure or a table without an ending."""
+    """A notebook, a figure or a table. page: what a reader opens."""
 
     kind: str
     name: str
-    path: Path
+    page: Path
     jobs: list[Job]
 
     def is_done(self, study: Study) -> bool:
@@ -43,19 +42,12 @@ class Part:
         if self.kind == "notebook":
             return is_done(study, self.name)
         runs = study.found(self.jobs)
-        return len(runs) == len(self.jobs) and is_made(self.path, runs)
+        return len(runs) == len(self.jobs) and is_made(study, self.name, runs)
 
-    def state(self, study: Study) -> str:
-        """done; there, but made of something else; or `-`."""
-        page = self.path if self.kind == "notebook" else Path(f"{self.path}.md")
-        return "done" if self.is_done(study) else "there" if page.exists() else "-"
-
-    def make(self, study: Study) -> None:
+    def make(self, study: Study) -> Path:
         """Make it, whether it is there or not. Raises NotTrained."""
-        if self.kind == "notebook":
-            execute(study, self.name)
-        else:
-            getattr(study, self.kind)(self.name)
+        execute(study, self.name) if self.kind == "notebook" else study.make(self.name)
+        return self.page
 
 
 def parts(study: Study) -> dict[str, Part]:
@@ -63,9 +55,8 @@ def parts(study: Study) -> dict[str, Part]:
     found = [
         Part("notebook", name, output(study, name), needs(study, name)) for name in notebooks()
     ]
-    for kind, views in (("figure", FIGURES), ("table", TABLES)):
-        folder = study.folder / f"{kind}s"
-        found += [Part(kind, name, folder / name, view.jobs(study)) for name, view in views.items()]
+    for name, view in VIEWS.items():
+        found.append(Part(kind(name), name, Path(f"{path(study, name)}.md"), view.jobs(study)))
     return {part.name: part for part in found}
 
 
@@ -114,23 +105,19 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
 
 def draw_all(study: Study, options: argparse.Namespace) -> int:
     """Make tables and figures anew from what is done; train nothing. Returns the exit status."""
-    views = {**FIGURES, **TABLES}
-    _refuse_unknown(options.names, views)
+    _refuse_unknown(options.names, VIEWS)
     study.write_runs()
     failed = study.damaged_records()
-    for name in options.names or views:
-        jobs = views[name].jobs(study)
+    for name in options.names or VIEWS:
+        jobs = VIEWS[name].jobs(study)
         runs = study.found(jobs)
-        make = study.figure if name in FIGURES else study.table
-        end, why = _attempt(name, partial(make, name, runs))
-        if end == "done":
-            print(f"{name}: made of {len(runs)} of {len(jobs)} trainings", flush=True)
-        elif end == "failed":
+        end, why = _attempt(name, partial(study.make, name, runs))
+        if end == "failed":
             failed.append(f"{name}: {why}")
         else:
-            print(f"{name}: not drawn: {why}")
-    for line in failed:
-        print(line, file=sys.stderr)
+            made = f"made of {len(runs)} of {len(jobs)} trainings"
+            print(f"{name}: {made if end == 'done' else f'not drawn: {why}'}", flush=True)
+    print(*failed, sep="\n", end="\n" * bool(failed), file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -144,19 +131,17 @@ def make_book(study: Study, options: argparse.Namespace) -> int:
 
 def _make(study: Study, todo: list[Part], workers: int) -> dict[str, tuple[str, object]]:
     """Make parts; returns by name how each ended (`_attempt`). Notebooks run side by side."""
+    numbers = count(1)
 
-    def make(number: int, part: Part) -> tuple[str, object]:
-        print(f"[{part.kind} {number} of {len(todo)}] {part.name}", flush=True)
-        end, why = _attempt(part.name, partial(part.make, study))
-        return end, why or part.path
+    def make(part: Part) -> tuple[str, tuple[str, object]]:
+        print(f"[{part.kind} {next(numbers)} of {len(todo)}] {part.name}", flush=True)
+        return part.name, _attempt(part.name, partial(part.make, study))
 
-    order = sorted(todo, key=lambda part: part.name != LONGEST)
+    books = sorted((p for p in todo if p.kind == "notebook"), key=lambda p: p.name != LONGEST)
     with ThreadPoolExecutor(min(workers, KERNELS)) as kernels:
-        ends = {}
-        for number, part in enumerate(order, 1):  # figures in the main thread, as matplotlib asks
-            begun = partial(make, number, part)
-            ends[part.name] = kernels.submit(begun).result if part.kind == "notebook" else begun
-        return {part.name: ends[part.name]() for part in todo}
+        executed = kernels.map(make, books)
+        drawn = [make(part) for part in todo if part.kind != "notebook"]  # in the main thread
+        return dict([*drawn, *executed])
 
 
 def _attempt(name: str, make: Callable[[], object]) -> tuple[str, object]:
@@ -196,9 +181,12 @@ def _refuse_unknown(names: list[str], known: Iterable[str], where: str = "") -> 
 
 
 def _list(study: Study, known: list[Part]) -> int:
-    rows = [(part.kind, part.name, part.state(study)) for part in known]
+    rows = []
+    for part in known:
+        there = "there" if part.page.exists() else "-"  # made of something else
+        rows.append((part.kind, part.name, "done" if part.is_done(study) else there))
     jobs = {job.id: job for part in known for job in part.jobs}
     rows += [("training", job.id, "done" if study.find(job) else "-") for job in jobs.values()]
-    for kind, name, state in rows:
-        print(f"{kind:9} {name:62} {state}")
+    for what, name, state in rows:
+        print(f"{what:9} {name:62} {state}")
     return 0

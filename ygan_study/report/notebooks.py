@@ -9,7 +9,6 @@ import json
 import os
 import re
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -26,11 +25,8 @@ from ygan_core.checkpoints import write_atomically
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.plan.jobs import Job
 from ygan_study.report.book import UNTRAINED
-from ygan_study.report.figures import FIGURES
-from ygan_study.report.made import VERSION, is_made
-from ygan_study.report.study import NotTrained
-from ygan_study.report.tables import TABLES
-from ygan_study.report.view import View
+from ygan_study.report.view import NotTrained, View
+from ygan_study.report.views import VERSION, VIEWS, is_made
 from ygan_study.run.checksums import SUMS, sha256
 from ygan_study.run.store import Study
 
@@ -65,7 +61,7 @@ def views(name: str) -> dict[str, View]:
     """The figures and tables whose names stand in quotes in a notebook's code."""
     code = "\n".join(source for kind, source in _cells(name) if kind == "code")
     named = set(re.findall(r"""["'](\w+)["']""", code))
-    return {view: made for view, made in {**FIGURES, **TABLES}.items() if view in named}
+    return {view: made for view, made in VIEWS.items() if view in named}
 
 
 def needs(study: Study, name: str) -> list[Job]:
@@ -80,7 +76,7 @@ def fingerprint(study: Study, name: str) -> str:
     These are its cells and parameters, `VERSION`, the checksums of its trainings and of the
     networks that come with the repository. A moved folder of results changes nothing.
     """
-    runs = [run for job in needs(study, name) if (run := study.find(job))]
+    runs = study.found(needs(study, name))
     facts = {run.job.id: sha256(run.folder / SUMS) for run in runs}
     networks = {path.parent.name: sha256(path) for path in sorted(WEIGHTS.glob(f"*/{SUMS}"))}
     given = {**_parameters(study), "results": None}
@@ -98,12 +94,9 @@ def is_done(study: Study, name: str) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     untrained = {shown.get("metadata", {}).get(UNTRAINED) for shown in outputs}
-    kinds = {**dict.fromkeys(FIGURES, "figures"), **dict.fromkeys(TABLES, "tables")}
     made = {view: study.found(shown.jobs(study)) for view, shown in views(name).items()}
     return all(
-        is_made(study.folder / kinds[view] / view, runs)
-        for view, runs in made.items()
-        if runs and view not in untrained
+        is_made(study, view, runs) for view, runs in made.items() if runs and view not in untrained
     )
 
 
@@ -123,21 +116,18 @@ def execute(study: Study, name: str) -> Path:
     failed.unlink(missing_ok=True)
     before = fingerprint(study, name)  # trainings that are added meanwhile make it out of date
     with tempfile.TemporaryDirectory() as place:
-        run = partial(
-            papermill.execute_notebook,
-            str(source),
-            f"{place}/{name}.ipynb",
-            parameters,
-            kernel_name="python3",
-            kernel_manager_class=OwnKernel,
-            start_timeout=120,
-            progress_bar=False,
-            config=_quiet(place),
-            resources={"metadata": {"path": str(SOURCES)}},  # `cwd` would move this whole process
-        )
         try:
-            with ThreadPoolExecutor(1) as thread:  # in the main thread nbclient would take Ctrl-C
-                executed = thread.submit(run).result()
+            executed = papermill.execute_notebook(
+                str(source),
+                f"{place}/{name}.ipynb",
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=OwnKernel,
+                start_timeout=120,
+                progress_bar=False,
+                config=_quiet(place),
+                resources={"metadata": {"path": str(SOURCES)}},  # `cwd` would move this process
+            )
         except papermill.PapermillExecutionError as error:
             if error.ename == NotTrained.__name__:
                 raise NotTrained(error.evalue) from None

@@ -32,12 +32,14 @@ def trainings_of(
     epoch_rule: str = "last",
     metrics: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """A row a training, ordered as METHODS: its settings, key, title, name, and a column a metric.
+    """A row a training, ordered as METHODS: its settings, what is known of it, a column a metric.
 
     rows: of runs.csv. weights: last, averaged, or headline: those that tables print. A metric
     that was not measured is nan; those in `metrics` have a column in any case. key: its entry in
     METHODS; title: of its method; name: the same with its configuration; seen: images that it
-    saw.
+    saw; schedule: these, as a share of those that a rival's authors train it on (nan where nobody
+    knows; 1 for Y-GAN, the classifiers, and what is not trained by gradient); chosen: whether its
+    held-out class was the anomaly in a choice of its settings.
     """
     wanted = rows["headline"].astype(bool) if weights == "headline" else rows["weights"] == weights
     few = rows[wanted & (rows["epoch_rule"] == epoch_rule)]
@@ -52,6 +54,8 @@ def trainings_of(
     table["name"] = list(map(_name, table["key"], table["title"], table["configuration"]))
     table = table.reindex(columns=list(dict.fromkeys([*table, "training_images", *metrics])))
     table["seen"] = table["epochs"] * table["training_images"]
+    table["schedule"] = list(map(_schedule, table["key"], table["seen"]))
+    table["chosen"] = list(map(_is_chosen, table["key"], table["dataset"], table["held_out"]))
     for name, order in (("pixels", ("all",)), ("key", METHODS), ("dataset", TITLES)):
         place = {value: number for number, value in enumerate(order)}
         table = table.sort_values(name, key=lambda column, p=place: column.map(p), kind="stable")
@@ -72,3 +76,14 @@ def _name(key: str, title: str, configuration: str) -> str:
     shared = [method.title for method in METHODS.values()].count(METHODS[key].title) > 1
     added = configuration if shared or own != key else changed
     return f"{title} ({added})" if added else title
+
+
+def _schedule(key: str, seen: float) -> float:
+    method = METHODS[key]
+    if not (method.is_baseline and method.trains):
+        return 1.0
+    return seen / method.trainer.authors.images if method.trainer.authors else float("nan")
+
+
+def _is_chosen(key: str, dataset: str, held_out: int) -> bool:
+    return (dataset, held_out) in METHODS[key].chosen_on

@@ -49,9 +49,7 @@ class Estimate:
         return found
 
     def __format__(self, sign: str) -> str:
-        """`0.972 [0.960, 0.983]`; with the format `+` as a difference: `+0.005 [-0.002,
-        +0.013]`.
-        """
+        """`0.972 [0.960, 0.983]`; with the format `+`: `+0.005 [-0.002, +0.013]`."""
         mean, interval = f"{self.mean:{sign}.3f}", f"[{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
         return mean if self.word == ONE_TRAINING else f"{mean} {interval}"
 
@@ -94,9 +92,7 @@ def holm(p: pd.Series) -> pd.Series:
 
 
 def std_over_seeds(trainings: pd.DataFrame, metric: str = "auc") -> float:
-    """The sample standard deviation over the seeds of a class, pooled over the classes that have
-    several; else nan.
-    """
+    """The sample standard deviation over seeds, pooled over classes with several; else nan."""
     each = trainings.dropna(subset=[metric]).groupby(["dataset", "held_out"])[metric]
     freedom, squares = (each.count() - 1).sum(), (each.var(ddof=0) * each.count()).sum()
     return float(np.sqrt(squares / freedom)) if freedom else np.nan

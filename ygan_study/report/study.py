@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
-from ygan_study.report import figures, render, tables
+from ygan_study.report import render
 from ygan_study.report.book import UNTRAINED
-from ygan_study.report.view import NotTrained, View
+from ygan_study.report.view import NotTrained
+from ygan_study.report.views import VIEWS, save
 from ygan_study.run import store, training
 from ygan_study.run.folder import Run
 from ygan_study.terminal import check_results
@@ -46,44 +47,37 @@ class Study(store.Study):
         """The runs of jobs, trained where missing; one that fails is named and left out."""
         return training.run_all(self, jobs) if self.trains else self.found(jobs)
 
-    def figure(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> Figure:
-        """Draw a figure of `runs`, by default the study's, save it, and return it."""
-        return figures.draw(self, name, self._runs_of(figures.FIGURES[name], runs), suffix)
+    def make(
+        self, name: str, runs: list[Run] | None = None, suffix: str = ""
+    ) -> Figure | pd.DataFrame:
+        """Make a figure or a table of `runs`, by default the study's, save it, and return it.
 
-    def table(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> pd.DataFrame:
-        """Make a table of `runs`, by default the study's, save it, and return it."""
-        return tables.tabulate(self, name, self._runs_of(tables.TABLES[name], runs), suffix)
-
-    def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
-        """Display a figure or a table of `runs`, by default the study's, and its caption.
-
-        Where its trainings are missing, it displays what trains them.
+        Raises NotTrained where there is none.
         """
-        views = {**figures.FIGURES, **tables.TABLES}
-        if name not in views:
-            raise KeyError(f"no figure or table {name!r}: choose from {', '.join(views)}")
-        try:
-            if name in figures.FIGURES:
-                shown = self.figure(name, runs, suffix)
-            else:
-                shown = Markdown(render.markdown(self.table(name, runs, suffix)))
-        except NotTrained as missing:
-            note = Markdown(f"*{views[name].title}: {missing}.*")
-            display(note, metadata={UNTRAINED: name})
-            return
-        display(shown)
-        display(Markdown(views[name].caption))
-
-    def _runs_of(self, view: View, runs: list[Run] | None) -> list[Run]:
-        """What a view is made of: `runs`, or the study's. Raises NotTrained where there is none."""
-        jobs = view.jobs(self) if runs is None else []
+        jobs = VIEWS[name].jobs(self) if runs is None else []
         runs = self.run_all(jobs) if runs is None else runs
         if not runs and jobs:
             raise NotTrained(
                 f"none of its {len(jobs)} trainings is done: "
                 f"`{self._command(jobs[0])}` trains the first"
             )
-        return runs
+        return save(self, name, runs, suffix)
+
+    def show(self, name: str, runs: list[Run] | None = None, suffix: str = "") -> None:
+        """Display a figure or a table of `runs`, by default the study's, and its caption.
+
+        Where its trainings are missing, it displays what trains them.
+        """
+        if name not in VIEWS:
+            raise KeyError(f"no figure or table {name!r}: choose from {', '.join(VIEWS)}")
+        try:
+            made = self.make(name, runs, suffix)
+        except NotTrained as missing:
+            note = Markdown(f"*{VIEWS[name].title}: {missing}.*")
+            display(note, metadata={UNTRAINED: name})
+            return
+        display(made if isinstance(made, Figure) else Markdown(render.markdown(made)))
+        display(Markdown(VIEWS[name].caption))
 
     def _command(self, job: Job) -> str:
         return f"python -m ygan_study run --profile {self.profile} {job.id}"

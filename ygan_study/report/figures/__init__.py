@@ -1,40 +1,14 @@
 """Results in, pictures out: the paper's figures and what stands beside them. They train nothing.
 
-A figure is a function of runs, or of the rows of runs.csv. `draw` calls it, and leaves its files,
-`made.keep`, under results/<profile>/figures/: name.png, name.pdf, name.webp and name.md for the
-book, and name.json.
+A figure is a function of runs, or of the rows of runs.csv.
 """
 
-from __future__ import annotations
-
-import io
-import logging
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-from PIL import Image
+from ygan_study.report.figures import curves, explained, images, overview, qualitative, scores
+from ygan_study.report.view import View
 
-from ygan_study.report.figures import (
-    curves,
-    datasets,
-    explained,
-    forest,
-    latents,
-    overview,
-    public_code,
-    qualitative,
-    scores,
-)
-from ygan_study.report.made import keep
-from ygan_study.report.rows import rows_of
-from ygan_study.report.style import style
-from ygan_study.report.view import NotTrained, View
-from ygan_study.run.folder import Run
-from ygan_study.run.store import Study
-
-logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of dates in matplotlib's fonts
-PARTS = (overview, forest, explained, datasets, latents, curves, qualitative, scores, public_code)
+PARTS = (overview, explained, images, curves, qualitative, scores)
 ALT = {  # what a figure shows, for those who cannot see it; by the function that draws it
     "main_result": "The AUC on each dataset of the printed Y-GAN, of Y-GAN trained here with two "
     "sets of loss weights, and of two classifiers.",
@@ -87,24 +61,3 @@ FIGURES: dict[str, View] = {
     for part in PARTS
     for name, view in part.VIEWS.items()
 }
-
-
-def draw(study: Study, name: str, runs: list[Run], suffix: str = "") -> Figure:
-    """Draw a figure of `runs`, save it, and return it. Raises NotTrained where there is none."""
-    if not runs:
-        raise NotTrained(f"nothing of {name} is trained")
-    view = FIGURES[name]
-    with style():
-        made_of = runs if view.of == "runs" else rows_of(runs, batches=view.of == "batches")
-        fig = view.make(made_of)
-        pictures = {ending: io.BytesIO() for ending in ("png", "pdf", "webp")}
-        fig.savefig(pictures["png"], format="png")
-        undated = {"CreationDate": None}  # the same results give the same bytes
-        fig.savefig(pictures["pdf"], format="pdf", metadata=undated)
-        with Image.open(pictures["png"]) as image:
-            image.convert("RGB").save(pictures["webp"], "WEBP", quality=85, method=6)
-    plt.close(fig)  # the notebook shows what is returned, once
-    files = {ending: picture.getvalue() for ending, picture in pictures.items()}
-    shown = f"![{view.alt}]({name}{suffix}.webp)"
-    keep(study, study.folder / "figures" / f"{name}{suffix}", view, runs, files, shown, suffix)
-    return fig

@@ -1,27 +1,22 @@
-"""What every figure shares: the style, colours and marks that mean the same everywhere, t-SNE,
-grids of images.
-"""
+"""What every figure shares: jobs, colours and marks, panels, legends, and grids of images."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-from joblib import Parallel, cpu_count, delayed
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from ygan_core.data import COLOURS
@@ -32,7 +27,6 @@ from ygan_study.plan.jobs import pictured as pictured_jobs
 from ygan_study.plan.settings import DATASETS, TENS
 from ygan_study.report.rows import TITLES
 from ygan_study.report.view import View
-from ygan_study.run.cache import cached
 from ygan_study.run.folder import MissingWeights, Run
 from ygan_study.run.store import Study
 
@@ -49,7 +43,10 @@ LABELS = {  # by its key, what a legend calls a method
     key: f"{method.title} ({key})" if method.title == "Y-GAN" else method.title
     for key, method in METHODS.items()
 }
-LOOKS = dict(zip(LABELS, zip(cycle(CLASS_COLOURS), cycle(MARKS), strict=False), strict=False))
+LOOKS = {  # by its key, what a line or a mark of a method looks like
+    key: dict(color=colour, marker=marker)
+    for key, colour, marker in zip(LABELS, cycle(CLASS_COLOURS), cycle(MARKS), strict=False)
+}
 PRINTED = "Y-GAN, as printed"
 Picture = partial(View, of="runs")  # a figure of images and latents; a plot is made of numbers
 
@@ -74,11 +71,11 @@ def heading(*runs: Run) -> str:
     return f"{TITLES[first.config.dataset]}, {what}"
 
 
-def grouped(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
-    """Runs by dataset and method (a key of METHODS), in the order of DATASETS."""
+def grouped(runs: Iterable[Run], *settings: str) -> dict[tuple, list[Run]]:
+    """Runs by these of their settings, in the order of DATASETS."""
     found = {}
     for run in sorted(runs, key=lambda run: DATASETS.index(run.config.dataset)):
-        found.setdefault((run.config.dataset, run.config.key), []).append(run)
+        found.setdefault(tuple(getattr(run.config, name) for name in settings), []).append(run)
     return found
 
 
@@ -123,28 +120,6 @@ def pictured(runs: list[Run]) -> list[Run]:
     return found
 
 
-def tsne(z: np.ndarray, random_state: int = 0) -> np.ndarray:
-    """t-SNE (van der Maaten and Hinton, 2008) of latents (n, d) -> (n, 2), from a random start."""
-    with threadpool_limits(1):  # on a busy machine its own threads wait for each other
-        return TSNE(init="random", random_state=random_state).fit_transform(z)
-
-
-def maps(wanted: list[tuple[Run, str, np.ndarray]]) -> list[np.ndarray]:
-    """t-SNE of latents, (rows, 2) each, for (run, "z_s" or "z_r", rows of run.test); kept beside
-    the jobs.
-    """
-    latents = [np.ascontiguousarray(run.test[name][rows]) for run, name, rows in wanted]
-    key = hashlib.sha256(b"".join(hashlib.sha256(z).digest() for z in latents)).hexdigest()
-    return cached(wanted[0][0].cache, key, _maps, latents)
-
-
-def _maps(latents: list[np.ndarray]) -> list[np.ndarray]:
-    with threadpool_limits(1):  # in threads: other processes would not hear of a Ctrl-C
-        return Parallel(min(len(latents), cpu_count()), backend="threading")(
-            delayed(tsne)(z) for z in latents
-        )
-
-
 def panels(count: int, columns: int, height: float, **how) -> tuple[Figure, np.ndarray]:
     """A figure of the page's width, with `count` axes (count,), `columns` in a row.
 
@@ -158,6 +133,15 @@ def panels(count: int, columns: int, height: float, **how) -> tuple[Figure, np.n
     return fig, axes.flat[:count]
 
 
+def by_dataset(
+    trainings: pd.DataFrame, columns: int, height: float
+) -> tuple[Figure, list[tuple[Axes, str, pd.DataFrame]]]:
+    """A figure with a panel for each dataset, and of each its axes, its name and its trainings."""
+    groups = list(trainings.groupby("dataset", sort=False))
+    fig, axes = panels(len(groups), columns, height, sharey=True)
+    return fig, [(ax, *group) for ax, group in zip(axes, groups, strict=True)]
+
+
 def reference(ax: Axes, printed: float | None = None, axis: str = "y") -> None:
     """A dashed line at chance, an AUC of 0.5; a dotted one where the paper's number lies."""
     line = ax.axhline if axis == "y" else ax.axvline
@@ -166,42 +150,22 @@ def reference(ax: Axes, printed: float | None = None, axis: str = "y") -> None:
         line(printed, color="black", lw=1, ls=":", zorder=0, label=PRINTED)
 
 
-def legend_below(fig: Figure, columns: int, handles: Sequence[Line2D] = ()) -> None:
-    """One legend below all panels: of `handles`, or of what is labelled in the panels, each label
-    once.
-    """
-    named = {handle.get_label(): handle for handle in handles}
-    for ax in () if handles else fig.axes:
-        named |= {
-            label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-        }
+def rule_rows(ax: Axes) -> None:
+    """A thin line through each row of marks, in place of the ticks."""
+    ax.grid(axis="y", lw=0.3)
+    ax.tick_params(axis="y", length=0)
+
+
+def legend_below(fig: Figure, columns: int, handles: Iterable[Line2D] = ()) -> None:
+    """One legend below all panels: of `handles`, or of all that is labelled in the panels."""
+    labelled = [handle for ax in fig.axes for handle in ax.get_legend_handles_labels()[0]]
+    named = {handle.get_label(): handle for handle in list(handles) or labelled}
     fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=columns)
 
 
-def mark(label: str, colour="dimgrey", marker: str = "o", face=None, **how) -> Line2D:
-    """A mark of a legend; face: what fills it, where that is another colour."""
-    looks = dict(color=colour, marker=marker, mfc=colour if face is None else face, ls="")
-    return Line2D([], [], label=label, **{**looks, **how})
-
-
-def look(name: str, place: int) -> Line2D:
-    """The mark of a series: PRINTED, a key of METHODS, or another word, by its place."""
-    if name == PRINTED:
-        return mark(PRINTED, "black", "*", ms=8)
-    return mark(LABELS.get(name, name), *LOOKS.get(name, list(LOOKS.values())[place]))
-
-
-def bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
-    """A point with its error bar, which looks as its mark in the legend. errors: of `errorbar`."""
-    how = dict(color=look.get_color(), marker=look.get_marker(), ms=look.get_markersize())
-    ax.errorbar(x, y, **{"mfc": look.get_markerfacecolor(), "lw": 1.2, **how, **errors})
-
-
-def interval(ax: Axes, found, y: float, look: Line2D, hollow: bool = False) -> None:
-    """An estimate (mean, low, high) as a mark at the height y, with its interval if it has one."""
-    ends = [[found.mean - found.low], [found.high - found.mean]]
-    error = {} if np.isnan(ends).any() else {"xerr": ends}
-    bar(ax, look, found.mean, y, **error, **({"mfc": "white"} if hollow else {}))
+def mark(label: str, color="dimgrey", marker: str = "o", **how) -> Line2D:
+    """A mark of a legend. how: of `Line2D`."""
+    return Line2D([], [], label=label, color=color, marker=marker, **{"ls": "", **how})
 
 
 def swap_grid(
@@ -233,9 +197,7 @@ def centres(count: int) -> list[float]:
 
 
 def show_grid(ax: Axes, tiles: Tensor) -> None:
-    """Tiles uint8 (rows, columns, C, S, S) as one picture without ticks; a tile is a unit wide, its
-    rim white.
-    """
+    """Tiles uint8 (rows, columns, C, S, S) as one picture; a tile is a unit wide, its rim white."""
     rows, columns = tiles.shape[:2]
     rim = [max(1, tiles.shape[-1] // 32)] * 4
     sheet = F.pad(tiles.expand(-1, -1, 3, -1, -1), rim, value=255).permute(0, 3, 1, 4, 2)
@@ -247,9 +209,7 @@ def show_grid(ax: Axes, tiles: Tensor) -> None:
 
 
 def tiled(images: Tensor, rows: int, columns: int) -> Tensor:
-    """Images uint8 (n, C, S, S) as tiles (rows, columns, 3, S, S); places that are left over are
-    white.
-    """
+    """Images uint8 (n, C, S, S) as tiles (rows, columns, 3, S, S), the last ones white."""
     tiles = images.new_full((rows * columns, 3, *images.shape[2:]), 255)
     tiles[: len(images)] = images
     return tiles.unflatten(0, (rows, columns))
@@ -265,9 +225,7 @@ def outline(ax: Axes, x: float, y: float, width: float = 1, height: float = 1) -
 def scatter(
     ax: Axes, points: np.ndarray, groups: np.ndarray, colours: Sequence, anomalous: np.ndarray
 ) -> None:
-    """Points (n, 2), each with the colour and the mark of its group (n,); anomalies, bool (n,),
-    have a black outline.
-    """
+    """Points (n, 2), each looking as its group (n,); anomalies, bool (n,), have a black outline."""
     for kind, how in ((False, dict(s=4, lw=0)), (True, dict(s=8, lw=0.5, edgecolors="black"))):
         for group, (colour, marker) in enumerate(zip(colours, MARKS, strict=False)):
             rows = (groups == group) & (anomalous == kind)
@@ -287,9 +245,7 @@ def group_marks(names: Sequence, colours: Sequence, held_out: int = -1) -> list[
 
 
 def score_histogram(ax: Axes, scores: np.ndarray, anomalous: np.ndarray) -> None:
-    """The share of each kind of images by score s in [0, 1]. scores (n,); anomalous bool (n,).
-    Logarithmic above 0.001.
-    """
+    """The share of images of each kind by score (n,) in [0, 1], logarithmic above 0.001."""
     how = dict(bins=np.linspace(0, 1, 41), stat="probability", ax=ax)
     sns.histplot(x=scores[~anomalous], color=NORMAL, label="normal", linewidth=0, **how)
     edge = dict(color=ANOMALOUS, fill=False, element="step")

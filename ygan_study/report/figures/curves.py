@@ -1,6 +1,8 @@
-"""What changes during a training, and with its length: losses, AUC by epoch, AUC by images seen."""
+"""What changes during a training, with its length, and with each difference of the public code."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,8 @@ from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, Picture
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.rows import TITLES, trainings_of
-from ygan_study.report.tables.differences import length_jobs
+from ygan_study.report.tables.beyond import length_jobs
+from ygan_study.report.tables.public_code import DEVIATION_JOBS, deviations
 from ygan_study.report.view import NotTrained, View, selected
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
@@ -30,9 +33,8 @@ def color_mnist_losses(runs: list[Run]) -> Figure:
     fig, axes = base.panels(len(TERMS), 3, 1.7, sharex=True)
     for ax, term in zip(axes, TERMS, strict=True):
         for run in runs:
-            colour, marker = LOOKS[run.config.key]
-            how = dict(color=colour, marker=marker, label=LABELS[run.config.key])
-            ax.plot(run.losses.index / len(run.losses), run.losses[term], **how)
+            key, done = run.config.key, run.losses.index / len(run.losses)
+            ax.plot(done, run.losses[term], label=LABELS[key], **LOOKS[key])
         ax.set_title(f"$L_{{{term[2:]}}}$")
         if term in ("L_s", "L_r"):
             ax.axhline(np.log(9), color="grey", lw=0.8, ls="--", zorder=0)
@@ -51,25 +53,22 @@ def ladder(rows: pd.DataFrame) -> Figure:
     both["seen"] /= 1e6
     several = both.groupby("dataset")["epochs"].transform("nunique") > 1
     both = both[several] if several.any() else both
-    datasets = both["dataset"].unique()
-    fig, axes = base.panels(len(datasets), len(datasets), 2.5, sharey=True)
-    for ax, dataset in zip(axes, datasets, strict=True):
-        own = both[both["dataset"] == dataset].sort_values("seen", kind="stable")
+    fig, panels = base.by_dataset(both, both["dataset"].nunique(), 2.5)
+    for ax, dataset, own in panels:
+        own = own.sort_values("seen", kind="stable")
         for (key, weights), group in own.groupby(["key", "weights"]):
-            colour, marker = LOOKS[key]
-            face, line = (colour, "-") if weights == AVERAGED else ("white", "--")
+            face, line = (None, "-") if weights == AVERAGED else ("white", "--")
+            ax.plot(group["seen"], group["auc"], ls="", mfc=face, **LOOKS[key])
             first = group[(group["seed"] == 0) & (group["split_seed"] == 0)]
-            look = dict(color=colour, marker=marker, mfc=face)
-            ax.plot(group["seen"], group["auc"], ls="", **look)
-            label = f"{LABELS[key]}, {weights} weights"
-            ax.plot(first["seen"], first["auc"], ls=line, label=label, **look)
+            how = dict(ls=line, mfc=face, label=f"{LABELS[key]}, {weights} weights")
+            ax.plot(first["seen"], first["auc"], **how, **LOOKS[key])
         base.reference(ax, paper_auc(dataset, own["held_out"]) if dataset in TENS else None)
         held_out = f"{own['class'].iloc[0]} held out" if dataset in TENS else "diseased leaves"
         ax.set(xscale="log", xlabel="million images seen", title=f"{TITLES[dataset]}, {held_out}")
         ticks = [tick for tick in (0.1, 0.3, 1) if 0.7 * own["seen"].min() < tick]
         ax.set_xticks(ticks, map(str, ticks))
         ax.minorticks_off()
-    axes[0].set_ylabel("AUC (Eq. 12)")
+    panels[0][0].set_ylabel("AUC (Eq. 12)")
     base.legend_below(fig, 2)
     return fig
 
@@ -79,24 +78,21 @@ def paper_size(runs: list[Run]) -> Figure:
     epoch; strong, the mean of nine. Below, averaged weights: in Y-GAN their batch norm statistics
     lag behind the weights for 30 to 75 epochs.
     """
-    there = {}
-    for run in runs:
-        there.setdefault((run.config.dataset, run.config.held_out), []).append(run)
+    there = base.grouped(runs, "dataset", "held_out")
     fig, axes = base.panels(4 * len(there), 2, 1.9, sharex=True, sharey="col")
-    kinds = [(own, suffix) for own in there.values() for suffix in ("", "_averaged")]
-    for (own, suffix), pair in zip(kinds, axes.reshape(-1, 2), strict=True):
+    kinds = product(there.items(), ("", "_averaged"))
+    for ((place, own), suffix), pair in zip(kinds, axes.reshape(-1, 2), strict=True):
         for ax, measured in zip(pair, ("auc", "normal_accuracy"), strict=True):
             for run in own:
-                colour, marker = LOOKS[run.config.key]
-                raw = run.losses[f"{measured}{suffix}"]
+                key, raw = run.config.key, run.losses[f"{measured}{suffix}"]
+                ax.plot(raw, color=LOOKS[key]["color"], lw=0.7, alpha=0.5)
                 smooth = raw.rolling(SMOOTH, center=True, min_periods=1).mean()
-                ax.plot(raw, color=colour, lw=0.7, alpha=0.5)
-                how = dict(marker=marker, markevery=len(raw) // 8 or 1)
-                ax.plot(smooth, color=colour, label=LABELS[run.config.key], **how)
+                how = dict(label=LABELS[key], markevery=len(raw) // 8 or 1)
+                ax.plot(smooth, **how, **LOOKS[key])
             kind = "averaged weights" if suffix else "weights of the epoch"
             ax.set(title=f"{base.heading(own[0])}; {kind}", xlabel="epoch")
             ax.set_ylabel("AUC (Eq. 12)" if measured == "auc" else "accuracy of $C$")
-        base.reference(pair[0], paper_auc(own[0].config.dataset, [own[0].config.held_out]))
+        base.reference(pair[0], paper_auc(place[0], place[1:]))
     base.legend_below(fig, 2)
     return fig
 
@@ -106,12 +102,11 @@ def best_epoch(runs: list[Run]) -> Figure:
     strong, the mean. Gain: the AUC of the best epoch, which only someone with the labels of the
     test set can choose, less that of the last one, in the mean over the held-out classes.
     """
-    there = base.grouped(run for run in runs if "auc" in run.losses)
-    datasets, keys = (list(dict.fromkeys(key[i] for key in there)) for i in (0, 1))
+    there = base.grouped((run for run in runs if "auc" in run.losses), "dataset", "key")
+    datasets, keys = (dict.fromkeys(names) for names in zip(*there, strict=True))
     fig, axes = base.panels(len(datasets) * len(keys), len(datasets), 1.9, sharey=True)
-    places = [(dataset, key) for key in keys for dataset in datasets]
-    for ax, (dataset, key) in zip(axes, places, strict=True):
-        own, colour = there.get((dataset, key), []), LOOKS[key][0]
+    for ax, (key, dataset) in zip(axes, product(keys, datasets), strict=True):
+        own, colour = there.get((dataset, key), []), LOOKS[key]["color"]
         for auc in (run.losses["auc"] for run in own):
             ax.plot(auc, color=colour, lw=0.6, alpha=0.4)
             ax.plot(auc.idxmax(), auc.max(), "o", mfc="none", color=colour, label="best epoch")
@@ -125,8 +120,9 @@ def best_epoch(runs: list[Run]) -> Figure:
             ax.set_title(f"{TITLES[dataset]}, {LABELS[key]}\ngain {gain:+.3f}")
         base.reference(ax)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="epoch", ylabel="AUC on the test set")
-        ax.get_subplotspec().is_first_col() or ax.set_ylabel("")
+        ax.set_xlabel("epoch")
+    for ax in axes[:: len(datasets)]:
+        ax.set_ylabel("AUC on the test set")
     base.legend_below(fig, 3)
     return fig
 
@@ -136,29 +132,61 @@ def code_epochs(runs: list[Run]) -> Figure:
     AUCs score each image by itself, dashed ones class-sorted batches, as the program does. The grey
     line is the loss of guessing, ln 9: where L_r is below it, C reads the class off z_r.
     """
-    there = {}
-    for run in runs:
-        there.setdefault(run.config.dataset, {}).setdefault(run.config.key, run)
-    there = {dataset: own for dataset, own in there.items() if {*own} != {"paper"}}
+    there = base.grouped(runs, "dataset")
+    there = {place: own for place, own in there.items() if {r.config.key for r in own} != {"paper"}}
     if not there:
         raise NotTrained("the objective of the public code was not trained")
     columns = {"auc": "AUC", "normal_accuracy": "accuracy of $C$", "L_s": "$L_s$", "L_r": "$L_r$"}
     fig, axes = base.panels(len(columns) * len(there), len(columns), 1.9, sharex="row")
-    places = [(dataset, name) for dataset in there for name in columns]
-    for ax, (dataset, name) in zip(axes, places, strict=True):
-        for key, run in there[dataset].items():
-            colour, marker = LOOKS[key]
-            look = dict(color=colour, marker=marker, ms=3)
-            ax.plot(run.losses[name], label=LABELS[key], **look)
+    places = product(there.items(), columns)
+    for ax, (((dataset,), own), name) in zip(axes, places, strict=True):
+        for run in own:
+            look = dict(ms=3, **LOOKS[run.config.key])
+            ax.plot(run.losses[name], label=LABELS[run.config.key], **look)
             if name == "auc" and "auc_sorted" in run.losses:
                 ax.plot(run.losses["auc_sorted"], ls="--", mfc="white", **look)
         if name == "auc" and dataset in TENS:
-            base.reference(ax, paper_auc(dataset, [run.config.held_out]))
+            base.reference(ax, paper_auc(dataset, [own[0].config.held_out]))
         if name in ("L_s", "L_r"):
             ax.axhline(np.log(9), color="grey", lw=0.8, zorder=0)
         ax.set(title=f"{TITLES[dataset]}: {columns[name]}", xlabel="epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
     base.legend_below(fig, 3)
+    return fig
+
+
+def deviation_dots(rows: pd.DataFrame) -> Figure:
+    """Short trainings: filled, the paper's with one difference of the authors' program; hollow, the
+    program's without it; the lines are both without a change. C right is the accuracy of C on
+    normal images that were not trained on, and L_r is ln 9 = 2.20 where C guesses from z_r.
+    """
+    table = deviations(rows)
+    if table.empty:
+        raise NotTrained("no difference between the paper and the public code was trained")
+    datasets = list(table.index.unique("dataset"))
+    metrics = {"AUC": "AUC", "C right": "C right", "L_s": "$L_s$", "L_r": "$L_r$"}
+    names = [n for n in table.index.unique("difference") if n not in ("none", "public_code")]
+    height = 0.2 * len(names) + 0.8
+    fig, axes = base.panels(len(datasets) * len(metrics), len(metrics), height, sharey=True)
+    looks = {  # by start: what is unchanged, the mark of a difference, the line without a change
+        "paper": ("none", dict(marker="o"), "-"),
+        "public code": ("public_code", dict(marker="s", mfc="white"), "--"),
+    }
+    places = pd.MultiIndex.from_product([datasets, looks])
+    wide = table[list(metrics)].unstack("difference").reindex(places)
+    for ax, (dataset, metric) in zip(axes, product(datasets, metrics), strict=True):
+        for start, (whole, mark, line) in looks.items():
+            own = wide.loc[(dataset, start), metric]
+            ax.plot(own.reindex(names), range(len(names)), color="black", ls="", **mark)
+            ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=1, zorder=0)
+        ax.set(title=f"{dataset}: {metrics[metric]}" if len(datasets) > 1 else metrics[metric])
+        ax.grid(axis="y", lw=0.3)
+    axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes[0].set_ylim(len(names) - 0.4, -0.6)
+    words = zip(looks.items(), ("paper with it", "public code without it"), strict=True)
+    marks = [base.mark(word, "black", **look[1]) for (_, look), word in words]
+    lines = [base.mark(start, "grey", "", ls=line) for start, (_, _, line) in looks.items()]
+    base.legend_below(fig, 2, [*marks, *lines])
     return fig
 
 
@@ -185,4 +213,5 @@ VIEWS = {
     "best_epoch": Picture(
         best_epoch, base.both_on_tens, "What does the choice of the best epoch add?"
     ),
+    "deviation_dots": View(deviation_dots, DEVIATION_JOBS, "Which difference decides?"),
 }

@@ -1,6 +1,4 @@
-"""The method in pictures: Fig. 1 to 3, which the paper draws by hand, made of real images and
-trained networks.
-"""
+"""The method in pictures: Fig. 1 to 3, made of real images and trained networks."""
 
 from __future__ import annotations
 
@@ -202,20 +200,22 @@ def layer_shapes(model: YGAN, channels: int, image_size: int) -> dict[str, list[
     """What each convolution or linear map of each network puts out for one image, as forward hooks
     see it: {E_s, E_r, D, C, Ds: [(channels, height, width), or (units,) in C, ...]}.
     """
-    shapes, hooks = {name: [] for name, _ in model.named_children()}, []
-    for name, network in model.named_children():
-        for layer in network.modules():
-            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                hooks.append(layer.register_forward_hook(partial(_keep, shapes[name])))
+    shapes = {name: [] for name, _ in model.named_children()}
+
+    def keep(found: list, layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+        found.append(tuple(output.shape[1:]))
+
+    hooks = [
+        layer.register_forward_hook(partial(keep, shapes[name]))
+        for name, network in model.named_children()
+        for layer in network.modules()
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+    ]
     with torch.inference_mode():
         model.Ds(model(torch.zeros(1, channels, image_size, image_size))[2])
     for hook in hooks:
         hook.remove()
     return shapes
-
-
-def _keep(shapes: list, layer: nn.Module, inputs: tuple, output: Tensor) -> None:
-    shapes.append(tuple(output.shape[1:]))
 
 
 def quartile_rows(run: Run) -> np.ndarray:

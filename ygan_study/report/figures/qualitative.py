@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,21 +59,19 @@ def edge_cases_sheet(runs: list[Run]) -> Figure:
     anomalies with the lowest, which are framed. After the arrow stands the class that `C` takes an
     image for.
     """
-    runs = pictured(runs)
-    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
-    lines = 1 if len(datasets) > 1 else 2
-    fig = plt.figure(figsize=(base.WIDTH, 2.75 * lines * len(datasets)))
-    blocks = np.atleast_1d(fig.subfigures(len(datasets), 1, hspace=0.04))
-    for block, dataset in zip(blocks, datasets, strict=True):
-        own = [run for run in runs if run.config.dataset == dataset]
+    there = base.grouped(pictured(runs), "dataset").values()
+    lines = 1 if len(there) > 1 else 2
+    fig = plt.figure(figsize=(base.WIDTH, 2.75 * lines * len(there)))
+    blocks = np.atleast_1d(fig.subfigures(len(there), 1, hspace=0.04))
+    for block, own in zip(blocks, there, strict=True):
         axes = block.subplots(2 * lines, 1)
-        for anomalous, kind in ((False, "false alarms"), (True, "missed")):
+        kinds = ((False, "false alarms", axes[:lines]), (True, "missed", axes[lines:]))
+        for anomalous, kind, sheets in kinds:
             images, captions = _worst(own, anomalous, COLUMNS * lines)
-            for line, ax in enumerate(axes[anomalous * lines :][:lines]):
-                here = slice(line * COLUMNS, (line + 1) * COLUMNS)
-                named = captions[here]
-                tiles = base.tiled(images[here], 1, COLUMNS)
-                _sheet(ax, tiles, np.full(len(named), anomalous), named)
+            for first, ax in zip(range(0, COLUMNS * lines, COLUMNS), sheets, strict=True):
+                tiles = base.tiled(images[first:][:COLUMNS], 1, COLUMNS)
+                named = captions[first:][:COLUMNS]
+                _sheet(ax, tiles, [anomalous] * len(named), named)
                 ax.set_ylabel(kind)
         shown, all_of_it = int(own[0].test["in_test"].sum()), own[0].about["images"]["test"]
         few = f"\nthe worst of {shown:,} of {all_of_it:,} test images" * (shown < all_of_it)
@@ -139,28 +138,25 @@ def edge_cases(run: Run, anomalous: bool) -> np.ndarray:
 
 def taken_for(run: Run, rows: np.ndarray) -> list[str]:
     """The normal sub-class that C takes the images at these rows of `run.test` for."""
-    held_out = run.config.held_out
-    normal = [
-        name
-        for i, name in enumerate(run.classes)
-        if (i != held_out if held_out >= 0 else is_healthy(name))
-    ]
+    held_out, names = run.config.held_out, list(run.classes)
+    normal = (
+        list(filter(is_healthy, names))
+        if held_out < 0
+        else names[:held_out] + names[held_out + 1 :]
+    )
     with torch.inference_mode():
         winners = run.model().C(torch.from_numpy(run.test["z_s"][rows])).argmax(dim=1)
     return [normal[i] for i in winners]
 
 
 def _worst(runs: list[Run], anomalous: bool, count: int) -> tuple[Tensor, list[str]]:
-    """The images (count, 3, S, S) and captions of edge cases; of several runs, those of each in
-    turn.
-    """
-    each = -(-count // len(runs))
-    several, found = len(runs) > 1 and not anomalous, []
+    """The images (count, 3, S, S) and captions of edge cases, those of several runs in turn."""
+    held_out, found = len(runs) > 1 and not anomalous, []
     for run in runs:
-        rows = edge_cases(run, anomalous)[:each]
+        rows = edge_cases(run, anomalous)[: -(-count // len(runs))]
         images = run.images(rows).expand(-1, 3, -1, -1)
-        found.append(list(zip(images, _captions(run, rows, held_out=several), strict=True)))
-    turns = [own[i] for i in range(each) for own in found if i < len(own)][:count]
+        found.append(zip(images, _captions(run, rows, held_out), strict=True))
+    turns = [each for turn in zip_longest(*found) for each in turn if each][:count]
     return torch.stack([image for image, _ in turns]), [caption for _, caption in turns]
 
 
@@ -175,9 +171,7 @@ def _captions(run: Run, rows: np.ndarray, held_out: bool = False) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A class in words: `Corn_(maize)___Common_rust_` is Corn: Common rust, a healthy leaf its
-    species.
-    """
+    """A class in words: `Corn_(maize)___Common_rust_` is Corn: Common rust."""
     if "___" not in name:
         return name
     plant, state = re.match("[A-Za-z]+", name).group(), name.split("___")[1]
@@ -185,26 +179,24 @@ def _plain(name: str) -> str:
     return plant if state == "healthy" else f"{plant}: {state}"
 
 
-def _sheet(ax: Axes, tiles: Tensor, anomalous: np.ndarray, captions: list[str]) -> None:
-    """Tiles (rows, columns, 3, S, S), a caption under each column, anomalies of the first row
-    framed.
-    """
+def _sheet(ax: Axes, tiles: Tensor, anomalous: Sequence[bool], captions: list[str]) -> None:
+    """Tiles (rows, columns, 3, S, S) above captions; anomalies of the first row are framed."""
     base.show_grid(ax, tiles)
     for place in np.flatnonzero(anomalous):
         base.outline(ax, place, 0)
     ax.set_xticks(base.centres(len(captions)), captions, fontsize=7)
 
 
-def _edges(study: Study, *datasets: str) -> list[Job]:
-    return [job for job in first_seeds(base.ygan_jobs(study)) if job.config.dataset in datasets]
+def _edges(*datasets: str) -> Callable[[Study], list[Job]]:
+    """Y-GAN on these datasets, a job of each held-out class."""
+    return lambda study: [
+        job for job in first_seeds(base.ygan_jobs(study)) if job.config.dataset in datasets
+    ]
 
 
+LEAVES = "Fig. 11: edge cases of PlantVillage"
 VIEWS = {
     "fig9": Picture(fig9, base.first_of(), "Fig. 9: Grad-CAM"),
-    "fig10": Picture(edge_cases_sheet, lambda study: _edges(study, *TENS), "Fig. 10: edge cases"),
-    "fig11": Picture(
-        edge_cases_sheet,
-        lambda study: _edges(study, "plantvillage"),
-        "Fig. 11: edge cases of PlantVillage",
-    ),
+    "fig10": Picture(edge_cases_sheet, _edges(*TENS), "Fig. 10: edge cases"),
+    "fig11": Picture(edge_cases_sheet, _edges("plantvillage"), LEAVES),
 }

@@ -1,19 +1,34 @@
-"""Scores in pictures: Fig. 8 with post-hoc scores beside it, how scores are spread, silhouettes."""
+"""Scores in pictures: Fig. 8, how scores are spread, silhouettes, batch statistics at test time."""
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
+from ygan_study.measure.batch_statistics import (
+    APART,
+    RUNNING,
+    SETTINGS,
+    SHUFFLED,
+    SIZES,
+    STATISTICS,
+    batches,
+    uncertainty,
+)
 from ygan_study.measure.numbers import SCORES, SEVEN
 from ygan_study.methods import METHODS
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, NORMAL, Picture
-from ygan_study.report.printed import score_name
+from ygan_study.report.printed import paper_auc, score_name
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.view import View, selected
 from ygan_study.run.folder import Run
 
+NEIGHBOURS = 14  # of the batch, as many as are shown
+WAYS = {RUNNING: "by itself", SHUFFLED: "among shuffled images", APART: "among anomalies"}
 FEWEST = 10  # trainings that a rank correlation is given of
 
 
@@ -24,11 +39,9 @@ def fig8(rows: pd.DataFrame) -> Figure:
     """
     names = {f"auc_{score}": score_name(score, math=True) for score in SCORES}
     trainings = trainings_of(rows, metrics=names)
-    datasets = trainings["dataset"].unique()
-    fig, axes = base.panels(len(datasets), len(datasets), 3.2, sharey=True)
+    fig, panels = base.by_dataset(trainings, trainings["dataset"].nunique(), 3.2)
     places = [place + (place >= len(SEVEN)) for place in range(len(names))]  # a gap between them
-    for ax, dataset in zip(axes, datasets, strict=True):
-        own = trainings[trainings["dataset"] == dataset]
+    for ax, dataset, own in panels:
         classes = own.groupby("held_out")[list(names)].mean()
         for place, (name, mean) in zip(places, classes.mean().items(), strict=True):
             bar = classes[name].std(ddof=0) if len(classes) > 1 else None
@@ -41,10 +54,9 @@ def fig8(rows: pd.DataFrame) -> Figure:
         over = f"{len(classes)} classes" if len(classes) > 1 else f"{own['class'].iloc[0]}"
         ax.set_title(f"{TITLES[dataset]}\n{over}, {own['epochs'].iloc[0]} epochs")
         ax.set(xlim=(0, 1), xlabel="AUC", xticks=(0, 0.5, 1))
-        ax.grid(axis="y", lw=0.3)
-        ax.tick_params(axis="y", length=0)
-    axes[0].set_yticks(places, names.values())
-    axes[0].set_ylim(places[-1] + 0.6, -0.6)
+        base.rule_rows(ax)
+    ax.set_yticks(places, names.values())
+    ax.set_ylim(places[-1] + 0.6, -0.6)
     first = trainings.iloc[0]
     fig.suptitle(f"{first['title']}, {first['configuration']}, {first['weights']} weights")
     return fig
@@ -70,10 +82,9 @@ def silhouette(runs: list[Run]) -> Figure:
     held-out class; the dashed line is the number of true classes. The two ways are silhouettes in
     different spaces: compare where they peak, not how high.
     """
-    datasets = list(dict.fromkeys(run.config.dataset for run in runs))
-    fig, axes = base.panels(len(datasets), max(len(datasets), 2), 2.1)
-    for ax, dataset in zip(axes, datasets, strict=True):
-        own = [run for run in runs if run.config.dataset == dataset]
+    there = base.grouped(runs, "dataset")
+    fig, axes = base.panels(len(there), max(len(there), 2), 2.1)
+    for ax, own in zip(axes, there.values(), strict=True):
         for run in own:
             place = max(run.config.held_out, 0)
             colour, marker = base.CLASS_COLOURS[place], base.MARKS[place]
@@ -85,7 +96,7 @@ def silhouette(runs: list[Run]) -> Figure:
         ax.set(title=base.heading(*own), xlabel="clusters $k$", xticks=range(2, 21, 3))
     axes[0].set_ylabel("average silhouette")
     ways = {"cosine distances, as used here": "dimgrey", "as the section is written": "white"}
-    base.legend_below(fig, 1, [base.mark(way, face=face) for way, face in ways.items()])
+    base.legend_below(fig, 1, [base.mark(way, mfc=face) for way, face in ways.items()])
     return fig
 
 
@@ -95,37 +106,103 @@ def accuracy_plot(rows: pd.DataFrame) -> Figure:
     Vaze et al. (ICLR 2022) found?
     """
     both = ["auc", "normal_accuracy"]
-    measured = trainings_of(rows, metrics=both).dropna(subset=both)
-    datasets, marks = measured["dataset"].unique(), {}
-    fig, axes = base.panels(len(datasets), 2, 2.1, sharey=True)
-    for ax, dataset in zip(axes, datasets, strict=True):
-        own = measured[measured["dataset"] == dataset]
+    measured, marks = trainings_of(rows, metrics=both).dropna(subset=both), {}
+    fig, panels = base.by_dataset(measured, 2, 2.1)
+    for ax, dataset, own in panels:
         for (key, variant), group in own.groupby(["key", "variant"], sort=False):
-            colour, marker = LOOKS[key]
             label = LABELS[key] + f", {variant}" * (variant != "full")
-            face = colour if variant == "full" else "white"
-            marks[label] = base.mark(label, colour, marker, face)
-            look = dict(color=colour, marker=marker, mfc=face, ls="", alpha=0.7)
-            ax.plot(group["normal_accuracy"], group["auc"], **look)
+            look = dict(LOOKS[key], mfc=None if variant == "full" else "white", ls="")
+            marks[label] = base.mark(label, **look)
+            ax.plot(group["normal_accuracy"], group["auc"], alpha=0.7, **look)
         rho = own[both].corr(method="spearman").iloc[0, 1]
         told = f", $\\rho$ = {rho:.2f}" if len(own) >= FEWEST and rho == rho else ""
         ax.set(title=f"{TITLES[dataset]}, {len(own)} runs{told}", ylabel="AUC")
         ax.set_xlabel("accuracy of $C$ on held-back normal images")
         base.reference(ax)
-    base.legend_below(fig, 3, list(marks.values()))
+    base.legend_below(fig, 3, marks.values())
+    return fig
+
+
+def one_image_in_batches(runs: list[Run]) -> Figure:
+    """One anomaly and one network, normalised in three ways: by itself, with the running statistics
+    of training; in a batch of 64 shuffled images; in a batch of 64 anomalies. It is the anomaly
+    whose score moves by the median amount; the thick line is its score among those of the images at
+    hand, and the AUC is that of the whole test set.
+    """
+    run = base.pictured(runs)[0]
+    rows = np.flatnonzero(run.test["in_test"])
+    images, model, together = run.images(rows), run.model(), {RUNNING: None}
+    labels, anomalous = (torch.from_numpy(run.test[name][rows]) for name in ("label", "anomalous"))
+    for way in (SHUFFLED, APART):
+        together[way] = batches(way, labels, anomalous, 64)
+    scores = torch.stack([uncertainty(model, images, batch) for batch in together.values()])
+    moved, candidates = scores.amax(0) - scores.amin(0), anomalous.nonzero().flatten()
+    chosen = int(candidates[moved[candidates].argsort()[len(candidates) // 2]])
+
+    fig, axes = plt.subplots(3, 3, figsize=(base.WIDTH, 4.4), width_ratios=(1, 3.2, 4))
+    for (image, others, right), way, s in zip(axes, together, scores, strict=True):
+        base.show_grid(image, images[[chosen]][None])
+        base.outline(image, 0, 0)
+        others.set_title(WAYS[way])
+        if way == RUNNING:
+            alone = "no neighbours: the running\nstatistics of training"
+            others.text(0.5, 0.5, alone, ha="center", va="center")
+            others.set_axis_off()
+        else:
+            batch = next(batch for batch in together[way] if chosen in batch)
+            neighbours = images[batch[batch != chosen][:NEIGHBOURS]]
+            base.show_grid(others, base.tiled(neighbours, 2, NEIGHBOURS // 2))
+        base.score_histogram(right, s.numpy(), anomalous.numpy())
+        right.axvline(s[chosen], color=base.CLASS_COLOURS[3], lw=2.5)
+        auc = run.batch_statistics[way, 1 if way == RUNNING else 64]
+        above = (s[~anomalous] < s[chosen]).double().mean()
+        right.set_title(f"$s$ = {s[chosen]:.2f}, above {above:.0%} of normal; AUC {auc:.3f}")
+    right.set_xlabel("$s$ (Eq. 12)")
+    base.legend_below(fig, 2)
+    fig.suptitle(f"{base.heading(run)}; {base.title(run)}")
+    return fig
+
+
+def batch_statistics(rows: pd.DataFrame) -> Figure:
+    """The AUC of the same networks by how they are normalised at test time, and by the size of a
+    batch: pale, each held-out class; strong, the mean over the classes. Running statistics score an
+    image by itself; sorted batches, in the order of the classes, are the public code's.
+    """
+    names = [f"{way} batches of {size}" for way, size in SETTINGS]
+    trainings = trainings_of(rows, metrics=names)
+    fig, panels = base.by_dataset(trainings, trainings["dataset"].nunique(), 2.9)
+    places = np.array([0, 2.4, 3.7, 5, 7, 8.3, 9.6, 11.6, 12.9, 14.2])
+    groups = dict(zip(STATISTICS, np.split(np.arange(len(places)), (1, 4, 7)), strict=True))
+    for ax, dataset, both in panels:
+        for key, own in both.groupby("key", sort=False):
+            classes = own.groupby("held_out")[names].mean().to_numpy()
+            for way, group in groups.items():
+                x, aucs = places[group] + 0.2 * (key == "classifier") - 0.1, classes[:, group]
+                label = LABELS[key] if way == RUNNING else None
+                ax.plot(x, aucs.T, ls="", ms=2.5, alpha=0.35, **LOOKS[key])
+                ax.plot(x, aucs.mean(0), label=label, mec="black", mew=0.5, **LOOKS[key])
+            base.reference(ax, paper_auc(dataset, own["held_out"]))
+        ax.set_xticks(places, ["–", *map(str, SIZES * 3)], rotation=90)
+        ax.set(title=f"{TITLES[dataset]}\n", xlabel="images in a batch", xlim=(-1.5, 15.2))
+        for way, group in groups.items():
+            at = dict(ha="center", va="bottom", fontsize=7, transform=ax.get_xaxis_transform())
+            ax.text(places[group].mean(), 1.0, way, **at)
+    panels[0][0].set_ylabel("AUC (Eq. 12)")
+    base.legend_below(fig, 3)
     return fig
 
 
 WITH_ACCURACY = selected(group=(*METHODS, "strong_wide", "paper_size", "ablations"), score="s")
 BETTER = "Is the better classifier the better detector?"
+THREE = "One image, normalised in three ways"
+WHAT = "What do batch statistics at test time do?"
+SPREAD, COLOR_MNIST = "How the scores are spread", "How the scores of Color-MNIST are spread"
 VIEWS = {
     "fig8": View(fig8, base.ygan_jobs, "Fig. 8: seven scores, and five post-hoc scores"),
-    "score_distributions": Picture(
-        score_distributions, base.first_of(), "How the scores are spread"
-    ),
-    "color_mnist_scores": Picture(
-        score_distributions, base.color_mnist, "How the scores of Color-MNIST are spread"
-    ),
+    "score_distributions": Picture(score_distributions, base.first_of(), SPREAD),
+    "color_mnist_scores": Picture(score_distributions, base.color_mnist, COLOR_MNIST),
     "silhouette": Picture(silhouette, selected(group="weak_labels"), "How many clusters?"),
     "accuracy_plot": View(accuracy_plot, WITH_ACCURACY, BETTER),
+    "one_image_in_batches": Picture(one_image_in_batches, base.first_of("cifar10"), THREE),
+    "batch_statistics": View(batch_statistics, base.both_on_tens, WHAT, of="batches"),
 }

@@ -26,7 +26,6 @@ from ygan_study.run.folder import AVERAGED
 HOLDS, FAILS, PART = "holds", "does not hold", "holds in part"
 UNTESTED = "not tested at the paper's scale"
 CLAIMS = pd.read_csv(Path(__file__).with_suffix(".csv"), keep_default_na=False)
-SAME = ["key", "epochs"]  # what trainings share that are compared part by part
 
 # Trainings; the numbers that the rule is about, a row a training or one in all; what else is shown.
 Case = tuple[pd.DataFrame, pd.DataFrame, dict]
@@ -70,14 +69,10 @@ def judge(claim: pd.Series, rows: pd.DataFrame) -> dict | None:
     name, *arguments = claim["cases"].split()
     words, seen, trainings = [], [], []
     for own, numbers, others in CASES[name](rows, *arguments):
-        holds, fails = (
-            bool(numbers.eval(claim[f"{word} if"]).all()) for word in ("holds", "fails")
-        )
+        holds, fails = (bool(numbers.eval(claim[rule]).all()) for rule in ("holds if", "fails if"))
         counts = claim["judged"] == "here" or at_scale(own)
-        by_example = claim["judged"] == "by example" and holds
-        words.append(
-            HOLDS if holds and (counts or by_example) else FAILS if fails and counts else UNTESTED
-        )
+        holds &= counts or claim["judged"] == "by example"
+        words.append(HOLDS if holds else FAILS if fails and counts else UNTESTED)
         seen.append(claim["seen here"].format(**_about(own), **numbers.mean(), **others))
         trainings.append(own)
     if not trainings:
@@ -88,7 +83,7 @@ def judge(claim: pd.Series, rows: pd.DataFrame) -> dict | None:
         "verdict": together(words + [UNTESTED] * (claim["needs"] - len(words))),
         "seen here": "; ".join(seen),
         "trainings": len(jobs),
-        "of these not blind": int(shared.is_chosen(jobs).sum()),
+        "of these not blind": int(jobs["chosen"].sum()),
     }
 
 
@@ -120,9 +115,7 @@ def _about(own: pd.DataFrame) -> dict:
 
 
 def y_gan(trainings: pd.DataFrame) -> pd.DataFrame:
-    """Y-GAN with all its parts and the true labels, in the configurations `paper` and
-    `balanced`.
-    """
+    """Y-GAN with all its parts and the true labels, `paper` and `balanced`."""
     whole = (trainings["variant"] == "full") & (trainings["deviation"] == "none")
     return trainings[whole & (trainings["title"] == METHODS["paper"].title)]
 
@@ -134,30 +127,29 @@ def sizes(trainings: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def pairs(
-    a: pd.DataFrame, b: pd.DataFrame, by: str, metric: str = "auc"
+    a: pd.DataFrame, b: pd.DataFrame, by: str, same: tuple[str, ...] = (), metric: str = "auc"
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame, Estimate]]:
-    """Trainings of `a` and of each group of `b`, on the same dataset and classes, and how much
-    higher a is.
+    """Trainings of `a` and of each group of `b`, on the same dataset and classes and with the
+    same of these settings, and how much higher a is.
     """
     for own in sizes(a):
-        for name, those in b[b["dataset"] == own["dataset"].iloc[0]].groupby(by, sort=False):
+        alike = b.merge(own[["dataset", *same]].drop_duplicates())
+        for name, those in alike.groupby(by, sort=False):
             gap = difference(own, those, metric)
             if gap.n:
                 yield name, own[own["held_out"].isin(those["held_out"])], those, gap
 
 
+def one(own: pd.DataFrame, numbers: dict, **seen) -> Case:
+    """A case with one row of numbers, and what else is shown."""
+    return own, pd.DataFrame([numbers]), seen
+
+
 def against_printed(own: pd.DataFrame) -> Case:
     """Trainings, of one dataset, beside what is printed for Y-GAN in the same classes."""
-    dataset, classes = own["dataset"].iloc[0], sorted(set(own["held_out"]))
-    claimed = pd.Series({each: printed.paper_auc(dataset, [each]) for each in classes})
-    gap, whole = level(own, less=claimed), shared.has_all_classes(own)
-    seen = {"found": level(own), "printed": claimed.mean()}
-    return own, pd.DataFrame([gap.columns | {"whole": whole}]), seen
-
-
-def of_gap(own: pd.DataFrame, gap: Estimate, **others) -> Case:
-    """Trainings and how far they lie above others."""
-    return own, pd.DataFrame([gap.columns]), {"gap": gap, **others}
+    claimed = printed.paper_aucs(own["dataset"].iloc[0], own["held_out"])
+    numbers = level(own, less=claimed).columns | {"whole": shared.has_all_classes(own)}
+    return one(own, numbers, found=level(own), printed=claimed.mean())
 
 
 def levels(rows: pd.DataFrame, dataset: str) -> Iterator[Case]:
@@ -177,18 +169,16 @@ def images(rows: pd.DataFrame) -> Iterator[Case]:
 
 def neighbours(rows: pd.DataFrame) -> Iterator[Case]:
     """How often the nearest neighbour of an image by each latent has its class."""
-    metrics = {z: f"neighbours_{z}" for z in ("z_s", "z_r")}
-    trainings = trainings_of(rows[rows["dataset"] == "cifar10"], metrics=metrics.values())
-    for own in sizes(y_gan(trainings.dropna(subset=metrics.values()))):
-        found = {z: level(own, metric) for z, metric in metrics.items()}
-        numbers = {z: each.mean for z, each in found.items()}
-        yield own, pd.DataFrame([numbers | {f"{z}_low": each.low for z, each in found.items()}]), {}
+    metrics = ["neighbours_z_s", "neighbours_z_r"]
+    trainings = trainings_of(rows[rows["dataset"] == "cifar10"], metrics=metrics)
+    for own in sizes(y_gan(trainings.dropna(subset=metrics))):
+        z_s, z_r = (level(own, metric) for metric in metrics)
+        numbers = {"z_s": z_s.mean, "z_r": z_r.mean, "z_s_low": z_s.low, "z_r_low": z_r.low}
+        yield one(own, numbers)
 
 
 def scores(rows: pd.DataFrame) -> Iterator[Case]:
-    """How many of the paper's six other scores s is clearly above, or below, on the datasets of
-    Fig. 8.
-    """
+    """How many of the paper's six other scores s is clearly above, or below."""
     metrics = {score: f"auc_{score}" for score in SEVEN}
     shown = rows[rows["dataset"].isin(["cifar10", "plantvillage"])]
     trainings = trainings_of(shown, metrics=metrics.values()).dropna(subset=metrics.values())
@@ -196,8 +186,8 @@ def scores(rows: pd.DataFrame) -> Iterator[Case]:
         means = {score: level(own, metric).mean for score, metric in metrics.items()}
         words = [difference(own, own.assign(auc=own[metrics[other]])).word for other in SEVEN[1:]]
         best = max(means, key=means.get)
-        numbers = {"above": words.count(HIGHER), "below": words.count(LOWER), "s": means["s"]}
-        yield own, pd.DataFrame([numbers | {"of_best": means[best]}]), {"best": best}
+        numbers = {"above": words.count(HIGHER), "below": words.count(LOWER)}
+        yield one(own, numbers, s=means["s"], best=best, of_best=means[best])
 
 
 def rivals(rows: pd.DataFrame) -> Iterator[Case]:
@@ -206,30 +196,27 @@ def rivals(rows: pd.DataFrame) -> Iterator[Case]:
     own = y_gan(trainings)
     own = own[own["key"] == ("paper" if "paper" in set(own["key"]) else "balanced")]
     theirs = trainings[trainings["title"].isin(set(printed.printed(1)["model"]) - {"Y-GAN"})]
-    theirs = theirs[shared.has_schedule(theirs)]
+    theirs = theirs[theirs["schedule"] >= shared.FULL_SCHEDULE]
     for name, here, _, gap in pairs(own, theirs, "title"):
-        yield of_gap(here, gap, name=name)
+        yield one(here, gap.columns, gap=gap, name=name)
 
 
 def parts(rows: pd.DataFrame) -> Iterator[Case]:
     """Y-GAN less each of its variants that the paper's Table 5 has."""
     trainings, names = trainings_of(rows), set(printed.printed(5)["variant"]) - {"full"}
     variants = trainings[trainings["variant"].isin(names)]
-    for name, own, those, cost in pairs(y_gan(trainings), variants, "variant"):
-        if (own[SAME].iloc[0] == those[SAME].iloc[0]).all():
-            yield of_gap(those, cost, name=name)
+    for name, _, those, cost in pairs(y_gan(trainings), variants, "variant", ("key", "epochs")):
+        yield one(those, cost.columns, gap=cost, name=name)
 
 
 def clusters(rows: pd.DataFrame) -> Iterator[Case]:
     """Y-GAN with the true classes less Y-GAN with clusters in their place."""
     trainings, costs = trainings_of(rows, metrics=["purity"]), printed.weak_label_costs()
     weak = trainings[trainings["labels"] == "weak"]
-    for _, own, those, cost in pairs(y_gan(trainings), weak, "key"):
-        if (own[SAME].iloc[0] == those[SAME].iloc[0]).all():
-            dataset, purity = own["dataset"].iloc[0], those["purity"].mean()
-            numbers = cost.columns | {"printed": costs[dataset], "purity": purity}
-            seen = {"gap": cost, "purity_printed": printed.PURITY[dataset]}
-            yield those, pd.DataFrame([numbers]), seen
+    for _, own, those, cost in pairs(y_gan(trainings), weak, "key", ("key", "epochs")):
+        dataset, purity = own["dataset"].iloc[0], those["purity"].mean()
+        seen = {"purity": purity, "purity_printed": printed.PURITY[dataset]}
+        yield one(those, cost.columns | {"printed": costs[dataset]}, gap=cost, **seen)
 
 
 def objective(rows: pd.DataFrame) -> Iterator[Case]:
@@ -242,31 +229,21 @@ def contrasts(rows: pd.DataFrame, key: str, metric: str) -> Iterator[Case]:
     """Y-GAN less the plain classifier of the same width, with averaged weights of both."""
     trainings = trainings_of(rows, AVERAGED, metrics=[metric])
     plain = trainings[(trainings["configuration"] == "classifier") & (trainings["pixels"] == "all")]
-    for width, own, _, gap in pairs(
-        y_gan(trainings[trainings["key"] == key]), plain, "width", metric
-    ):
-        if width == own["width"].iloc[0] and gap.n > 1:
-            yield of_gap(own, gap)
+    own = y_gan(trainings[trainings["key"] == key])
+    for _, here, _, gap in pairs(own, plain, "key", ("width",), metric):
+        if gap.n > 1:
+            yield one(here, gap.columns, gap=gap)
 
 
 def classifiers(rows: pd.DataFrame, key: str) -> Iterator[Case]:
-    """A classifier beside what is printed for Y-GAN, over all ten classes and with averaged
-    weights.
-    """
+    """A classifier beside what is printed for Y-GAN, over ten classes, with averaged weights."""
     trainings = trainings_of(rows[rows["dataset"].isin(TENS)], AVERAGED)
     whole = filter(shared.has_all_classes, sizes(trainings[trainings["configuration"] == key]))
     return map(against_printed, whole)
 
 
-CASES = {
-    case.__name__: case
-    for case in (
-        *(levels, images, neighbours, scores, rivals, parts, clusters, objective),
-        *(contrasts, classifiers),
-    )
-}
-
-
+KINDS = (levels, images, neighbours, scores, rivals, parts, clusters, objective, contrasts)
+CASES = {case.__name__: case for case in (*KINDS, classifiers)}  # by their names in claims.csv
 ALL = selected(
     group=(*shared.TABLES_1_TO_4, "color_mnist", "paper_size", "ablations", "weak_labels")
 )

@@ -8,14 +8,12 @@ headline.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from ygan_study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTINGS, SHUFFLED
 from ygan_study.methods.public_code import DEVIATIONS, TAKEN_BACK
-from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
-from ygan_study.report.printed import paper_auc
+from ygan_study.report.printed import paper_aucs
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import difference, level, std_over_seeds
@@ -23,7 +21,6 @@ from ygan_study.report.tables import shared
 from ygan_study.report.tables.shared import INTERVAL, MEAN, beside_whole
 from ygan_study.report.view import View, selected
 from ygan_study.run.folder import AVERAGED, LAST
-from ygan_study.run.store import Study
 
 BY = ["dataset", "name"]
 WITNESSES = {"auc": "AUC", "normal_accuracy": "C right", "L_s": "L_s", "L_r": "L_r"}
@@ -60,9 +57,10 @@ def batch_statistics(rows: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for (dataset, name), own in _as_scored(rows, COLUMNS).groupby(BY, sort=False):
         classes = own.groupby("held_out")[list(COLUMNS)].mean().rename(columns=COLUMNS)
-        row = classes.mean().to_dict() | {"paper": paper_auc(dataset, classes.index)}
+        paper = paper_aucs(dataset, classes.index)
+        row = classes.mean().to_dict() | {"paper": paper.mean()}
         row |= {"n": len(classes), "trainings": len(own), "weights": own["weights"].iloc[0]}
-        row["std over classes, paper"] = paper_auc(dataset, classes.index, np.std)
+        row["std over classes, paper"] = paper.std(ddof=0)
         row |= classes.std(ddof=0).add_prefix("std over classes, ").to_dict()
         row |= {f"std over seeds, {c}": std_over_seeds(own, m) for m, c in COLUMNS.items()}
         found[TITLES[dataset], name] = row | {NOT_BLIND: shared.not_blind(own)}
@@ -82,23 +80,17 @@ def best_epochs(rows: pd.DataFrame) -> pd.DataFrame:
         for (dataset, name), chosen in best.groupby(BY, sort=False):
             own = last[last["job"].isin(chosen["job"])]
             gain = difference(chosen, own)
-            found[TITLES[dataset], name, weights] = {
-                "last epoch": level(own).mean,
-                "best on test": level(chosen).mean,
-                f"gain {INTERVAL}": f"{gain:+}",
-                "epoch": f"{chosen['epoch'].mean():.1f} of {own['epochs'].iloc[0]}",
-                "trainings": len(own),
-                **gain.columns,
-                NOT_BLIND: shared.not_blind(own),
-            }
-    shown, marked = (*list(next(iter(found.values()), ()))[:5],), ["last epoch", "best on test"]
-    table = shared.table_of(
-        found, ["dataset", "method", "weights"], shown=list(shown), marked=marked
-    )
-    for level_name in ("method", "dataset") if found else ():
-        names = dict.fromkeys(table.index.get_level_values(level_name))
-        table = shared.in_order(table, level_name, names)
-    return table
+            row = {"last epoch": level(own).mean, "best on test": level(chosen).mean}
+            row[f"gain {INTERVAL}"] = f"{gain:+}"
+            row["epoch"] = f"{chosen['epoch'].mean():.1f} of {own['epochs'].iloc[0]}"
+            row |= {"trainings": len(own), **gain.columns, NOT_BLIND: shared.not_blind(own)}
+            found.setdefault((TITLES[dataset], name), {})[weights] = row
+    found = {
+        (*place, weights): row for place, both in found.items() for weights, row in both.items()
+    }
+    shown = ["last epoch", "best on test", f"gain {INTERVAL}", "epoch", "trainings"]
+    levels = ["dataset", "method", "weights"]
+    return shared.table_of(found, levels, shown=shown, marked=shown[:2])
 
 
 def deviations(rows: pd.DataFrame) -> pd.DataFrame:
@@ -134,40 +126,26 @@ def ways_to_0763(rows: pd.DataFrame) -> pd.DataFrame:
     for way, (rule, metric) in WAYS.items():
         trainings = _as_scored(rows, [metric], rule).dropna(subset=[metric])
         for name, own in trainings.groupby("name", sort=False):
-            classes = own["held_out"].unique()
-            printed = pd.Series(
-                {held_out: paper_auc("cifar10", [held_out]) for held_out in classes}
-            )
-            gap, about = (
-                level(own, metric, less=printed),
-                shared.summary(own, "name", metric).iloc[0],
-            )
+            printed = paper_aucs("cifar10", own["held_out"])
+            gap = level(own, metric, less=printed)
+            about = shared.summary(own, "name", metric).iloc[0]
             row = {MEAN: about[MEAN], "paper": printed.mean(), f"difference {INTERVAL}": f"{gap:+}"}
             row |= {"ours is": gap.word, "weights": own["weights"].iloc[0], "trainings": len(own)}
             row |= {"AUC": about["mean"], "std, paper": printed.std(ddof=0)}
-            found[name, way] = row | about.drop([MEAN, "mean", "seeds"]).to_dict()
-    shown = list(next(iter(found.values()), ()))[:6]
-    table = shared.table_of(found, ["trained", "way"], shown=shown, marked=[MEAN])
-    return (
-        shared.in_order(table, "trained", dict.fromkeys(name for name, _ in found))
-        if found
-        else table
-    )
+            row |= about.drop([MEAN, "mean", "seeds"]).to_dict()
+            found.setdefault(name, {})[way] = row
+    found = {(name, way): row for name, ways in found.items() for way, row in ways.items()}
+    shown = [MEAN, "paper", f"difference {INTERVAL}", "ours is", "weights", "trainings"]
+    return shared.table_of(found, ["trained", "way"], shown=shown, marked=[MEAN])
 
 
 def _as_scored(rows: pd.DataFrame, metrics: list[str], rule: str = "last") -> pd.DataFrame:
-    """Trainings with the headline's weights, and those with the public code's deviations with the
-    last.
-    """
+    """Trainings with the headline's weights, and those with the public code with the last."""
     usual, last = (trainings_of(rows, kind, rule, metrics) for kind in ("headline", LAST))
     return pd.concat([usual[usual["deviation"] == "none"], last[last["key"] == "public_code"]])
 
 
-def deviation_jobs(study: Study) -> list[Job]:
-    """Short trainings with each deviation, and without any, of the same images and seeds."""
-    return beside_whole(study, "deviations")
-
-
+DEVIATION_JOBS = beside_whole("deviations")  # of each, and of none
 PLAIN = ("classifier", "balanced", "paper")  # groups of Y-GAN and the classifier
 TRAINED = selected(dataset=TENS, group=PLAIN)
 TABLES = {
@@ -175,7 +153,7 @@ TABLES = {
         batch_statistics, TRAINED, "AUC by batch statistics at test time", of="batches"
     ),
     "best_epochs": View(best_epochs, TRAINED, "The last epoch and the best one"),
-    "deviations": View(deviations, deviation_jobs, "Each difference of the public code"),
+    "deviations": View(deviations, DEVIATION_JOBS, "Each difference of the public code"),
     "ways_to_0763": View(
         ways_to_0763,
         selected(dataset=TENS, group=(*PLAIN, "public_code")),

@@ -1,10 +1,9 @@
-"""What the tables share: means over held-out classes, how a method was trained, what is not
-blind.
-"""
+"""What the tables share: means over classes, how a method was trained, what is not blind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
 from ygan_study.report.printed import IMAGE_SIZE, class_names
-from ygan_study.report.render import DIFFERENCE, NOT_BLIND, OURS, PAPER
+from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import trainings_of
 from ygan_study.report.statistics import level, std_over_seeds
 from ygan_study.run.folder import AVERAGED, LAST
@@ -29,6 +28,7 @@ TABLES_1_TO_4 = (
     "public_code",
     "baselines",
 )  # groups of jobs
+FULL_SCHEDULE = 0.9  # of a schedule: as many images as its authors train on, give or take a tenth
 MEAN, INTERVAL = "mean ± std", "[95 % interval]"
 
 By = str | list[str]
@@ -62,9 +62,7 @@ def summary(trainings: pd.DataFrame, by: By, value: str = "auc") -> pd.DataFrame
 
 
 def classes_of(trainings: pd.DataFrame) -> str:
-    """The held-out classes by name, or how many there are; of PlantVillage, the species there
-    are.
-    """
+    """The held-out classes by name, or how many; of PlantVillage, how many species."""
     names = trainings.sort_values("held_out")["class"].drop_duplicates()
     if trainings["dataset"].iloc[0] == "plantvillage":
         return f"{len(_species(trainings))} species"
@@ -86,40 +84,12 @@ def _species(trainings: pd.DataFrame) -> set[str]:
 def is_comparable(trainings: pd.DataFrame) -> bool:
     """Whether these trainings have the paper's image size, and rivals their authors' schedule."""
     sizes = trainings["image_size"] == trainings["dataset"].map(IMAGE_SIZE).fillna(32)
-    return bool(sizes.all() and has_schedule(trainings).all())
-
-
-def share_of_schedule(trainings: pd.DataFrame) -> pd.Series:
-    """Images seen, as a share of those that a rival's authors train it on; nan where nobody knows.
-
-    1 for Y-GAN, the classifiers, and what is not trained by gradient.
-    """
-
-    def share(key: str, seen: float) -> float:
-        method = METHODS[key]
-        if not (method.is_baseline and method.trains):
-            return 1.0
-        return seen / method.trainer.authors.images if method.trainer.authors else np.nan
-
-    shares = list(map(share, trainings["key"], trainings["seen"]))
-    return pd.Series(shares, trainings.index, float)
-
-
-def has_schedule(trainings: pd.DataFrame) -> pd.Series:
-    """Whether each saw as many images as its authors train it on, give or take a tenth."""
-    return share_of_schedule(trainings) >= 0.9
-
-
-def is_chosen(trainings: pd.DataFrame) -> pd.Series:
-    """Whether the held-out class of each training was the anomaly in a choice of its settings."""
-    places = zip(trainings["key"], trainings["dataset"], trainings["held_out"], strict=True)
-    chosen = [(data, held_out) in METHODS[key].chosen_on for key, data, held_out in places]
-    return pd.Series(chosen, trainings.index, bool)
+    return bool((sizes & (trainings["schedule"] >= FULL_SCHEDULE)).all())
 
 
 def not_blind(trainings: pd.DataFrame) -> str:
     """The held-out classes that were the anomaly in a choice of settings, by name."""
-    return ", ".join(trainings.loc[is_chosen(trainings), "class"].drop_duplicates())
+    return ", ".join(trainings.loc[trainings["chosen"], "class"].drop_duplicates())
 
 
 def other_weights(rows: pd.DataFrame, by: By, value: str = "mean") -> pd.DataFrame:
@@ -141,29 +111,29 @@ def details(trainings: pd.DataFrame, by: By) -> pd.DataFrame:
     PFLOP: 10^15 operations; minutes, of one core; scoring µs: the shortest time for an image of a
     batch on one core.
     """
-    trained, rivals = (
-        trainings["key"].map(lambda key, name=name: getattr(METHODS[key], name)).astype(bool)
-        for name in ("trains", "is_baseline")
+    methods = trainings["key"].map(METHODS)
+    trained, rivals = (methods.map(attrgetter(it)).astype(bool) for it in ("trains", "is_baseline"))
+    of_networks = trainings[["weights", "width", "epochs", "seen", "schedule"]].where(trained)
+    measured = trainings.reindex(columns=["normal_accuracy", "training_seconds", "inference_us"])
+    about = trainings.assign(**of_networks, **measured, knows=methods.map(attrgetter("knows")))
+    about["schedule"] = about["schedule"].where(rivals)
+    about["knows"] = about["knows"].mask(trainings["labels"] == "weak", "ImageNet weights")
+    words = ("weights", "width", "epochs", "precision", "knows")
+    found = about.groupby(by, sort=False).agg(
+        **{name: (name, joined) for name in words},
+        **{
+            "image size": ("image_size", joined),
+            "share of schedule": ("schedule", "mean"),
+            "normal accuracy": ("normal_accuracy", "mean"),
+            "images seen": ("seen", "mean"),
+            "PFLOP": ("training_operations", "mean"),
+            "minutes": ("training_seconds", "mean"),
+            "scoring µs": ("inference_us", "min"),
+        },
     )
-    of_networks = trainings[["weights", "width", "epochs", "seen"]].where(trained)
-    weak = trainings["labels"] == "weak"
-    about = trainings.assign(
-        **of_networks,
-        **trainings.reindex(columns=["normal_accuracy", "training_seconds", "inference_us"]),
-        share=share_of_schedule(trainings).where(rivals & trained),
-        knows=trainings["key"].map(lambda key: METHODS[key].knows).mask(weak, "ImageNet weights"),
-    )
-    groups = about.groupby(by, sort=False)
-    words = {name: name for name in ("weights", "width", "epochs", "precision", "knows")}
-    found = {name: groups[column].agg(joined) for name, column in words.items()}
-    found["image size"] = groups["image_size"].agg(joined)
-    found["share of schedule"] = groups["share"].mean()
-    found["normal accuracy"] = groups["normal_accuracy"].mean()
-    found["images seen"] = groups["seen"].mean().round()
-    found["PFLOP"] = groups["training_operations"].mean() / PFLOP
-    found["minutes"] = groups["training_seconds"].mean() / 60
-    found["scoring µs"] = groups["inference_us"].min().round()
-    return pd.DataFrame(found)
+    found["PFLOP"] /= PFLOP
+    found["minutes"] /= 60
+    return found.round({"images seen": 0, "scoring µs": 0})
 
 
 def joined(values: pd.Series) -> str | float:
@@ -181,37 +151,19 @@ def table_of(rows: dict[tuple, dict], names: list[str], **attrs) -> pd.DataFrame
     return table
 
 
-def with_differences(
-    paper: pd.DataFrame, ours: pd.DataFrame, like: pd.DataFrame, key: list[str]
-) -> pd.DataFrame:
-    """The paper's rows, ours, and ours less the paper's where they can be compared.
-
-    like: bool, a column a value and a row a row of ours: whether it was measured as the paper's
-    was. key: the columns by which a row of ours finds its row of the paper; name: what a row is
-    called.
-    """
-    values = list(like)
-    theirs = ours[key].merge(paper[[*key, *values]], "left", on=key)[values]
-    gaps = (ours[values] - theirs.to_numpy()).where(like.to_numpy()).dropna(how="all")
-    blocks = {PAPER: paper, OURS: ours, DIFFERENCE: gaps.join(ours[["name", *key]])}
-    table = pd.concat([block.assign(source=name) for name, block in blocks.items() if len(block)])
-    return table.rename(columns={"name": "method"}).set_index(["source", "method"])
-
-
-def in_order(table: pd.DataFrame, level: str, order: Iterable) -> pd.DataFrame:
-    """The rows by a level of the index, in this order; equal ones stay as they are."""
-    place = {name: number for number, name in enumerate(order)}
-    return table.iloc[np.argsort(table.index.get_level_values(level).map(place), kind="stable")]
-
-
-def beside_whole(study: Study, group: str) -> list[Job]:
-    """A group of jobs; before them Y-GAN whole, of the same images, seeds and configuration."""
+def with_alike(study: Study, group: str, others: str | tuple[str, ...], *same: str) -> list[Job]:
+    """A group of jobs; before them those of `others` that share these settings with one of them."""
     jobs = study.select(group=group)
 
-    def same(job: Job) -> tuple:
-        c = job.config
-        return c.dataset, c.held_out, c.seed, c.split_seed, c.name, c.epochs
+    def place(job: Job) -> tuple:
+        return tuple(getattr(job.config, name) for name in same)
 
-    wanted = {same(job) for job in jobs}
-    whole = study.select(method="ygan", group=("balanced", "paper", "public_code"))
-    return [*(job for job in whole if same(job) in wanted and job not in jobs), *jobs]
+    places = {place(job) for job in jobs}
+    return [*(job for job in study.select(group=others) if place(job) in places), *jobs]
+
+
+def beside_whole(group: str) -> Callable[[Study], list[Job]]:
+    """A group of jobs; before them Y-GAN whole, of the same images, seeds and configuration."""
+    whole = ("balanced", "paper", "public_code")
+    same = ("dataset", "held_out", "seed", "split_seed", "name", "epochs")
+    return lambda study: with_alike(study, group, whole, *same)
