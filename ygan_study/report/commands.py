@@ -46,7 +46,10 @@ class Part:
 
     def make(self, study: Study) -> Path:
         """Make it, whether it is there or not. Raises NotTrained."""
-        execute(study, self.name) if self.kind == "notebook" else study.make(self.name)
+        if self.kind == "notebook":
+            execute(study, self.name)
+        else:
+            study.make(self.name)
         return self.page
 
 
@@ -117,7 +120,8 @@ def draw_all(study: Study, options: argparse.Namespace) -> int:
         else:
             made = f"made of {len(runs)} of {len(jobs)} trainings"
             print(f"{name}: {made if end == 'done' else f'not drawn: {why}'}", flush=True)
-    print(*failed, sep="\n", end="\n" * bool(failed), file=sys.stderr)
+    for line in failed:
+        print(line, file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -113,11 +113,11 @@ def _networks(run: Run, inches: float, layers: dict[str, list] | None = None) ->
         ax.text(*label, f"${name}$\n{count:,}", ha="center", va=va)
 
     def terms(*names: str) -> str:
-        weights = {name: run.config.weights[name] for name in names if run.config.weights[name]}
+        there = {name: weight for name in names if (weight := run.config.weights[name])}
         if layers is None:
-            return ", ".join(f"$L_{{{name[2:]}}}$" for name in weights)
-        each = weights.items()
-        return "\n".join(f"${w:g}\\,L_{{{t[2:]}}}$, Eq. {EQUATIONS[t]}" for t, w in each)
+            return ", ".join(f"$L_{{{name[2:]}}}$" for name in there)
+        lines = (f"${w:g}\\,L_{{{t[2:]}}}$, Eq. {EQUATIONS[t]}" for t, w in there.items())
+        return "\n".join(lines)
 
     for name, z, latent, y in (("E_s", z_s, "$z_s$", 50), ("E_r", z_r, "$z_r$", 18)):
         network(name, 16, 28, y, 8.5, 4, (22, y - 8.9))
