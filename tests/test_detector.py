@@ -206,12 +206,6 @@ def test_another_recipe_takes_another_heat_map():
 # ---- copies, and one file
 
 
-@pytest.fixture
-def saved(tmp_path):
-    trained().save(tmp_path / "a.ygan")
-    return tmp_path / "a.ygan"
-
-
 @pytest.mark.parametrize("make", [trained, of_features])
 def test_what_is_loaded_or_copied_scores_as_the_original(make, tmp_path):
     before, images, saved = make(), pictures(5, seed=1)[0], tmp_path / "a.ygan"
@@ -234,20 +228,18 @@ def test_settings_of_numpy_are_saved(tmp_path, monkeypatch):
     assert YGANDetector.load(tmp_path / "numpy.ygan", "cpu").get_params()["epochs"] == 1
 
 
-def test_a_file_that_is_damaged_or_something_else_is_refused(saved, tmp_path):
-    content, tensors = saved.read_bytes(), load_file(saved)
+def test_a_file_that_is_damaged_or_something_else_is_refused(tmp_path):
     half = tmp_path / "half.ygan"
-    for damaged in (b"", b"PK text", content[:-100], content[:1000]):
-        half.write_bytes(damaged)
-        with pytest.raises(DetectorError, match="is damaged, or no detector of this version"):
-            YGANDetector.load(half)
-    save_file(tensors, half)  # without metadata
-    with pytest.raises(DetectorError, match="no detector of this version"):
-        YGANDetector.load(half)
+    trained().save(half)
+    content = half.read_bytes()
+    save_file(load_file(half), half)  # without metadata
+    damaged = [b"", b"PK text", content[:-100], content[:1000], half.read_bytes()]
     for old, new in ((b'"width\\": 4', b'"width\\": 8'), (b'"seed\\"', b'"sead\\"')):
         assert old in content  # parts that do not fit together
-        half.write_bytes(content.replace(old, new))
-        with pytest.raises(DetectorError, match="is not a whole detector .*") as raised:
+        damaged.append(content.replace(old, new))
+    for part in damaged:
+        half.write_bytes(part)
+        with pytest.raises(DetectorError, match="is damaged, or no detector of this") as raised:
             YGANDetector.load(half, "cpu")
         assert "\n" not in str(raised.value)
 

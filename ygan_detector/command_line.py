@@ -64,7 +64,8 @@ def parser() -> argparse.ArgumentParser:
     score("--top", type=int, default=200, help="how many images the page shows (default 200)")
 
     for add in (fit, score):
-        add("--false-alarms", type=float, help="share of normal images called anomalies (0.05)")
+        share = "share of normal images that may be called anomalies (default of fit: 0.05)"
+        add("--false-alarms", type=float, help=share)
         kinds = "auto (default), none, distance, uncertainty, reconstruction or hybrid"
         add("--heat-map", help=kinds)
         add("--device", help="auto (default), cpu, cuda or mps")

@@ -158,17 +158,20 @@ class YGANDetector(BaseEstimator):
         params = self.get_params() | {"recipe": self.recipe_}
         self.size_, self.settings_ = training.plan(params, images, len(learnt), self._say)
         title = "reading" if self.verbose else ""
+
         # Those left out are read last, so that the others are one piece of a mapped file.
         order = np.concatenate([learnt, left_out])
         pixels, kept = training.read_pixels(images, order, self.size_, title, folder)
         n = int(np.isin(kept, learnt).sum())  # images to train on
         if n < training.FEWEST // 2 or n == len(kept):
             raise DetectorError(f"only {len(kept)} of {len(images)} images can be read")
+
         labels = self._set_classes(images, kept[:n], pixels[:n])
         training.warn_about_pixels(pixels[:n], labels, images.names[kept])
         kinds = "clusters" if self.clustered_ else "class" if len(self.classes_) == 1 else "classes"
         self._say(f"{len(self.classes_)} {kinds}; {n} images to train on, {len(kept) - n} left out")
         latents, scores = self._train(pixels, n, labels, folder)
+
         self.calibration_scores_ = scores[n:].copy()
         in_order, names = np.argsort(kept), images.names[kept]
         self.names_, self.decision_scores_ = names[in_order], scores[in_order]
@@ -179,6 +182,7 @@ class YGANDetector(BaseEstimator):
         for kind in self.model_.heat_maps:
             heat = self.model_.heat(kind, pixels[n:][:HEAT_IMAGES])
             self.heat_scales_[kind] = max(float(np.quantile(heat, HEAT_QUANTILE)), 1e-12)
+
         expected, low, high = self.false_alarm_interval()
         line = (
             f"threshold {self.threshold_:.4g}: {expected:.1%} of new normal images are expected "

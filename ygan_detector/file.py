@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from ygan_core.checkpoints import write_atomically
 from ygan_detector.features import Features
-from ygan_detector.messages import DetectorError
+from ygan_detector.messages import DetectorError, first_line
 from ygan_detector.network import Network
 from ygan_study.plan.settings import Settings
 
@@ -44,16 +44,11 @@ def load(make, path: Path, **params):
         raise DetectorError(f"there is no file {path}: fit a detector and save it first")
     try:
         with safe_open(path, "pt") as file:
-            if file.metadata()["format"] != FORMAT:
-                raise ValueError
-            about = json.loads(file.metadata()["about"])
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        advice = "fit and save it anew"
-        raise DetectorError(
-            f"{path} is damaged, or no detector of this version: {advice}"
-        ) from None
-    try:
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
+        about = json.loads(metadata["about"])
         detector = make(**about["params"] | params)
         vars(detector).update({name: about[name] for name in PLAIN})
         detector.classes_, detector.names_ = np.array(about["classes"]), np.array(about["names"])
@@ -69,7 +64,7 @@ def load(make, path: Path, **params):
             detector.model_ = Features(len(tensors["model.bank"]))
         state = {name.removeprefix("model."): value for name, value in tensors.items()}
         detector.model_.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise DetectorError(f"{path} is not a whole detector ({reason})") from None
+    except (SafetensorError, OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        wrong = f"{path} is damaged, or no detector of this version ({first_line(error)})"
+        raise DetectorError(f"{wrong}: fit and save it anew") from None
     return detector

@@ -24,6 +24,11 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+def first_line(error: Exception) -> str:
+    """The beginning of what an error says, or its kind where it says nothing."""
+    return printable((str(error).splitlines() or [type(error).__name__])[0][:100])
+
+
 def say(line: str) -> None:
     """Print a line at once, whatever names it contains."""
     print(printable(line), flush=True)
@@ -32,7 +37,7 @@ def say(line: str) -> None:
 def warn_left_out(failed: dict[str, Exception]) -> None:
     """Name the images that cannot be read, and why; of many, count the kinds."""
     for name, error in list(failed.items())[:NAMED]:
-        reason = printable((str(error).splitlines() or [""])[0][:100] or type(error).__name__)
+        reason = first_line(error)
         if isinstance(error, Image.DecompressionBombError):
             pixels = f"{2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels"
             reason = f"it has over {pixels}: scale it down"
