@@ -68,7 +68,7 @@ class Extent:
     quick: bool = False  # leaves out what takes long
 
     def loop(
-        self, kind: type[Trainer], config: Settings, precision: str, captured: bool = True
+        self, kind: type[Trainer], config: Settings, precision: str, captured: bool = False
     ) -> Trainer:
         """A training loop on random images. captured: on CUDA each step as one graph."""
         images, labels = random_images(self.steps * config.batch_size, config.image_size)
@@ -121,9 +121,9 @@ def training(extent: Extent) -> pd.DataFrame:
         operations = counted(few.epoch) / 8
         runs = [epochs("plain loop", extent.loop(Plain, config, "float32"))]
         for precision in extent.precisions:
-            runs.append(epochs("ours", extent.loop(Trainer, config, precision)))
+            runs.append(epochs("ours", extent.loop(Trainer, config, precision, captured=True)))
             if extent.device == "cuda":
-                eager = extent.loop(Trainer, config, precision, captured=False)
+                eager = extent.loop(Trainer, config, precision)
                 runs.append(epochs("ours, not captured", eager))
             dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
             a = torch.randn(extent.side, extent.side, device=extent.device, dtype=dtype)
@@ -187,7 +187,8 @@ def cost(extent: Extent) -> pd.DataFrame:
     for setting, values in COSTS.items():
         few = values[: 2 if extent.quick else None]
         for value, precision in product(few, extent.precisions):
-            trainer = extent.loop(Trainer, replace(base, **{setting: value}), precision)
+            config = replace(base, **{setting: value})
+            trainer = extent.loop(Trainer, config, precision, captured=True)
             runs.append(epochs("ours", trainer, setting=setting, value=value))
     columns = ["setting", "value", "precision", "turn", "images_per_s"]
     return take_turns(runs, extent)[columns]
@@ -202,7 +203,7 @@ def breakdown(extent: Extent) -> pd.DataFrame:
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * cuda]
     for precision in extent.precisions:
         config = Settings(width=extent.widths[-1])
-        trainer = extent.loop(Trainer, config, precision, captured=False)
+        trainer = extent.loop(Trainer, config, precision)
         trainer.epoch()
         with profile(activities=activities) as profiled:
             trainer.epoch()
@@ -229,7 +230,7 @@ def tried(extent: Extent) -> pd.DataFrame:
         runs = []
         for what, kind in list(TRIED.items())[: -1 if extent.quick else None]:
             config = Settings(width=extent.widths[-1])
-            trainer = extent.loop(kind, config, precision, captured=False)
+            trainer = extent.loop(kind, config, precision)
             try:
                 first = trainer.epoch()["seconds"]
             except RuntimeError as error:
@@ -270,7 +271,8 @@ def train_together(n: int, extent: Extent, precision: str) -> np.ndarray:
 def _train(number, everyone, found, extent: Extent, precision: str) -> None:
     """Train in this process, measured from when every process has trained an epoch to warm up."""
     before = _peak_memory(extent.device)
-    trainer = extent.loop(Trainer, Settings(width=extent.widths[-1]), precision)
+    config = Settings(width=extent.widths[-1])
+    trainer = extent.loop(Trainer, config, precision, captured=True)
     trainer.epoch()
     everyone.wait()
     timer = Timer("epoch()", globals={"epoch": trainer.epoch})
