@@ -1,17 +1,15 @@
 """Every line under "Try it" in the notebooks: its edit is made in the smoke profile, and something
 changes. A line that asks for thought begins with "Think:".
 
-An edit of a file of the package is made in a copy of the repository, which a fresh process reads.
+An edit of a file of the package is made in a copy of the repository, which is imported in its place.
 """
 
 import contextlib
 import functools
 import io
-import multiprocessing
 import re
 import shutil
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +19,6 @@ from threadpoolctl import threadpool_limits
 
 REPOSITORY = Path(__file__).parents[1]
 BOOKS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-THIRD_PARTY = [
-    "torch",
-    "pandas",
-    "seaborn",
-    "matplotlib.pyplot",
-    "IPython.display",
-    "pytorch_grad_cam",
-    "pytorch_ood.detector",
-]
 
 
 @dataclass(frozen=True)
@@ -178,10 +167,15 @@ TRIES = {
 LINES = [(book, line) for book, lines in TRIES.items() for line in lines]
 
 
+def sources(book: str, kind: str, root: Path = REPOSITORY) -> list[str]:
+    """The cells of a notebook that are code, or markdown."""
+    cells = nbformat.read(root / "notebooks" / f"{book}.ipynb", as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == kind]
+
+
 def lines(book: str) -> list[str]:
     """The lines under a notebook's "Try it"."""
-    cells = nbformat.read(REPOSITORY / "notebooks" / f"{book}.ipynb", as_version=4).cells
-    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = "\n\n".join(sources(book, "markdown"))
     below = re.split(r"^#", text.split("## Try it\n")[1], flags=re.M)[0]
     return re.findall(r"^- .+(?:\n  .+)*", below, re.M)
 
@@ -197,13 +191,8 @@ def test_every_line_is_tried_or_asks_for_thought(book):
 
 @pytest.mark.parametrize("book", BOOKS[1:])
 def test_the_idea_is_computed_by_hand(book):
-    cells = nbformat.read(REPOSITORY / "notebooks" / f"{book}.ipynb", as_version=4).cells
-    by_hand = [
-        cell.source.splitlines()
-        for cell in cells
-        if cell.cell_type == "code" and "assert " in cell.source
-    ]
-    assert by_hand and min(map(len, by_hand)) <= 10
+    by_hand = [len(cell.splitlines()) for cell in sources(book, "code") if "assert " in cell]
+    assert by_hand and min(by_hand) <= 10
 
 
 def edited(text: str, line: Try) -> str:
@@ -214,25 +203,42 @@ def edited(text: str, line: Try) -> str:
 
 def play(root: Path, results: str, book: str, line: Try, edit: bool) -> str:
     """Run the cells that a line needs, edited or as they are, and return what has to change."""
-    cells = nbformat.read(root / "notebooks" / f"{book}.ipynb", as_version=4).cells
-    first, *sources = [cell.source for cell in cells if cell.cell_type == "code"]
-    first = first.replace('"quick"', '"smoke"').replace("results = None", f"results = {results!r}")
+    cells = sources(book, "code", root)
+    cells[0] = cells[0].replace('"quick"', '"smoke"')
+    cells[0] = cells[0].replace("results = None", f"results = {results!r}")
     if edit:
-        sources = [first, *sources]
-        place = next(i for i, source in enumerate(sources) if line.old in source)
-        sources[place] = edited(sources[place], line)
-        first, *sources = sources
+        place = next(i for i, cell in enumerate(cells) if line.old in cell)
+        cells[place] = edited(cells[place], line)
     wanted = ("study = Study", *line.cells)
-    needed = [source for source in sources if any(part in source for part in wanted)]
+    needed = [cell for cell in cells[1:] if any(part in cell for part in wanted)]
+    *before, last = (compile(cell, book, "exec") for cell in (cells[0], *needed))
     names, printed = {"__name__": "notebook"}, io.StringIO()
     with threadpool_limits(1):  # on a busy machine threads wait for each other
-        for source in (first, *needed[:-1]):
-            exec(compile(source, book, "exec"), names)
+        for cell in before:
+            exec(cell, names)
         with contextlib.redirect_stdout(printed):
-            exec(compile(needed[-1], book, "exec"), names)
+            exec(last, names)
         found = repr(eval(line.changes, names)) if line.changes else printed.getvalue()
     assert Path(sys.modules["ygan_core"].__file__).is_relative_to(root)
     return found
+
+
+@contextlib.contextmanager
+def imported_from(root: Path):
+    """Inside, the packages of this repository are those of another copy of it."""
+
+    def taken_out():
+        ours = [name for name in sys.modules if name.startswith("ygan_")]
+        return {name: sys.modules.pop(name) for name in ours}
+
+    before = taken_out()
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+        taken_out()
+        sys.modules.update(before)
 
 
 @pytest.fixture(scope="module")
@@ -260,9 +266,6 @@ def test_it_does_what_it_says(book, line, here, tmp_path):
     copy = shutil.copytree(REPOSITORY, tmp_path / "copy", ignore=ignored)
     (copy / "data").symlink_to(REPOSITORY / "data")
     (copy / line.file).write_text(edited((copy / line.file).read_text(), line))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(THIRD_PARTY)  # not the package: the child imports the copy's
-    begin = f"import sys; sys.path.insert(0, {str(copy)!r})"
-    with ProcessPoolExecutor(1, context, exec, (begin,)) as pool:
-        after = pool.submit(play, copy, here, book, line, False).result()
+    with imported_from(copy):
+        after = play(copy, here, book, line, False)
     assert before and after != before
