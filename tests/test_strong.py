@@ -1,4 +1,4 @@
-"""The strong control of notebook 11: its encoder, its schedule, its optimiser, its augmentation,
+"""The strong classifier of notebook 11: its encoder, its schedule, its optimiser, its augmentation,
 what it costs.
 """
 
@@ -23,7 +23,7 @@ LABELS = torch.arange(200) % 4
 
 @pytest.fixture
 def config():
-    """The strong control, small."""
+    """The strong classifier, small."""
     return small_settings("strong")
 
 
@@ -127,7 +127,7 @@ def test_nesterov_moves_each_group_at_its_own_rate(config, images):
 
 @pytest.fixture
 def whole():
-    """Y-GAN on the strong control's encoder, small."""
+    """Y-GAN on the strong classifier's encoder, small."""
     return small_settings("whitened")
 
 

@@ -234,12 +234,10 @@ def step_seconds(
     shape = (config.batch_size, 3, config.image_size, config.image_size)
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
-    rows = []
+    labels, seconds = torch.arange(len(images)) % 9, {}
     for number in permutations:
         kind = type("Drawn", (Permutations,), {"permutations": number})
-        labels = torch.arange(len(images)) % 9
         trainer = kind(replace(config, epochs=3), images, labels, device, captured=False)
-        seconds = min([trainer.epoch()["seconds"] for _ in range(3)][1:])
-        speed = config.batch_size / seconds
-        rows.append({"permutations": number, "seconds a step": seconds, "images/s": speed})
-    return pd.DataFrame(rows).set_index("permutations")
+        seconds[number] = min([trainer.epoch()["seconds"] for _ in range(3)][1:])
+    table = pd.DataFrame({"seconds a step": seconds}).rename_axis("permutations")
+    return table.assign(**{"images/s": config.batch_size / table["seconds a step"]})
