@@ -85,56 +85,43 @@ def _four(classes: tuple[int, ...]) -> Classes:
     return dict.fromkeys(TENS, classes) | {"plantvillage": LEAVES}
 
 
+_ONE_CLASS = dict(  # what the profiles of one class have in common
+    source="starter",
+    color_mnist=("balanced", "paper"),
+    benchmarks=("balanced",),
+    classes=ONE,
+    repeated=(*ONE, *LEAVES),
+    strong={"cifar10": ONE},
+    background_only=("classifier",),
+    **dict.fromkeys(
+        ("ablations", "baselines", "weak_labels", "public_code", "deviations"), {"mnist": ONE}
+    ),
+)
+
 PROFILES = {
     "smoke": Profile(
         purpose="the tests",
-        source="starter",
         images_per_class=40,
         width=8,
         epochs=_alike(3, 2, 2, 2, 2),
-        color_mnist=("balanced", "paper"),
-        benchmarks=("balanced",),
-        classes=ONE,
         seeds=ONCE,
-        repeated=(*ONE, *LEAVES),
-        ablations={"mnist": ONE},
-        baselines={"mnist": ONE},
-        strong={"cifar10": ONE},
-        weak_labels={"mnist": ONE},
-        background_only=("classifier",),
-        public_code={"mnist": ONE},
-        deviations={"mnist": ONE},
         deviation_names=("mirrored", "all_but_mirrored", "public_code"),
+        **_ONE_CLASS,
     ),
     "quick": Profile(
         purpose="a first look, a class",
-        source="starter",
         images_per_class=0,
         width=16,
         epochs=_alike(9, 7, 7, 14, 12)
         | dict.fromkeys(("f_anogan", "p_net", "arnet"), _epochs(1, 1, 1, 1, 1))
         | {"whitened": _epochs(4, 4, 4, 4, 4), "public_code": _epochs(5, 5, 5, 5, 5)},
-        color_mnist=("balanced", "paper"),
-        benchmarks=("balanced",),
-        classes=ONE,
         seeds=THRICE,
-        repeated=(*ONE, *LEAVES),
-        ablations={"mnist": ONE},
-        baselines={"mnist": ONE},
-        strong={"cifar10": ONE},
-        weak_labels={"mnist": ONE},
-        background_only=("classifier",),
-        public_code={"mnist": ONE},
-        deviations={"mnist": ONE},
         deviation_size=dict(width=8, epochs=1),
         seeds_of={
-            ("strong", "cifar10"): 1,
-            ("whitened", "cifar10"): 1,
-            ("strong_short", "cifar10"): 1,
-            ("ablations", "mnist"): 1,
-            ("weak_labels", "mnist"): 1,
-            ("public_code", "mnist"): 1,
+            **{(group, "cifar10"): 1 for group in ("strong", "whitened", "strong_short")},
+            **{(group, "mnist"): 1 for group in ("ablations", "weak_labels", "public_code")},
         },
+        **_ONE_CLASS,
     ),
     # Lengths by images seen, fixed beforehand: balanced 200,000, paper and classifier 300,000.
     "laptop": Profile(
