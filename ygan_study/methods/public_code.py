@@ -213,6 +213,7 @@ def _all_but(deviation: type[Trainer]) -> type[Trainer]:
     return type(f"AllBut{deviation.__name__}", others, about)
 
 
+PROGRAM = ("public_code", "all_but_permutations")  # the whole program; at half the cost
 TAKEN_BACK = "all_but_"  # the prefix of the public code without one of its deviations
 DEVIATIONS: dict[str, type[Trainer]] = {
     **ALONE,

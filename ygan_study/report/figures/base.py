@@ -43,9 +43,11 @@ LABELS = {  # by its key, what a legend calls a method
     key: f"{method.title} ({key})" if method.title == "Y-GAN" else method.title
     for key, method in METHODS.items()
 }
-LOOKS = {  # by its key, what a line or a mark of a method looks like
-    key: dict(color=colour, marker=marker)
-    for key, colour, marker in zip(LABELS, cycle(CLASS_COLOURS), cycle(MARKS), strict=False)
+# By its key, what a line or a mark of a method looks like. Baselines are shifted by three colours,
+# so that those trained most are told from the classifiers.
+LOOKS = {
+    key: dict(color=CLASS_COLOURS[(place + 3 * METHODS[key].is_baseline) % 10], marker=marker)
+    for place, (key, marker) in enumerate(zip(LABELS, cycle(MARKS), strict=False))
 }
 PRINTED = "Y-GAN, as printed"
 Picture = partial(View, of="runs")  # a figure of images and latents; a plot is made of numbers

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ygan_core.config import TERMS
+from ygan_study.methods.public_code import PROGRAM
 from ygan_study.plan.jobs import Job, first_seeds
 from ygan_study.plan.profiles import ONE
 from ygan_study.plan.settings import TENS
@@ -22,7 +23,7 @@ from ygan_study.report.view import NotTrained, View, selected
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
-CODE = ("paper", "mirrored", "public_code")  # from the printed equations to the program
+CODE = ("paper", "mirrored", *PROGRAM)  # from the printed equations to the program
 SMOOTH = 9  # epochs that a strong line is a mean of
 
 
@@ -109,12 +110,12 @@ def best_epoch(runs: list[Run]) -> Figure:
         own, colour = there.get((dataset, key), []), LOOKS[key]["color"]
         for auc in (run.losses["auc"] for run in own):
             ax.plot(auc, color=colour, lw=0.6, alpha=0.4)
-            ax.plot(auc.idxmax(), auc.max(), "o", mfc="none", color=colour, label="best epoch")
+            ax.plot(auc.idxmax(), auc.max(), "o", mfc="none", color=colour)
         if own:
             curves = pd.concat([run.losses[["auc", "auc_averaged"]] for run in own])
             mean = curves.groupby("epoch").mean()
-            ax.plot(mean["auc"], color=colour, lw=2, label="mean, weights of the epoch")
-            ax.plot(mean["auc_averaged"], "k:", label="mean, averaged weights")
+            ax.plot(mean["auc"], color=colour, lw=2)
+            ax.plot(mean["auc_averaged"], "k:")
             gains = pd.Series([run.losses["auc"].max() - run.losses["auc"].iloc[-1] for run in own])
             gain = gains.groupby([run.config.held_out for run in own]).mean().mean()
             ax.set_title(f"{TITLES[dataset]}, {LABELS[key]}\ngain {gain:+.3f}")
@@ -123,7 +124,12 @@ def best_epoch(runs: list[Run]) -> Figure:
         ax.set_xlabel("epoch")
     for ax in axes[:: len(datasets)]:
         ax.set_ylabel("AUC on the test set")
-    base.legend_below(fig, 3)
+    marks = [
+        base.mark("each training, with its best epoch", mfc="none", ls="-", lw=0.6),
+        base.mark("mean, weights of the epoch", marker="", ls="-", lw=2),
+        base.mark("mean, averaged weights", "black", "", ls=":"),
+    ]
+    base.legend_below(fig, 3, marks)
     return fig
 
 
@@ -157,8 +163,9 @@ def code_epochs(runs: list[Run]) -> Figure:
 
 def deviation_dots(rows: pd.DataFrame) -> Figure:
     """Short trainings: filled, the paper's with one difference of the authors' program; hollow, the
-    program's without it; the lines are both without a change. C right is the accuracy of C on
-    normal images that were not trained on, and L_r is ln 9 = 2.20 where C guesses from z_r.
+    program's without it; the lines are both without a change; small marks are of a second seed. C
+    right is the accuracy of C on normal images that were not trained on, and L_r is ln 9 = 2.20
+    where C guesses from z_r.
     """
     table = deviations(rows)
     if table.empty:
@@ -173,12 +180,16 @@ def deviation_dots(rows: pd.DataFrame) -> Figure:
         "public code": ("public_code", dict(marker="s", mfc="white"), "--"),
     }
     places = pd.MultiIndex.from_product([datasets, looks])
-    wide = table[list(metrics)].unstack("difference").reindex(places)
+    numbers = table.select_dtypes("number")
+    wide = numbers.unstack("difference").reindex(places)
     for ax, (dataset, metric) in zip(axes, product(datasets, metrics), strict=True):
-        for start, (whole, mark, line) in looks.items():
-            own = wide.loc[(dataset, start), metric]
-            ax.plot(own.reindex(names), range(len(names)), color="black", ls="", **mark)
-            ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=1, zorder=0)
+        for (start, (whole, mark, line)), offset in zip(looks.items(), (-0.15, 0.15), strict=True):
+            for kind, size in ((metric, 6), (f"{metric} again", 3)):
+                own = wide.loc[(dataset, start)].get(kind, pd.Series(dtype=float))
+                places = np.arange(len(names)) + offset
+                ax.plot(own.reindex(names), places, color="black", ls="", ms=size, **mark)
+                width = 1 if kind == metric else 0.5
+                ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=width, zorder=0)
         ax.set(title=f"{dataset}: {metrics[metric]}" if len(datasets) > 1 else metrics[metric])
         ax.grid(axis="y", lw=0.3)
     axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])

@@ -183,14 +183,16 @@ def fig6b(runs: list[Run]) -> Figure:
         ax.set_title(f"${latent}$, by {name}")
         if i % 4 == 0:
             ax.set_ylabel(base.title(run).replace(": ", ":\n").replace("s, ", "s,\n"))
-    base.legend_below(fig, 5, base.group_marks(DIGITS, CLASS_COLOURS, runs[0].config.held_out))
+    marks = base.group_marks(DIGITS, CLASS_COLOURS, runs[0].config.held_out)
+    marks += base.group_marks(COLOURS, base.BACKGROUND_COLOURS)
+    base.legend_below(fig, 5, marks)
     return fig
 
 
 def fig7(runs: list[Run]) -> Figure:
-    """Fig. 7, swaps on CIFAR10 beside the reconstructions of the images, than which no swap can be
-    sharper; of each normal class the first unseen image, in turn on top and on the left. Where a
-    patch is white or garish, D's tanh is at its limit: no loss asks a hybrid to look real.
+    """Fig. 7, swaps on CIFAR10 beside the reconstructions, than which they cannot be sharper; the
+    images are the first unseen one of each normal class, alternately on top and on the left. Where
+    a patch is white or garish, D's tanh is at its limit: no loss asks a hybrid to look real.
     """
     run = pictured(runs)[0]
     normal = [label for label in range(len(run.classes)) if label != run.config.held_out]

@@ -53,7 +53,8 @@ def fig8(rows: pd.DataFrame) -> Figure:
         base.reference(ax, axis="x")
         over = f"{len(classes)} classes" if len(classes) > 1 else f"{own['class'].iloc[0]}"
         ax.set_title(f"{TITLES[dataset]}\n{over}, {own['epochs'].iloc[0]} epochs")
-        ax.set(xlim=(0, 1), xlabel="AUC", xticks=(0, 0.5, 1))
+        low = min(0.4, (classes.mean() - classes.std(ddof=0).fillna(0)).min() - 0.03)
+        ax.set(xlim=(low, 1), xlabel="AUC")
         base.rule_rows(ax)
     ax.set_yticks(places, names.values())
     ax.set_ylim(places[-1] + 0.6, -0.6)
@@ -110,10 +111,14 @@ def accuracy_plot(rows: pd.DataFrame) -> Figure:
     fig, panels = base.by_dataset(measured, 2, 2.1)
     for ax, dataset, own in panels:
         for (key, variant), group in own.groupby(["key", "variant"], sort=False):
-            label = LABELS[key] + f", {variant}" * (variant != "full")
-            look = dict(LOOKS[key], mfc=None if variant == "full" else "white", ls="")
+            whole = variant == "full"
+            label = LABELS[key] + ", an ablation" * (not whole)
+            look = dict(LOOKS[key], mfc=None if whole else "white", ls="")
             marks[label] = base.mark(label, **look)
             ax.plot(group["normal_accuracy"], group["auc"], alpha=0.7, **look)
+            for _, run in group.iterrows() if not whole else ():
+                at = dict(xytext=(3, 3), textcoords="offset points", fontsize=7)
+                ax.annotate(variant, (run["normal_accuracy"], run["auc"]), **at)
         rho = own[both].corr(method="spearman").iloc[0, 1]
         told = f", $\\rho$ = {rho:.2f}" if len(own) >= FEWEST and rho == rho else ""
         ax.set(title=f"{TITLES[dataset]}, {len(own)} runs{told}", ylabel="AUC")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ygan_study.measure.numbers import SEVEN
 from ygan_study.methods import METHODS
+from ygan_study.methods.public_code import PROGRAM
 from ygan_study.plan.settings import TENS, Settings
 from ygan_study.report import printed
 from ygan_study.report.rows import TITLES, trainings_of
@@ -222,7 +223,7 @@ def clusters(rows: pd.DataFrame) -> Iterator[Case]:
 def objective(rows: pd.DataFrame) -> Iterator[Case]:
     """Y-GAN as the authors' program trains it, beside what is printed."""
     trainings = trainings_of(rows[rows["dataset"].isin(TENS)])
-    return map(against_printed, sizes(trainings[trainings["key"] == "public_code"]))
+    return map(against_printed, sizes(trainings[trainings["key"].isin(PROGRAM)]))
 
 
 def contrasts(rows: pd.DataFrame, key: str, metric: str) -> Iterator[Case]:

@@ -19,7 +19,7 @@ from ygan_study.report.statistics import level, std_over_seeds
 from ygan_study.run.folder import AVERAGED, LAST
 from ygan_study.run.store import Study
 
-GROUPS = "classifier strong balanced paper mirrored public_code baselines"
+GROUPS = "classifier strong balanced paper mirrored public_code all_but_permutations baselines"
 TABLES_1_TO_4 = tuple(GROUPS.split())  # groups of jobs
 FULL_SCHEDULE = 0.9  # of a schedule: as many images as its authors train on, give or take a tenth
 MEAN, INTERVAL = "mean ± std", "[95 % interval]"
