@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -115,7 +114,7 @@ def coverage(rows: pd.DataFrame) -> Figure:
 
 
 def auc_by_cost(rows: pd.DataFrame) -> Figure:
-    """The AUC of each method, with its standard deviation over ten held-out classes, by what one of
+    """The AUC of each method, with its standard deviation over the held-out classes, by what one of
     its trainings costs: PFLOP, 10^15 operations in convolutions and matrix products. The star is
     the paper's Y-GAN as printed, in 100 epochs with the networks of section 4.3.
     """
@@ -125,24 +124,20 @@ def auc_by_cost(rows: pd.DataFrame) -> Figure:
     for ax, dataset, own in panels:
         costs, paper = own["training_operations"] / PFLOP, paper_operations(dataset) / PFLOP
         edge = min(paper, *costs[costs > 0]) / 3  # of what does none of these operations
-        above = cycle((5, -11))  # points; alternating, so that neighbours do not overlap
-        for (key, width, title), group in own.groupby(["key", "width", "title"], sort=False):
+        for (key, width), group in own.groupby(["key", "width"], sort=False):
             classes = group.groupby("held_out")["auc"].mean()
             mean, cost = classes.mean(), costs[group.index].mean() or edge
-            if len(classes) < WHOLE[dataset]:
-                ax.plot(cost, mean, ls="", marker="x", color="grey")
-                at = dict(xytext=(-3, next(above)), textcoords="offset points", fontsize=7)
-                ax.annotate(title, (cost, mean), **at)
-                continue
             wide = bool(width > own[own["key"] == key]["width"].min())
             label = LABELS[key] + f", width {width}" * wide
-            marks[label] = base.mark(label, **LOOKS[key], mfc="white" if wide else None)
-            _bar(ax, marks[label], cost, mean, yerr=classes.std(ddof=0), lw=0.8)
+            marks[label] = base.mark(label, **LOOKS[key], ms=10 if wide else 6)
+            some = dict(mfc="white") if len(classes) < WHOLE[dataset] else {}
+            error = classes.std(ddof=0) if len(classes) > 1 else None
+            _bar(ax, marks[label], cost, mean, yerr=error, lw=0.8, **some)
         ax.plot(paper, paper_auc(dataset, range(10)), "k*", ms=10)
         base.reference(ax)
         ax.set(xscale="log", title=TITLES[dataset], xlabel="PFLOP of a training")
     panels[0][0].set_ylabel("AUC")
-    others = [base.mark(PRINTED, **STAR), base.mark("some classes", "grey", "x")]
+    others = [base.mark(PRINTED, **STAR), base.mark("hollow: some of the classes", mfc="white")]
     base.legend_below(fig, 3, [*marks.values(), *others])
     return fig
 

@@ -41,6 +41,7 @@ def fig8(rows: pd.DataFrame) -> Figure:
     trainings = trainings_of(rows, metrics=names)
     fig, panels = base.by_dataset(trainings, trainings["dataset"].nunique(), 3.2)
     places = [place + (place >= len(SEVEN)) for place in range(len(names))]  # a gap between them
+    lowest = 0.4
     for ax, dataset, own in panels:
         classes = own.groupby("held_out")[list(names)].mean()
         for place, (name, mean) in zip(places, classes.mean().items(), strict=True):
@@ -53,9 +54,11 @@ def fig8(rows: pd.DataFrame) -> Figure:
         base.reference(ax, axis="x")
         over = f"{len(classes)} classes" if len(classes) > 1 else f"{own['class'].iloc[0]}"
         ax.set_title(f"{TITLES[dataset]}\n{over}, {own['epochs'].iloc[0]} epochs")
-        low = min(0.4, (classes.mean() - classes.std(ddof=0).fillna(0)).min() - 0.03)
-        ax.set(xlim=(low, 1), xlabel="AUC")
+        lowest = min(lowest, (classes.mean() - classes.std(ddof=0).fillna(0)).min() - 0.03)
+        ax.set_xlabel("AUC")
         base.rule_rows(ax)
+    for ax, *_ in panels:
+        ax.set(xlim=(lowest, 1), xticks=[tick for tick in (0, 0.25, 0.5, 0.75, 1) if tick > lowest])
     ax.set_yticks(places, names.values())
     ax.set_ylim(places[-1] + 0.6, -0.6)
     first = trainings.iloc[0]
@@ -116,9 +119,6 @@ def accuracy_plot(rows: pd.DataFrame) -> Figure:
             look = dict(LOOKS[key], mfc=None if whole else "white", ls="")
             marks[label] = base.mark(label, **look)
             ax.plot(group["normal_accuracy"], group["auc"], alpha=0.7, **look)
-            for _, run in group.iterrows() if not whole else ():
-                at = dict(xytext=(3, 3), textcoords="offset points", fontsize=7)
-                ax.annotate(variant, (run["normal_accuracy"], run["auc"]), **at)
         rho = own[both].corr(method="spearman").iloc[0, 1]
         told = f", $\\rho$ = {rho:.2f}" if len(own) >= FEWEST and rho == rho else ""
         ax.set(title=f"{TITLES[dataset]}, {len(own)} runs{told}", ylabel="AUC")
