@@ -19,7 +19,7 @@ import pandas as pd
 
 PAPER, OURS, DIFFERENCE = "paper", "ours", "ours - paper"  # the sources of a table's rows
 NOT_BLIND = "not blind"
-NOTE = "† Not blind: this class, or one in this mean, had a part in a choice of settings."
+NOTE = "† Optimistic: this class, or one in this mean, was used in a choice of settings."
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

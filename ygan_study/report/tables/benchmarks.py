@@ -41,11 +41,12 @@ def benchmark(number: int, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def table4(rows: pd.DataFrame) -> pd.DataFrame:
-    """PlantVillage, with diseased leaves as anomalies: the AUC over all leaves, and the rates at
-    two thresholds.
+    """PlantVillage, with diseased leaves as anomalies: the AUC over all leaves, and at two
+    thresholds the share of diseased leaves that are flagged (TPR) and of healthy ones that are not
+    (TNR).
 
-    They are where the two error rates of the test set meet (EER), and the 95th percentile of the
-    scores of healthy leaves that were not trained on.
+    The thresholds are the score at which both error rates of the test set are equal (EER), and the
+    95th percentile of the scores of healthy leaves that were not trained on.
     """
     species = class_names(4)
     paper = printed(4).rename(columns={"model": "title", "auc": "AUC"})
@@ -119,7 +120,8 @@ def _with_differences(
 def table5(rows: pd.DataFrame) -> pd.DataFrame:
     """AUC of Y-GAN without some of its parts (section 6.2), means over the ten held-out classes.
 
-    Over fewer classes than the paper's, their names stand beside the number.
+    In parentheses: the classes, where not all ten were trained. The complete model is shown with
+    the classes and seeds that are planned for its variants.
     """
     paper = printed(5).rename(columns={"description": "part"})
     return _by_dataset(paper, rows, "variant", "full")
@@ -128,7 +130,8 @@ def table5(rows: pd.DataFrame) -> pd.DataFrame:
 def table6(rows: pd.DataFrame) -> pd.DataFrame:
     """AUC with the true classes, and with k-means clusters in their place (Y-GAN*, section 6.3).
 
-    Over fewer classes than the paper's, their names stand beside the number.
+    In parentheses: the classes, where not all ten were trained. True classes are shown with the
+    held-out classes and seeds that are planned for clusters.
     """
     paper = printed(6).rename(columns={"model": "title", "labels": "part"})
     return _by_dataset(paper, rows, "title", "Y-GAN")

@@ -80,8 +80,8 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def lengths(rows: pd.DataFrame) -> pd.DataFrame:
-    """AUC after trainings of so many epochs, each a training of its own, over the seeds that all
-    lengths have.
+    """AUC by number of epochs. Each length is a separate training; means are over the seeds that
+    were trained at every length.
     """
     found = {}
     for weights in (LAST, AVERAGED):

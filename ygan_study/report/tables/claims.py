@@ -45,9 +45,7 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Questions about the paper: a verdict over the claims of each, and what the first of them
-    shows.
-    """
+    """One verdict for each question about the paper, and the numbers of its first claim."""
     table = claims(rows)
     topics = table[table["topic"] != ""].groupby("topic", sort=False)
     verdicts = topics["verdict"].agg(lambda words: together(list(words)))
