@@ -8,7 +8,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 NAMED = 5  # files that are named one by one; further ones are counted
 
@@ -38,7 +38,9 @@ def warn_left_out(failed: dict[str, Exception]) -> None:
     """Name the images that cannot be read, and why; of many, count the kinds."""
     for name, error in list(failed.items())[:NAMED]:
         reason = first_line(error)
-        if isinstance(error, Image.DecompressionBombError):
+        if isinstance(error, UnidentifiedImageError):  # its own text repeats the name
+            reason = "Pillow finds no image in it"
+        elif isinstance(error, Image.DecompressionBombError):
             pixels = f"{2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels"
             reason = f"it has over {pixels}: scale it down"
         warn(f"{name} cannot be read and was left out ({reason})")
