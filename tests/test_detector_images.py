@@ -230,16 +230,21 @@ def test_files_that_cannot_be_read_are_named_and_left_out(tmp_path):
     (folder / "square" / "025.jpg").write_bytes(b"no image")
     (folder / "square" / "026.jpg").unlink()
     (folder / "square" / "026.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    Image.new("L", (24, 24)).save(folder / "square" / "027.eps")  # Ghostscript would run it
     with pytest.warns(UserWarning) as warned:
         detector = YGANDetector(**TINY).fit(folder)
     lines = [line for line in messages(warned) if "cannot be read" in line]
-    names = ["square/025.jpg", "square/026.jpg", "round/003.jpg"]
+    names = ["square/025.jpg", "square/026.jpg", "square/027.eps", "round/003.jpg"]
     assert [line.split()[0] for line in lines] == names
     assert len(detector.names_) == len(detector.decision_scores_) == 57
     with pytest.warns(UserWarning, match="round/003.jpg cannot be read and was left out"):
         table = detector.examine(folder)
     assert table["file"].tolist() == sorted(detector.names_)
     assert np.allclose(table["score"], detector.decision_scores_, atol=1e-6)
+    for path in [*folder.glob("round/*.jpg")][:-5]:
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DetectorError, match="only .* images can be read"):
+        YGANDetector(**TINY).fit(folder / "round")
 
 
 def test_files_with_odd_names(tmp_path):

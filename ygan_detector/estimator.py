@@ -163,7 +163,8 @@ class YGANDetector(BaseEstimator):
         order = np.concatenate([learnt, left_out])
         pixels, kept = training.read_pixels(images, order, self.size_, title, folder)
         n = int(np.isin(kept, learnt).sum())  # images to train on
-        if n < training.FEWEST // 2 or n == len(kept):
+        fewest = self.settings_.batch_size if self.settings_ else 2
+        if n < max(training.FEWEST // 2, fewest) or n == len(kept):
             raise DetectorError(f"only {len(kept)} of {len(images)} images can be read")
 
         labels = self._set_classes(images, kept[:n], pixels[:n])

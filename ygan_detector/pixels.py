@@ -20,12 +20,15 @@ Source = Path | Image.Image | np.ndarray  # arrays are (H, W, C) with 1 to 4 cha
 def header(source: Source) -> tuple[tuple[int, int], bool, bool]:
     """Height and width, whether it is grey, and whether it has several pages or frames.
 
-    Raises whatever Pillow raises for a file that is no image.
+    Raises DetectorError for EPS, which Pillow would have Ghostscript run, and whatever Pillow
+    raises for a file that is no image.
     """
     if isinstance(source, np.ndarray):
         return source.shape[:2], source.shape[-1] < 3, False
     if isinstance(source, Path):
         with Image.open(source) as image:
+            if image.format == "EPS":
+                raise DetectorError("EPS is a program, not an image: convert it")
             return header(image)
     several = getattr(source, "is_animated", False) and source.format != "MPO"
     return (source.height, source.width), is_grey(source), several
