@@ -86,7 +86,9 @@ def command_of(pid):
 def test_ctrl_c_while_workers_start_is_one_line(tmp_path):
     line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--workers", "2"]
     options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    process = subprocess.Popen([*line, "--results", str(tmp_path)], **options)
+    # a shell starts what runs in its background with Ctrl-C ignored
+    heeded = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    process = subprocess.Popen([*line, "--results", str(tmp_path)], **options, **heeded)
     process.stdout.readline()  # so many jobs to do
     time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
