@@ -27,6 +27,14 @@ from ygan_study.run.device import resolve_device, resolve_precision
 from ygan_study.run.folder import SPLITS, Damaged, Run, holds_another, in_a_line, read
 from ygan_study.run.tidy import RUNS_COLUMNS, tidy
 
+PARAMETERS = {  # of a Study: their kinds, and how a message names these
+    "profile": (str, "a profile's name"),
+    "results": ((str, Path, type(None)), "a folder's name"),
+    "device": (str, "a device's name"),
+    "precision": (str, "a word"),
+    "settings": (dict, 'a dictionary such as {"epochs": 3}'),
+}
+
 
 @dataclass
 class Study:
@@ -45,10 +53,9 @@ class Study:
     settings: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        if not isinstance(self.settings, dict):
-            raise ConfigError('settings takes a dictionary such as {"epochs": 3}')
-        if not isinstance(self.results, (str, Path, type(None))):
-            raise ConfigError("results takes a folder's name")
+        for name, (kind, what) in PARAMETERS.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise ConfigError(f"{name} takes {what}, not {str(value)[:60]!r}")
         self.jobs = study_jobs(self.profile, self.settings)
         results = Path(self.results or REPOSITORY / "results").expanduser().resolve()
         self.root = results / self.profile

@@ -23,7 +23,6 @@ from ygan_study.report.view import View, selected
 from ygan_study.run.folder import AVERAGED, LAST
 
 BY = ["dataset", "name"]
-AGAIN = ["AUC", "C right", "L_s", "L_r"]
 WITNESSES = {"auc": "AUC", "normal_accuracy": "C right", "L_s": "L_s", "L_r": "L_r"}
 
 
@@ -111,10 +110,11 @@ def deviations(rows: pd.DataFrame) -> pd.DataFrame:
             if name in own.index and {*own.index} != {"none"}:
                 start = name == "public_code" or name.startswith(TAKEN_BACK)
                 row = {"what": kind.what if kind else "nothing", "kind": kind.kind if kind else ""}
-                runs = own.loc[[name]].sort_values("seed").rename(columns=WITNESSES)
-                row |= runs[list(WITNESSES.values())].iloc[0].to_dict()
+                runs = own.loc[[name]].sort_values("seed")[list(WITNESSES)]
+                runs = runs.rename(columns=WITNESSES)
+                row |= runs.iloc[0].to_dict()
                 if len(runs) > 1:
-                    row |= runs[AGAIN].add_suffix(" again").iloc[1].to_dict()
+                    row |= runs.add_suffix(" again").iloc[1].to_dict()
                 what = name.removeprefix(TAKEN_BACK)
                 found[TITLES[dataset], "public code" if start else "paper", what] = row
     again = ["C right again"] * any("C right again" in row for row in found.values())
