@@ -3,6 +3,8 @@
 What is wrong is named in one line that says what to do.
 """
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,6 +29,13 @@ def jobs_in(study):
 def run(study, *more):
     line = ["run", "--profile", "smoke", "--results", str(study.root.parent), "--workers", "1"]
     return main([*line, *more])
+
+
+def flip(path):
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 # --- folders of jobs ---
@@ -56,11 +65,43 @@ def test_folders_that_were_swapped_are_not_believed_and_nothing_is_lost(copied, 
     assert all(study.find(job) for job in jobs.values())
 
 
+def test_networks_of_another_job_are_not_measured_as_this_ones(copied, quickest, capsys):
+    study, jobs = copied
+    job = study.select(dataset="mnist", group="balanced")[0]
+    shutil.copytree(study.path(jobs["classifier"]), study.path(job))
+    with pytest.raises(JobFailed, match="holds another job"):
+        run_job(study, job)
+    weights = study.path(jobs["classifier"]) / "averaged.safetensors"
+    flip(weights)
+    run_job(study, jobs["classifier"])
+    whole = quickest[1]["classifier"].folder / "averaged.safetensors"
+    assert weights.read_bytes() == whole.read_bytes()
+    assert "what was trained is damaged, or of other data; trained anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("same_data", [True, False])
+def test_networks_that_are_measured_once_more_keep_who_trained_them(copied, same_data, capsys):
+    study, jobs = copied
+    folder = study.path(jobs["classifier"])
+    now = json.loads((folder / "run.json").read_text())
+    times = {"last": 1.0, "averaged": 1.0}
+    then = {"device": "cuda", "gpu": "A GPU", "commit": "an older one", "inference_us": times}
+    other = {} if same_data else {"split": "of other images"}
+    (folder / "run.json").write_text(json.dumps(now | then | other))
+    seal(folder)
+    (folder / "last.npz").write_bytes(b"damaged")
+    about = run_job(study, jobs["classifier"]).about
+    assert "trained anew" in capsys.readouterr().out or same_data
+    assert about["split"] == now["split"] and about["device"] == ("cuda" if same_data else "cpu")
+    assert ({key: about.get(key) for key in then} == then) == same_data
+
+
 @pytest.mark.parametrize(
     "file, content, is_sealed",
     [
         ("run.json", b'{"id": "edited"}', False),
-        ("run.json", b"[" * 100_000, True),  # a RecursionError
+        ("run.json", b"[" * 100_000, True),
+        ("last.npz", b"no archive", True),
         ("last.npz", None, True),
         (SUMS, b"some  last.npz\n", False),
     ],

@@ -39,3 +39,12 @@ def sums_of(folder: Path) -> dict[str, str]:
     """The checksum of each file as it was sealed, by name. Raises OSError or ValueError."""
     lines = (folder / SUMS).read_text().splitlines()
     return {name: checksum for checksum, name in (line.split("  ", 1) for line in lines)}
+
+
+def is_unchanged(folder: Path, *names: str) -> bool:
+    """Whether these files of a folder are as they were when it was sealed."""
+    try:
+        sums = sums_of(folder)
+        return all(sums[name] == sha256(folder / name) for name in names)
+    except (OSError, ValueError, KeyError):
+        return False

@@ -26,7 +26,7 @@ from ygan_study.methods.weak_labels import FORMS
 from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings
-from ygan_study.run.checksums import seal
+from ygan_study.run.checksums import SUMS, is_unchanged, seal
 from ygan_study.run.folder import (
     AVERAGED,
     LAST,
@@ -39,6 +39,9 @@ from ygan_study.run.folder import (
 from ygan_study.run.provenance import provenance
 from ygan_study.run.store import Study
 
+# What run.json says of the networks: it stays where only the facts are made again.
+OF_NETWORKS = ("precision", "device", "gpu", "inference_us")
+OF_NETWORKS += ("commit", "versions", "machine", "processor")
 COSINE = next(iter(FORMS))  # the clusters that are trained with
 # No memory or no disk, now: what was trained is not at fault.
 PASSING = (MemoryError, torch.OutOfMemoryError, OSError)
@@ -119,24 +122,14 @@ def run_all(study: Study, jobs: Iterable[Job]) -> list[Run]:
 def _train(study: Study, job: Job, folder: Path, callbacks: Iterable[Callback]) -> Run:
     data, parts = prepare(job.config)
     _write_json(folder / "config.json", job.config.as_json())
-    train_and_evaluate = _baseline if method_of(job.config).is_baseline else _ygan
-    facts, about = train_and_evaluate(study, job, folder, data, parts, callbacks)
-    for weights, of_weights in facts.items():
-        save_facts(folder / f"{weights}.npz", of_weights)
+    sizes = {part: len(getattr(parts, part)) for part in ("train", "held_back", "test")}
+    about = {"id": job.id, "classes": data.classes, "split": parts.hash, "images": sizes}
+    how = _baseline if method_of(job.config).is_baseline else _ygan
+    facts, found = how(study, job, folder, data, parts, callbacks)
+    for weights, arrays in facts.items():
+        save_facts(folder / f"{weights}.npz", arrays)
     seconds = float(pd.read_csv(folder / "losses.csv")["seconds"].sum())
-    gpu = {"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}
-    about = {
-        "id": job.id,
-        "classes": data.classes,
-        "split": parts.hash,
-        "images": {part: len(getattr(parts, part)) for part in ("train", "held_back", "test")},
-        **about,
-        "seconds": round(seconds, 1),
-        "device": study.device,
-        **gpu,
-        **provenance(),
-    }
-    _write_json(folder / "run.json", about)
+    _write_json(folder / "run.json", {**about, **found, "seconds": round(seconds, 1)})
     seal(folder)
     for checkpoint in checkpoints(folder):
         checkpoint.unlink()
@@ -152,7 +145,8 @@ def _baseline(
     _save_losses(folder, baseline.history)
     _save_weights(folder, LAST, baseline.state_dict())
     facts, microseconds = evaluate_baseline(baseline, data, parts)
-    return {LAST: facts}, {"precision": "float32", "inference_us": {LAST: microseconds}}
+    where = {"precision": "float32", **_where(study)}
+    return {LAST: facts}, {**where, "inference_us": {LAST: microseconds}}
 
 
 def _ygan(
@@ -163,36 +157,41 @@ def _ygan(
     truth = sub_classes(data, *config.outside)[parts.train]
     weak = config.labels == "weak"
     # Eq. 17 has the clusters' means also where the true classes are trained on.
-    is_scored_by_clusters = (
+    scored_by_clusters = (
         config.dataset != "color_mnist" and config.stand_in < 0 and config.method != "strong"
     )
-    clusters = study.weak_labels(config) if weak or is_scored_by_clusters else {}
+    clusters = study.weak_labels(config) if weak else {}
+    y = clusters[COSINE].labels if weak else truth
+    about = _networks_in(folder, job, parts.hash)
+    if not about:
+        trainer = train(
+            config,
+            images,
+            y,
+            folder,
+            study.device,
+            study.precision,
+            callbacks=callbacks,
+            title=_title(job),
+            measure=each_epoch(config, data, parts),
+        )
+        about = {"precision": trainer.precision, **_where(study)}
+        _save_weights(folder, AVERAGED, trainer.averaged.module.state_dict())
+        _save_weights(folder, LAST, trainer.model.state_dict())
+        _save_losses(folder, trainer.history)
+    if scored_by_clusters and not clusters:  # after the training: a GPU would wait for minutes
+        clusters = study.weak_labels(config)
     of_clusters = clusters[COSINE].labels if clusters else None
-    y = of_clusters if weak else truth
-    trainer = train(
-        config,
-        images,
-        y,
-        folder,
-        study.device,
-        study.precision,
-        callbacks=callbacks,
-        title=_title(job),
-        measure=each_epoch(config, data, parts),
-    )
-    _save_losses(folder, trainer.history)
-    networks = {LAST: trainer.model, AVERAGED: trainer.averaged.module}
     facts, microseconds = {}, {}
-    for weights, network in networks.items():
-        _save_weights(folder, weights, network.state_dict())
+    for weights in (LAST, AVERAGED):
         model = Run(job, folder, weights).model().to(study.device)
-        evaluated = evaluate(model, config, data, parts, y, of_clusters)
-        facts[weights], microseconds[weights] = evaluated
+        found = evaluate(model, config, data, parts, y, of_clusters)
+        facts[weights], microseconds[weights] = found
         if weak:
             made = {f"clusters_{form}": clusters[form].labels for form in FORMS}
             made["train_class"] = truth
             facts[weights] |= {name: a.numpy().astype(np.int16) for name, a in made.items()}
-    about = {"precision": trainer.precision, "inference_us": microseconds}
+    about = {"inference_us": microseconds, **about}
     if weak:
         tried, first = {form: clusters[form].silhouette for form in FORMS}, clusters[COSINE]
         about["weak_labels"] = {"network": first.network, "side": first.side, "silhouette": tried}
@@ -200,11 +199,34 @@ def _ygan(
 
 
 def _job_in(folder: Path) -> Job | None:
-    """The job whose settings lie in a folder, if they can be read."""
+    """The job whose settings lie in a folder, unless it was damaged or is of an older version."""
     try:
-        return Job(Settings(**json.loads((folder / "config.json").read_text())))
+        job = Job(Settings(**json.loads((folder / "config.json").read_text())))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return job if not (folder / SUMS).exists() or is_unchanged(folder, "config.json") else None
+
+
+def _where(study: Study) -> dict:
+    """What run.json says of where a network was trained."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if study.device == "cuda" else {}
+    return {"device": study.device, **gpu, **provenance()}
+
+
+def _networks_in(folder: Path, job: Job, split: str) -> dict:
+    """What run.json says of the trained networks in a folder; {} where they have to be trained.
+
+    They need not be where only facts were lost or damaged: then these alone are made again.
+    """
+    if not (folder / SUMS).exists():  # not sealed yet: a training that was stopped goes on
+        return {}
+    files = ("last.safetensors", "averaged.safetensors", "losses.csv", "run.json")
+    if is_unchanged(folder, *files):
+        about = json.loads((folder / "run.json").read_text())
+        if about["id"] == job.id and about["split"] == split:
+            return {key: about[key] for key in OF_NETWORKS if key in about}
+    print(f"{folder}: what was trained is damaged, or of other data; trained anew", flush=True)
+    return {}
 
 
 def _save_losses(folder: Path, history: list[dict]) -> None:
