@@ -1,8 +1,9 @@
-"""Trainings with made-up numbers: rows of runs.csv, and runs with a few facts replaced."""
+"""What is made up: tensors, rows of runs.csv, and runs with a few facts replaced."""
 
 from dataclasses import replace
 
 import pandas as pd
+import torch
 
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import TENS
@@ -17,6 +18,11 @@ DEFAULTS = dict.fromkeys(RUNS_COLUMNS, 0) | dict(
 )  # fmt: skip
 CLASSIFIER = dict(method="classifier", configuration="classifier")
 PADIM = dict(method="padim", configuration="")
+
+
+def rand(*shape, seed=0, dtype=torch.float32):
+    """Normal random numbers of this shape; the seed alone decides."""
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
 
 
 def training(dataset="mnist", held_out=4, auc=0.9, averaged=None, metrics=None, **settings):

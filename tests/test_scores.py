@@ -1,23 +1,26 @@
 """Scores against a few lines of NumPy, thresholds against cases made by hand, OOD scores against
-their definitions.
+their definitions; batch statistics at test time, and what drives E_s.
 """
+
+import copy
 
 import numpy as np
 import pytest
 import torch
+from made_up import rand
 from scipy.spatial.distance import cdist, mahalanobis
 from scipy.special import logsumexp
 
 from ygan_core import metrics, scores
 from ygan_core.model import YGAN, LatentClassifier
+from ygan_study.engine import Trainer
+from ygan_study.measure import batch_statistics as statistics
 from ygan_study.measure.evaluation import latent_scores, reconstruction_scores
+from ygan_study.measure.objective import pulls_on_E_s
 from ygan_study.measure.ood_scores import mahalanobis as by_hand
 from ygan_study.measure.ood_scores import ood_scores
+from ygan_study.methods import train
 from ygan_study.methods.classifier import ClassifierNetwork
-
-
-def rand(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def unit(z):
@@ -58,12 +61,6 @@ def test_prototypes_are_means_of_unit_latents_and_the_nearest_one_counts():
     assert scores.prototypes(z, y * 7 + 2).equal(prototypes)  # labels may have gaps
 
 
-def test_prototype_score_tells_latents_apart_that_nearly_coincide():
-    z = torch.ones(40, 100, dtype=torch.float64)
-    z[:, 0] += torch.arange(40) * 1e-7
-    assert scores.s_prototype(z, scores.prototypes(z[:1], torch.tensor([0]))).diff().gt(0).all()
-
-
 def test_uncertainty_is_the_entropy():
     logits = rand(5, 9)
     p = np.exp(logits.double().numpy())
@@ -88,16 +85,17 @@ def all_scores(model, pictures, *train):
     return found | latent_scores(encoding, *train)
 
 
-def test_all_scores_are_the_equations_of_the_networks_outputs(images):
+@pytest.mark.parametrize("latents", ["dual", "split", "single"])
+def test_all_scores_are_the_equations_of_the_networks_outputs(images, latents):
     pictures, y = images
-    model, weak = network(), torch.arange(len(pictures)) % 2
+    model, weak = network(latents=latents), torch.arange(len(pictures)) % 2
     encoding = scores.encode(model, pictures)
     z_s, z_r, logits = encoding.z_s, encoding.z_r, encoding.logits
     found = all_scores(model, pictures, z_s, y, weak)
     with torch.no_grad():
         x = scores.to_input(pictures)
         x_hat = model.D(z_s, z_r)
-        z_s_hat, z_r_hat = model.E_s(x_hat), model.E_r(x_hat)
+        z_s_hat, z_r_hat = model.encode(x_hat)
     expected = {
         "s_x": scores.s_x(x, x_hat),
         "s_z": scores.s_z(torch.cat([z_s, z_r], 1), torch.cat([z_s_hat, z_r_hat], 1)),
@@ -123,16 +121,6 @@ def test_an_images_scores_do_not_depend_on_its_neighbours(images):
     assert "s_zw" not in alone and not model.training
     for name in alone:
         torch.testing.assert_close(alone[name], together[name][7:8], rtol=1e-3, atol=1e-9)
-
-
-@pytest.mark.parametrize("latents", ["split", "single"])
-def test_all_scores_of_the_ablations(images, latents):
-    pictures, y = images
-    model = network(latents=latents)
-    found = all_scores(model, pictures, scores.encode(model, pictures).z_s, y, y)
-    assert set(found) == {"s_x", "s_z", "s_zs", "s_zp", "s_zw", "s_c", "s"}
-    if latents == "single":  # no z_r: z is z_s
-        assert found["s_z"].equal(found["s_zs"])
 
 
 def test_a_classifier_has_the_scores_that_need_no_decoder(images):
@@ -193,8 +181,6 @@ def test_percentile_threshold_lets_enough_normal_images_pass(n):
     assert threshold in values
     tnr = metrics.rates(values, np.zeros(n, bool), threshold)[1]
     assert 0.95 <= tnr < 0.95 + 1 / n
-    tied = np.minimum(values, np.median(values))  # half of them at the top
-    assert metrics.rates(tied, np.zeros(n, bool), metrics.percentile_threshold(tied))[1] == 1
 
 
 # post-hoc OOD scores
@@ -235,15 +221,8 @@ def numpy_logits(C, z):
     return h, h @ last[0].T + last[1], last
 
 
-def test_ood_scores_are_float64_one_an_image(later):
-    assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM", "RMDS"]
-    assert all(
-        score.shape == (80,) and score.dtype == np.float64 and np.isfinite(score).all()
-        for score in later.values()
-    )
-
-
 def test_max_logit_and_energy(clusters, later):
+    assert list(later) == ["max-logit", "energy", "Mahalanobis", "kNN", "ViM", "RMDS"]
     C, _, _, test = clusters
     logits = numpy_logits(C, test)[1].astype(np.float64)
     np.testing.assert_allclose(later["max-logit"], -logits.max(1), rtol=1e-4, atol=1e-5)
@@ -290,12 +269,11 @@ def test_vim(clusters, later):
     np.testing.assert_allclose(later["ViM"], expected, rtol=1e-2, atol=1e-2)
 
 
-def test_few_latents_labels_with_gaps_and_tensors(clusters, later):
+def test_few_latents_labels_with_gaps_and_tensors(clusters):
     C, z, y, test = clusters
     few = ood_scores(C, *map(torch.from_numpy, (z[:30], y[:30] * 4, test)))
     distances = cdist(unit(torch.from_numpy(test)), unit(torch.from_numpy(z[:30])))
     np.testing.assert_allclose(few["kNN"], distances.max(1), rtol=1e-6)
-    np.testing.assert_array_equal(few["energy"], later["energy"])
     assert np.isfinite(few["Mahalanobis"]).all()
 
 
@@ -305,3 +283,66 @@ def test_knn_looks_among_ten_thousand_at_most_drawn_by_seed(clusters):
     once, again, other = (ood_scores(C, z, y, test, seed)["kNN"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(once, again)
     assert (once != other).any()
+
+
+# batch statistics, and the objective at E_s
+
+LABELS, ANOMALOUS = torch.arange(60) % 5, torch.arange(60) % 5 == 2
+
+
+@pytest.mark.parametrize("kind", [statistics.SHUFFLED, statistics.SORTED, statistics.APART])
+def test_batches_hold_every_image_once(kind):
+    found = statistics.batches(kind, LABELS, ANOMALOUS, 7)
+    assert torch.cat(found).sort().values.equal(torch.arange(60)) and max(map(len, found)) == 7
+    mixed = sum(len(ANOMALOUS[rows].unique()) > 1 for rows in found)
+    if kind == statistics.SORTED:
+        order = torch.cat(found)
+        assert not ANOMALOUS[order[:48]].any() and (LABELS[order[:48]].diff() >= 0).all()
+        assert mixed == 1  # as the loader: the last normal images and the first anomalies
+    if kind == statistics.APART:
+        assert mixed == 0 and len(LABELS[found[0]].unique()) > 1
+    if kind == statistics.SHUFFLED:
+        assert mixed > 4
+
+
+def test_only_running_statistics_score_an_image_by_itself(images, small):
+    model, (shown, _) = train(small, *images).model, images
+    before = copy.deepcopy(model.state_dict())
+    rows = [torch.arange(16), torch.arange(16, 80)]
+    one, other = (
+        statistics.uncertainty(model, shown, together) for together in (rows, [torch.arange(80)])
+    )
+    assert not torch.allclose(one, other, atol=1e-4)
+    brighter = shown.clone()
+    brighter[1:] = 255 - brighter[1:]
+    alone = [statistics.uncertainty(model, pictures)[0].item() for pictures in (shown, brighter)]
+    assert alone[0] == pytest.approx(alone[1], abs=1e-9)
+    assert abs(one[0] - statistics.uncertainty(model, brighter, rows)[0]) > 1e-4
+    assert all(model.state_dict()[name].equal(tensor) for name, tensor in before.items())
+    assert not any(module.training for module in model.modules())
+
+    trained = copy.deepcopy(model).train()
+    with torch.no_grad():
+        logits = trained.C(trained.E_s(scores.to_input(shown[:16])))
+    torch.testing.assert_close(one[:16], scores.s(logits))
+
+
+def test_the_pulls_on_E_s_are_those_of_a_step_and_cosines_are_between_different_images(
+    images, small
+):
+    trainer = Trainer(small, *images)
+    x, y = images[0][:16], images[1][:16]
+    before = copy.deepcopy(trainer.model.state_dict())
+    found = pulls_on_E_s(trainer, x, y)
+    assert all(tensor.equal(before[name]) for name, tensor in trainer.model.state_dict().items())
+    assert found["L_r"] == 0  # E_s has no part in C(z_r)
+    partner, lambda_R = torch.arange(16).roll(1), torch.tensor(0.5)
+    terms = trainer.forward_losses(scores.to_input(x), y, partner, lambda_R)
+    trainer.model.zero_grad()
+    (small.weights["L_con"] * terms["L_con"]).backward()
+    squares = [p.grad.square().sum() for p in trainer.model.E_s.parameters() if p.grad is not None]
+    assert found["L_con"] == pytest.approx(torch.stack(squares).sum().sqrt().item(), rel=1e-4)
+    z_s = trainer.model.encode_s(scores.to_input(x)).detach()
+    cosines = unit(z_s) @ unit(z_s).T
+    expected = cosines[~np.eye(16, dtype=bool)].mean()
+    assert found["cos z_s"] == pytest.approx(expected, rel=1e-4)
