@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from ygan_study.plan.settings import Settings
 
@@ -20,6 +21,13 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def no_figure_left_open():
+    plt.switch_backend("agg")  # opens no window
+    yield
+    plt.close("all")
+
+
 @pytest.fixture
 def small():
     """A configuration that trains in a second."""
@@ -32,6 +40,13 @@ def images():
     random = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (80, 3, 32, 32), dtype=torch.uint8, generator=random)
     return pixels, torch.arange(80) % 3
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """Random images without labels, which no test changes: uint8 (32, 3, 32, 32)."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(256, (32, 3, 32, 32), dtype=torch.uint8, generator=random)
 
 
 @pytest.fixture
@@ -62,6 +77,18 @@ def smoke(results):
     study = Study("smoke", results)
     runs = study.run_all(study.select(dataset="color_mnist"))
     return study, {run.config.name: run for run in runs}
+
+
+@pytest.fixture(scope="session")
+def color(smoke):
+    """The smoke profile's first Y-GAN of Color-MNIST."""
+    return smoke[1]["balanced"]
+
+
+@pytest.fixture(scope="session")
+def ygan_of(smoke):
+    """ygan_of("mnist") is the smoke profile's first Y-GAN of MNIST."""
+    return lambda name: smoke[0].run(smoke[0].select(dataset=name, group="balanced")[0])
 
 
 @pytest.fixture(scope="session")
