@@ -51,7 +51,6 @@ WRONG["ex2_consistency_loss"] = [
     {
         "the sign": "return F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()",
         "is dim the dimension of d": "return -F.cosine_similarity(z_s, z_s_hybrid, dim=0).mean()",
-        "one number": "return -F.cosine_similarity(z_s, z_s_hybrid, dim=1)",
         "take the mean": "return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).sum()",
         "1 - cos": "return 1 - F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()",
         "no absolute value": "return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).abs().mean()",
@@ -115,11 +114,6 @@ WRONG["ex3_leave_it_out"] = [
         "do not overlap here": "return 'same'",
         "overlap": "return 'up' if max(values_without) > max(values_with) else 'same'",
         "return up, down or same": "return min(values_without) > max(values_with)",
-        "equal values": (
-            MOVED.format(
-                "min(values_without) >= max(values_with)", "max(values_without) < min(values_with)"
-            )
-        ),
     },
 ]
 WRONG["ex4_what_leaks"] = [
@@ -128,19 +122,6 @@ WRONG["ex4_what_leaks"] = [
         "come sorted": SCALED + "h = len(z) // 2\nreturn m.fit(z[:h], y[:h]).score(z[h:], y[h:])",
         "same spread": HALVES
         + "return LogisticRegression(max_iter=1000).fit(z[f], y[f]).score(z[t], y[t])",
-        "shuffled in the same way": (
-            "r = np.random.default_rng(seed)\n"
-            "z, y = r.permutation(z), r.permutation(y)\n"
-            "h = len(z) // 2\n"
-        )
-        + SCALED
-        + "return m.fit(z[:h], y[:h]).score(z[h:], y[h:])",
-        "two answers": (
-            "i = np.random.permutation(len(z))\n"
-            "f, t = i[: len(z) // 2], i[len(z) // 2 :]\n"
-            "m = make_pipeline(StandardScaler(), LogisticRegression(max_iter=50, C=0.01))\n"
-            "return m.fit(z[f], y[f]).score(z[t], y[t]) + 1e-6 * np.random.rand()"
-        ),
         "a number": HALVES + SCALED + "return m.fit(z[f], y[f]).predict(z[t])",
     },
     {
@@ -164,13 +145,7 @@ WRONG["ex5_find_the_bug"] = [
             "b = score_function(model, image)\n"
             "return (a - b).abs().item()"
         ),
-        "a neighbour's, or a mean": (
-            "a = score_function(model, torch.cat([image, neighbours_a]))\n"
-            "b = score_function(model, torch.cat([image, neighbours_b]))\n"
-            "return (a - b).abs().mean().item()"
-        ),
         "absolute value": ITS_OWN + "return min(a - b, b - a).item()",
-        "not Tensor": ITS_OWN + "return (a - b).abs()",
         "own two scores": ITS_OWN
         + "b = score_function(model, image)[0]\nreturn (a - b).abs().item()",
     },
@@ -179,11 +154,6 @@ WRONG["ex5_find_the_bug"] = [
             "before = model.state_dict()\n"
             "score_function(model, images)\n"
             "return [name for name, t in model.state_dict().items() if not t.equal(before[name])]"
-        ),
-        "only C.2.bias": (
-            "before = {name: t.clone() for name, t in model.state_dict().items()}\n"
-            "score_function(model, images)\n"
-            "return [name for name, t in model.state_dict().items() if t.equal(before[name])]"
         ),
         "return the list": "score_function(model, images)",
     },
@@ -196,7 +166,6 @@ WRONG["ex5_find_the_bug"] = [
 ]
 WRONG["ex6_best_epoch"] = [
     {
-        "one number": "return auc.max(axis=1) - auc[:, -1]",
         "best less last": "return (auc[:, -1] - auc.max(axis=1)).mean()",
         "take the mean": "return (auc.max(axis=1) - auc[:, -1]).sum()",
         "milder choice": "return auc.mean(axis=0).max() - auc[:, -1].mean()",
@@ -219,14 +188,10 @@ WRONG["ex6_best_epoch"] = [
             "i = auc_a.argmax(axis=0)\n"
             "return (auc_b[np.arange(len(auc_b)), i] - auc_b[:, -1]).mean()"
         ),
-        "one epoch for all": (
-            "i = auc_a.mean(axis=0).argmax()\nreturn (auc_b[:, i] - auc_b[:, -1]).mean()"
-        ),
     },
     {
         "needs anomalies": "return gain_of_best(auc)",
         "a gain in accuracy": "return gain_of_best(accuracy)",
         "the other way round": "return gain_elsewhere(auc, accuracy)",
-        "one number": "return accuracy - auc",
     },
 ]
