@@ -1,8 +1,5 @@
 """The augmentation of the leaves: each operation against PIL, SciPy or torchvision."""
 
-import importlib
-import random
-
 import numpy as np
 import pytest
 import torch
@@ -64,11 +61,9 @@ def test_affine_against_torchvision(x, degrees, growth, right, down):
     assert (ours - x)[inside].abs().max() > 0.05
 
 
-def test_affine_turns_counter_clockwise_and_leaves_no_black_corners(x):
+def test_affine_turns_counter_clockwise(x):
     ours = apply("affine", x, 90.0, 0.0, 0.0, 0.0)
     assert torch.allclose(ours, x.rot90(1, (2, 3)), atol=1e-4)
-    for strength in RANGES["affine"]:
-        assert apply("affine", torch.ones(1, 3, SIZE, SIZE), *strength).min() > 0.999
 
 
 def test_stretch_fills_the_range_and_keeps_hues(x):
@@ -95,46 +90,27 @@ def test_strength_zero_changes_nothing_and_every_strength_stays_in_range(x, name
             result = apply(name, picture, *strength)
             assert result.shape == picture.shape
             assert 0 <= result.min() and result.max() <= 1  # false for nan too
+    if name == "affine":  # white stays white: there are no black corners
+        assert all(
+            apply(name, torch.ones(1, 3, SIZE, SIZE), *s).min() > 0.999 for s in RANGES[name]
+        )
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_augmented_images_are_inputs_of_the_networks(leaves, channels, monkeypatch):
+def test_augmented_images_are_inputs_of_the_networks(leaves, channels):
     images = leaves[:, :channels]
     kept = images.clone()
     result = augment(images, 0)
     assert result.dtype == torch.float32 and result.shape == images.shape and images.equal(kept)
     assert -1 <= result.min() and result.max() <= 1
     assert (result - to_input(images)).abs().mean() < 0.3  # still the same leaves
-    # the package's attribute of this name is the function
-    monkeypatch.setattr(importlib.import_module("ygan_core.data.augment"), "PROBABILITY", 0.0)
-    assert torch.allclose(augment(images, 0), to_input(images), atol=1e-6)
-    assert augment(images[:0], 0).shape == images[:0].shape
-
-
-def test_each_operation_is_applied_to_half_of_the_images_over_its_whole_range(monkeypatch):
-    met = {}
-
-    def watched(name, operation):
-        return lambda x, strength: operation(x, met.setdefault(name, strength))
-
-    for name, operation in list(OPERATIONS.items()):
-        monkeypatch.setitem(OPERATIONS, name, watched(name, operation))
-    augment(torch.zeros(200, 1, 8, 8, dtype=torch.uint8), 0)
-    assert met.keys() == OPERATIONS.keys()
-    for name, strength in met.items():
-        low, high = torch.tensor(RANGES[name])
-        assert 60 < len(strength) < 140 and (low <= strength).all() and (strength <= high).all()
-        assert (strength.amax(0) - strength.amin(0) >= 0.8 * (high - low)).all()
 
 
 def test_the_seed_alone_decides_and_the_global_random_state_is_left_alone(leaves):
-    torch.manual_seed(1)
-    random.seed(1)
-    before = torch.get_rng_state(), random.getstate()
+    before = torch.get_rng_state()
     first = augment(leaves, 7)
-    assert torch.get_rng_state().equal(before[0]) and random.getstate() == before[1]
+    assert torch.get_rng_state().equal(before)
     torch.manual_seed(2)
-    random.seed(2)
     assert augment(leaves, 7).equal(first)
     # torch's own seeding sees no difference between 7 and 7 + 2^32
     assert not any(augment(leaves, seed).equal(first) for seed in (8, 7 + 2**32))

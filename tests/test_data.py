@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ygan_core.data import (
-    COLOURS,
-    DATASETS,
-    DataError,
-    anomalous,
-    color_mnist,
-    data_root,
-    load,
-    species,
-    split,
-    sub_classes,
-)
-from ygan_core.data.color import assign_colours, colourise
+from ygan_core.data.color import COLOURS, assign_colours, colourise
+from ygan_core.data.datasets import DATASETS, DataError, color_mnist, data_root, load
+from ygan_core.data.protocol import anomalous, species, split, sub_classes
 from ygan_study.measure.colours import read_background, read_ink
 from ygan_study.plan.images import prepare
 from ygan_study.plan.settings import Settings
