@@ -1,5 +1,7 @@
-"""Heat maps, the lesions by which they are compared, and how the comparison counts."""
+"""Heat maps, the lesions by which they are compared; ONNX (skipped without the extra `export`)."""
 
+import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,8 @@ import torch
 from small_detector import TINY, pictures, trained
 
 from ygan_core import scores
-from ygan_detector import YGANDetector, lesions
+from ygan_detector import DetectorError, YGANDetector, lesions
+from ygan_detector.command_line import run
 from ygan_detector.lesions import masks, measure
 from ygan_detector.network import HEAT_MAPS, smooth
 
@@ -66,6 +69,10 @@ def test_maps_have_the_shape_of_the_images_and_see_each_alone(kind):
     assert above == pytest.approx(1e-3, abs=2e-4)
 
 
+def test_a_classifiers_best_map_is_none():
+    assert trained(recipe="classifier").heat_map_ == "none"
+
+
 def test_reconstruction_and_hybrid_by_hand():
     detector, x = trained(), scores.to_input(torch.from_numpy(IMAGES))
     networks, mean_z_r = detector.model_.networks, detector.model_.mean_z_r
@@ -102,3 +109,47 @@ def test_the_distance_map_of_features_finds_a_spot():
     detector = YGANDetector(**{**TINY, "recipe": "features", "image_size": 64}).fit(normal)
     heat = detector.heat_maps(torch.from_numpy(image).permute(2, 0, 1)[None], "distance")[0]
     assert measure(heat.numpy(), leaf, spot)["auroc"] > 0.9
+
+
+# ONNX
+
+SHAPES = [(5, 32, 32), (1, 64, 64), (2, 200, 131), (3, 20, 47), (1, 1, 1), (65, 33, 40)]
+
+
+@pytest.fixture(scope="module", params=["balanced, grey", "features"])
+def exported(request, tmp_path_factory):
+    """(a detector, the session that runs its ONNX file)"""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    folder, (images, labels) = tmp_path_factory.mktemp("onnx"), pictures()
+    if request.param == "features":
+        detector = YGANDetector(**{**TINY, "recipe": "features", "image_size": 64})
+        detector.fit(images, labels)
+    else:
+        detector = YGANDetector(**TINY).fit(images[..., 0], labels)
+    detector.save(folder / "a.ygan")
+    assert run(["export", str(folder / "a.ygan"), "--onnx", str(folder / "a.onnx")]) == 0
+    return detector, onnxruntime.InferenceSession(folder / "a.onnx")
+
+
+def test_an_exported_detector_gives_the_same_scores_and_says_what_they_mean(exported):
+    detector, session = exported
+    channels, random = detector.channels_, np.random.RandomState(0)
+    batches = [random.randint(0, 256, (*shape, channels)).astype(np.uint8) for shape in SHAPES]
+    trained_on = pictures()[0][..., :channels]  # the one nearest to the threshold among them
+    for images in (*batches, trained_on):
+        score, anomaly, chosen = session.run(None, {"images": images})
+        table = detector.examine(images)
+        assert np.abs(score - table["score"]).max() < 1e-5
+        assert np.array_equal(anomaly, table["anomaly"])
+        assert np.array_equal(detector.classes_[chosen], table["class"])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["classes"]) == ["0", "1", "2"]
+    assert float(metadata["threshold"]) == detector.threshold_
+    assert "higher score is more anomalous" in metadata["sign"]
+
+
+def test_without_the_package_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(DetectorError, match=r"needs the package onnx: pip install -e '\.\[export"):
+        trained().export_onnx(tmp_path / "a.onnx")

@@ -59,8 +59,3 @@ def test_scores_by_cross_validation(given):
     y, folds = (y, StratifiedKFold(2)) if given == "y" else (None, 2)
     scores = cross_val_predict(YGANDetector(**QUICK), X, y, cv=folds, method="decision_function")
     assert scores.shape == (60,) and np.isfinite(scores).all()
-
-
-def test_fit_predict():
-    detector = YGANDetector(**QUICK)
-    assert np.array_equal(detector.fit_predict(*pictures(15)), detector.labels_)

@@ -1,4 +1,6 @@
-"""Where jobs run: processes that are killed and started again; a Dask cluster that goes."""
+"""Where jobs run: processes that are killed and started again; a Dask cluster that goes; a command
+line that is stopped, or whose outputs are gone.
+"""
 
 import os
 import signal
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import start, wait_for
 
 from ygan_core.checkpoints import checkpoints
 from ygan_study import command_line
@@ -19,6 +22,7 @@ from ygan_study.run.executors import ClusterGone, run_jobs
 from ygan_study.run.store import Study
 
 TIMES = ("inference_us", "training_seconds")  # of the metrics in runs.csv
+posix = pytest.mark.skipif(os.name != "posix", reason="signals, numbers of files")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -44,20 +48,13 @@ def written(study):
     return {path for job in few(study) for path in checkpoints(study.path(job))}
 
 
-def wait_for(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @linux
 def test_killed_and_started_again_it_gives_the_same_runs_csv(tmp_path, undisturbed):
     settings, expected = undisturbed
     study = Study("smoke", tmp_path, settings=settings)
-    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--set", "epochs=12"]
-    line += ["--results", str(tmp_path), "--workers", "2", *(job.id for job in few(study))]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = ["-m", "ygan_study", "run", "--profile", "smoke", "--set", "epochs=12"]
+    line += ["--results", tmp_path, "--workers", "2", *(job.id for job in few(study))]
+    process = start(*line)
     wait_for(lambda: written(study) or process.poll() is not None)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [pid for pid in children if b"spawn_main" in command_of(pid)]
@@ -84,15 +81,12 @@ def command_of(pid):
 
 @linux
 def test_ctrl_c_while_workers_start_is_one_line(tmp_path):
-    line = [sys.executable, "-m", "ygan_study", "run", "--profile", "smoke", "--workers", "2"]
-    options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    # a shell starts what runs in its background with Ctrl-C ignored
-    heeded = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
-    process = subprocess.Popen([*line, "--results", str(tmp_path)], **options, **heeded)
+    line = ["-m", "ygan_study", "run", "--profile", "smoke", "--workers", "2"]
+    process = start(*line, "--results", tmp_path, start_new_session=True)
     process.stdout.readline()  # so many jobs to do
     time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to every process
-    assert process.communicate(timeout=60)[1].decode() == STOPPED
+    assert process.communicate(timeout=60)[1] == STOPPED
 
 
 def test_workers_that_die_are_named_and_the_command_ends(tmp_path, monkeypatch):
@@ -105,16 +99,16 @@ def test_workers_that_die_are_named_and_the_command_ends(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cluster(free_port, tmp_path):
-    """A Dask scheduler and two workers: (address, scheduler, workers)."""
+    """A Dask scheduler and two workers: (address, workers)."""
     pytest.importorskip("distributed")
     address, environment = f"tcp://127.0.0.1:{free_port}", {**os.environ, "OMP_NUM_THREADS": "1"}
     quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
-    running = [subprocess.Popen([*dask, "--no-dashboard", "--port", str(free_port)], **quiet)]
-    one = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"]
-    one += ["--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path / "dask")]
-    running += [subprocess.Popen(one, **quiet) for _ in range(2)]
-    yield address, running[0], running[1:]
+    dask = ["-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--no-dashboard"]
+    running = [start(*dask, "--port", free_port, **quiet)]
+    one = ["-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
+    one += ["--no-dashboard", "--local-directory", tmp_path / "dask"]
+    running += [start(*one, **quiet) for _ in range(2)]
+    yield address, running[1:]
     for process in running:
         process.kill()
         process.wait()
@@ -128,11 +122,9 @@ def kill_when(condition, process):
     threading.Thread(target=kill).start()
 
 
-def test_a_dask_cluster_that_loses_a_worker_then_all_then_the_scheduler(
-    cluster, tmp_path, undisturbed
-):
+def test_a_dask_cluster_that_loses_a_worker_then_all(cluster, tmp_path, undisturbed):
     settings, expected = undisturbed
-    address, scheduler, workers = cluster
+    address, workers = cluster
     study = Study("smoke", tmp_path, settings=settings)
     kill_when(lambda: written(study), workers[0])  # in the middle of a job
     assert run_jobs(study, few(study), scheduler=address) == {}
@@ -140,9 +132,6 @@ def test_a_dask_cluster_that_loses_a_worker_then_all_then_the_scheduler(
     other = Study("smoke", tmp_path, settings={**settings, "seed": 5})
     kill_when(lambda: written(other), workers[1])
     with pytest.raises(ClusterGone, match="has had no worker for 1 s: start one, and the same"):
-        run_jobs(other, few(other), scheduler=address, patience=1)
-    scheduler.kill()
-    with pytest.raises((ClusterGone, executors.ConfigError), match=address):
         run_jobs(other, few(other), scheduler=address, patience=1)
 
 
@@ -180,7 +169,11 @@ def test_a_failure_is_tried_again_when_asked_and_what_passes_always(
     assert (study.state(job) == "failed") == is_kept
     monkeypatch.setattr(training, "evaluate_baseline", evaluate)
     assert main(line) == is_kept and ("--retry tries again" in capsys.readouterr().err) == is_kept
+    left_behind = study.path(job) / "a folder"
+    left_behind.mkdir()
     assert main([*line, "--retry"]) == 0 and study.state(job) == "done"
+    # from its start: what lay there may be why it failed
+    assert ("epoch 1/" in capsys.readouterr().out) == is_kept == (not left_behind.exists())
 
 
 def test_jobs_by_their_number_and_by_their_group(tmp_path, monkeypatch, capsys):
@@ -199,11 +192,57 @@ def test_jobs_by_their_number_and_by_their_group(tmp_path, monkeypatch, capsys):
         assert main([*line, *wrong]) == 2 and said in capsys.readouterr().err
 
 
-def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, monkeypatch):
-    study, order = Study("smoke", tmp_path), []
-    monkeypatch.setattr(executors, "attempt", lambda study, job, **_: order.append(job) or "")
-    assert run_jobs(study, list(reversed(study.jobs)), workers=1) == {}
-    assert [job.group for job in order] == [job.group for job in study.jobs]
-    cost = {job.id: executors.cost(job) for job in study.jobs}
-    for one, other in zip(order, order[1:], strict=False):
-        assert one.group != other.group or cost[one.id] >= cost[other.id]
+# a command line that is stopped, or whose outputs are gone
+
+
+def after_taking_over(code, **options):
+    """A process that runs `code` after what every command line does."""
+    code = f"import os, signal, sys\nfrom ygan_study.terminal import take_over\n{code}"
+    return start("-c", code, **options)
+
+
+@posix
+def test_stopped_while_it_imports_it_says_one_line_and_130():
+    process = start("-m", "ygan_study", "list", "--profile", "smoke")
+
+    def handles_sigterm():  # Python itself has no handler of it
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return int(status.partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1
+
+    if sys.platform == "linux":
+        wait_for(handles_sigterm)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, STOPPED)
+
+
+@posix
+def test_started_deaf_to_a_signal_as_by_nohup_it_stays_so():
+    code = "signal.signal(signal.SIGHUP, signal.SIG_IGN); take_over('stopped')\n"
+    process = after_taking_over(code + "signal.raise_signal(signal.SIGHUP); print('on')")
+    assert (process.communicate(timeout=60), process.returncode) == (("on\n", ""), 0)
+
+
+def test_a_reader_that_leaves_does_not_stop_the_work():
+    code = "take_over('')\nfor _ in range(9): print('line' * 9999)\nsys.stderr.write('done')"
+    process = after_taking_over(code)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == ("done", 0)
+
+
+def test_a_line_is_in_the_file_as_soon_as_it_is_printed(tmp_path):
+    """`./run_all.sh > log` tells how far it is."""
+    with open(tmp_path / "log", "w") as log:
+        process = after_taking_over("take_over('')\nprint('1 of 2')\ninput()", stdin=-1, stdout=log)
+        wait_for(lambda: (tmp_path / "log").read_text() == "1 of 2\n", seconds=60)
+        process.communicate("\n", timeout=60)
+
+
+@posix
+def test_where_outputs_are_closed_nothing_is_printed_into_a_file(tmp_path):
+    code = f"take_over('')\nfile = open({str(tmp_path / 'file')!r}, 'w')\n"
+    code += "print('out'); print('err', file=sys.stderr); os.write(1, b'C'); file.write('own')"
+    process = after_taking_over(
+        code, stdout=None, stderr=None, close_fds=False, preexec_fn=lambda: os.closerange(0, 3)
+    )
+    assert process.wait(60) == 0 and (tmp_path / "file").read_text() == "own"

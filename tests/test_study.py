@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ygan_core.config import ConfigError
 from ygan_core.data import sub_classes
 from ygan_study.__main__ import main
 from ygan_study.engine import Trainer
@@ -18,7 +19,7 @@ from ygan_study.methods.weak_labels import weak_labels
 from ygan_study.plan.images import prepare
 from ygan_study.plan.jobs import Job, settings_read, study_jobs
 from ygan_study.plan.profiles import PROFILES, profile_settings
-from ygan_study.plan.settings import Settings
+from ygan_study.plan.settings import Settings, with_overrides
 from ygan_study.run import cache, store
 from ygan_study.run.checksums import SUMS
 from ygan_study.run.store import Study
@@ -56,6 +57,76 @@ def test_an_id_hashes_what_the_method_reads_and_nothing_else():
         assert changed == other.keys() & settings_read(own)
         assert "lambda_5" not in changed and "split_seed" in changed
     assert settings_read(Settings()) == {field.name for field in fields(Settings)}
+
+
+def test_the_ids_of_recorded_trainings_stay():
+    ids = {
+        "cifar10-4-balanced-s0-107bdc21cc",
+        "cifar10-4-strong-s0-88c8595687",
+        "mnist-4-classifier-s1-d20c015f5d",
+        "mnist-4-weak-balanced-s0-ee17daa67f",
+    }
+    assert ids <= {job.id for job in study_jobs("laptop")}
+    assert Job(Settings()).id == "color_mnist-0-paper-s0-d916c65e2a"
+
+
+@pytest.mark.parametrize(
+    "key, value, typed",
+    [("epochs", "3", 3), ("lr", "1e-3", 1e-3), ("ramp_con", "true", True), ("lambda_5", 0, 0.0)],
+)
+def test_overrides_are_typed(key, value, typed):
+    got = getattr(with_overrides(Settings(), {key: value}), key)
+    assert got == typed and type(got) is type(typed)
+
+
+NO_OTHERS = dict.fromkeys([f"lambda_{i}" for i in (1, 2, 4, 5, 6)], "0")
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"epoch": "3"}, "no setting 'epoch'"),
+        ({"name": "mine"}, "no setting 'name'"),  # it says which training it is
+        ({"lr": "nan"}, "lr takes a number"),
+        ({"ramp_con": "yes"}, "ramp_con takes true or false"),
+        ({"batch_size": "1"}, "batch_size is 1: choose 2 to 65536"),
+        ({"latents": "triple"}, "latents is 'triple': choose dual, split, single, semantic"),
+        ({"image_size": "48"}, "power of two"),
+        ({"width": 1024, "image_size": 1024}, "width times image_size"),
+        ({"latents": "semantic"}, "a classifier has L_s alone: set lambda_1"),
+        ({"latents": "semantic", "score": "s_x", **NO_OTHERS}, "image score"),
+        ({"held_out": "12"}, "held_out"),
+        ({"optimiser": "nesterov", "beta_1": "0"}, "nesterov needs a momentum"),
+        ({"images_per_class": "3"}, "at least 20"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        with_overrides(Settings(), settings)
+
+
+def test_a_deviation_is_of_the_papers_encoder():
+    with pytest.raises(ConfigError, match="needs encoder dcgan"):
+        Settings(deviation="mirrored", encoder="whitened")
+
+
+def test_a_configuration_names_what_was_changed_in_it():
+    changed = with_overrides(Settings(), {"lambda_5": 0, "width": 8, "seed": 0})
+    assert changed.configuration == "paper, lambda_5=0.0"
+    assert profile_settings("quick", "mnist", "balanced").configuration == "balanced"
+
+
+def test_a_record_of_a_classifier_is_read_under_its_new_name():
+    settings = profile_settings("laptop", "mnist", "classifier")
+    recorded = json.loads(json.dumps(settings.as_json()))
+    assert recorded["name"] == "control" and Settings(**recorded) == settings
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_every_training_finds_its_method(key):
+    method = METHODS[key]
+    own = {"method": key} if method.is_baseline else method.settings
+    assert Settings(**own).key == key
 
 
 # --- a run ---
@@ -114,7 +185,7 @@ def test_runs_csv_has_a_row_a_number_and_both_weights(smoke):
     assert len(study.runs()) == table["job"].isin([job.id for job in study.jobs]).sum()
 
 
-def test_what_is_kept_is_not_computed_again_unless_it_is_damaged(tmp_path):
+def test_what_is_kept_is_not_computed_again_unless_it_is_damaged(tmp_path, monkeypatch):
     calls = []
 
     def double(x):
@@ -127,9 +198,8 @@ def test_what_is_kept_is_not_computed_again_unless_it_is_damaged(tmp_path):
     for file in folder.rglob("output.pkl"):
         file.write_bytes(file.read_bytes()[:-3] + b"abc")
     assert cache.cached(folder, "key", double, 5) == 10 and calls == [5, 6, 5]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "MEASURE_VERSION", 0)
-        assert cache.cached(folder, "key", double, 7) == 14
+    monkeypatch.setattr(cache, "MEASURE_VERSION", 0)
+    assert cache.cached(folder, "key", double, 7) == 14
     (tmp_path / "file").write_text("in the place of a folder")
     assert cache.cached(tmp_path / "file", "key", double, 5) == 10
 
@@ -254,6 +324,7 @@ def test_the_list_has_every_job_with_its_state_and_makes_nothing(quickest, tmp_p
         (["--only", "fig99"], "no fig99: there are fig9"),
         (["--data", "/nowhere/at/all"], "no folder /nowhere/at/all"),
         (["--results", "{file}"], "choose another folder with --results"),
+        (["--device", "cpu", "--precision", "tf32"], "cpu has no tf32"),
         pytest.param(
             ["--device", "cuda"],
             "try --device auto",
@@ -274,15 +345,14 @@ def test_wrong_use_is_refused_in_one_line(arguments, said, tmp_path, capsys, mon
 
 
 def test_the_search_is_a_profile_and_a_verb_and_keeps_its_log(tmp_path, monkeypatch, capsys):
-    asked, kept = [], tmp_path / "search.csv"
+    asked, kept, line = [], tmp_path / "search.csv", ["--results", str(tmp_path)]
     monkeypatch.setattr(
         "ygan_study.command_line.run_jobs",
         lambda study, jobs, *_, **__: asked.append((study.profile, len(jobs))) or {},
     )
-    count, line = len(Study("search", tmp_path).jobs), ["--results", str(tmp_path)]
     assert main(["search", "--workers", "1", *line]) == 0
     assert main(["run", "--profile", "search", *line]) == 0
-    assert asked == [("search", count)] * 2
+    assert asked == [("search", len(Study("search", tmp_path).jobs))] * 2
     assert "nothing of the search is done yet" in capsys.readouterr().out
     shutil.copy(store.REPOSITORY / "results" / "search.csv", kept)
     before = kept.read_bytes()
