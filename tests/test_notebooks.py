@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import sys
 import threading
 
@@ -14,23 +15,14 @@ from ygan_study.__main__ import main
 from ygan_study.report import commands, views
 from ygan_study.report import notebooks as nb
 from ygan_study.report.book import UNTRAINED
-from ygan_study.report.notebooks import (
-    SOURCES,
-    NotebookError,
-    execute,
-    fingerprint,
-    is_done,
-    needs,
-    notebooks,
-    output,
-)
+from ygan_study.report.notebooks import execute, fingerprint, is_done, needs, notebooks, output
 from ygan_study.report.view import NotTrained
 from ygan_study.run.checksums import SUMS
 
 
 @pytest.mark.parametrize("name", notebooks())
 def test_in_git_without_outputs_and_with_one_cell_of_literal_parameters(name):
-    book = nbformat.read(SOURCES / f"{name}.ipynb", as_version=4)
+    book = nbformat.read(nb.SOURCES / f"{name}.ipynb", as_version=4)
     nbformat.validate(book)
     assert book.metadata.kernelspec.name == "python3"
     for cell in book.cells:
@@ -64,22 +56,19 @@ def test_executed_once_and_again_when_something_that_it_made_is_gone(
     assert main(line) == 0, capsys.readouterr().out
     executed = output(study, "01_made")
     book = nbformat.read(executed, as_version=4)
-    outputs = [shown.data for cell in book.cells for shown in cell.get("outputs", [])]
-    assert ["image/png" in data or "image/jpeg" in data for data in outputs][0]
-    assert "|:-" in "".join(data.get("text/markdown", "") for data in outputs)
+    picture, *others = [shown.data for cell in book.cells for shown in cell.get("outputs", [])]
+    assert "image/png" in picture or "image/jpeg" in picture
+    assert "|:-" in "".join(data.get("text/markdown", "") for data in others)
     assert "input_path" not in book.metadata.papermill  # a folder of this machine
-    for ending in ("png", "pdf", "webp", "md", "json"):
-        assert (study.folder / "figures" / f"fig6a.{ending}").stat().st_size > 0
 
     made_at = executed.stat().st_mtime_ns
     capsys.readouterr()
     assert main(line) == 0 and executed.stat().st_mtime_ns == made_at
     assert "skipped, there already: 1\n  01_made" in capsys.readouterr().out
     about = study.folder / "figures" / "fig6a.json"
-    kept = about.read_bytes()
-    about.unlink()
+    moved = about.rename(about.with_suffix(".moved"))
     assert not is_done(study, "01_made")
-    about.write_bytes(kept)
+    moved.rename(about)
     assert is_done(study, "01_made")
     for content in ("", "{}", "null"):
         executed.write_text(content)
@@ -103,16 +92,13 @@ def test_an_executed_notebook_follows_its_cells_settings_facts_and_version(
 ):
     study, jobs = copied
     monkeypatch.setattr(nb, "SOURCES", notebook('"table1"').parent)
-    study = Study("smoke", tmp_path)
     assert jobs["ganomaly"] in needs(study, "01_made")
     before = fingerprint(study, "01_made")
     assert fingerprint(Study("smoke", tmp_path, settings={"epochs": 9}), "01_made") != before
-    (tmp_path / "elsewhere").mkdir()
-    study.root.rename(tmp_path / "elsewhere" / "smoke")
+    shutil.copytree(study.root, tmp_path / "elsewhere" / "smoke")
     moved = Study("smoke", tmp_path / "elsewhere")
     assert fingerprint(moved, "01_made") == before
     reverse_checksums(moved.path(jobs["ganomaly"]))
-    assert moved.find(jobs["ganomaly"])
     trained_again = fingerprint(moved, "01_made")
     monkeypatch.setattr(nb, "VERSION", views.VERSION + 1)
     assert len({before, trained_again, fingerprint(moved, "01_made")}) == 3
@@ -175,26 +161,34 @@ def test_notebooks_run_side_by_side_and_each_says_how_it_ended(tmp_path, monkeyp
 
 def test_an_unknown_parameter_is_refused(smoke, notebook, monkeypatch):
     monkeypatch.setattr(nb, "SOURCES", notebook(parameters="profil = 'quick'").parent)
-    with pytest.raises(NotebookError, match="no parameter device, precision, profile, results, s"):
+    with pytest.raises(
+        nb.NotebookError, match="no parameter device, precision, profile, results, s"
+    ):
         execute(smoke[0], "01_made")
 
 
-def test_a_broken_notebook_leaves_no_output_that_looks_finished(smoke, notebook, monkeypatch):
+@pytest.fixture
+def partial(smoke):
+    """Where the cells of a notebook lie that did not run to its end; it was left by a kill."""
+    output(smoke[0], "01_made").unlink(missing_ok=True)
+    path = output(smoke[0], "01_made").with_name("01_made.partial.ipynb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("cut short")
+    return path
+
+
+def test_a_broken_notebook_leaves_no_output_that_looks_finished(
+    smoke, notebook, monkeypatch, partial
+):
     source = notebook("assert profile == 'smoke' and settings == {}", "1 / 0")
     monkeypatch.setattr(nb, "SOURCES", source.parent)
-    partial = output(smoke[0], "01_made").with_name("01_made.partial.ipynb")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text("left by a kill")
-    output(smoke[0], "01_made").unlink(missing_ok=True)
-    with pytest.raises(NotebookError, match="01_made, cell 4: ZeroDivisionError: division by zero"):
+    with pytest.raises(nb.NotebookError, match="01_made, cell 4: ZeroDivisionError: division by"):
         execute(smoke[0], "01_made")
     assert not output(smoke[0], "01_made").exists() and "ZeroDivisionError" in partial.read_text()
-    notebook("print(profile)")
-    assert execute(smoke[0], "01_made") == output(smoke[0], "01_made") and not partial.exists()
 
 
 def test_the_kernel_is_this_python_and_photographs_become_jpeg(
-    smoke, notebook, monkeypatch, tmp_path
+    smoke, notebook, monkeypatch, tmp_path, partial
 ):
     other = tmp_path / "jupyter" / "kernels" / "python3"
     other.mkdir(parents=True)
@@ -204,11 +198,11 @@ def test_the_kernel_is_this_python_and_photographs_become_jpeg(
     long = tmp_path / ("x" * 120)  # a socket's name has 107 characters at the most
     long.mkdir()
     monkeypatch.setattr(nb.tempfile, "tempdir", str(long))
-    picture = (
-        "import matplotlib.pyplot as plt, numpy as np\nplt.imshow(np.random.rand(300, 300, 3));"
-    )
+    picture = "import matplotlib.pyplot as plt, numpy as np\n"
+    picture += "plt.imshow(np.random.rand(300, 300, 3));"
     source = notebook("import sys; print(sys.executable)", picture)
     monkeypatch.setattr(nb, "SOURCES", source.parent)
-    executed = execute(smoke[0], "01_made").read_text()
+    assert execute(smoke[0], "01_made") == output(smoke[0], "01_made") and not partial.exists()
+    executed = output(smoke[0], "01_made").read_text()
     assert sys.executable in executed
     assert "image/jpeg" in executed and "image/png" not in executed

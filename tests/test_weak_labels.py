@@ -11,14 +11,7 @@ from torchvision.models import EfficientNet_B4_Weights, efficientnet_b4
 from ygan_core.config import ConfigError
 from ygan_core.data import DataError, load
 from ygan_study.methods import weak_labels as module
-from ygan_study.methods.weak_labels import (
-    CLUSTERS,
-    cluster,
-    imagenet_features,
-    network_here,
-    purity,
-    weak_labels,
-)
+from ygan_study.methods.weak_labels import cluster, imagenet_features, purity, weak_labels
 from ygan_study.run import store
 from ygan_study.run.store import Study
 
@@ -51,7 +44,7 @@ def digits(per_class):
 @pytest.mark.parametrize("cosine", [False, True])
 def test_the_silhouette_finds_the_number_of_groups(blobs, cosine, monkeypatch):
     labels, silhouette = cluster(blobs[0], cosine=cosine)
-    assert list(silhouette) == list(CLUSTERS) == list(range(2, 21))
+    assert list(silhouette) == list(range(2, 21))
     assert max(silhouette, key=silhouette.get) == 6
     assert labels.dtype == torch.int64 and labels.unique().tolist() == list(range(6))
     assert adjusted_rand_score(labels, blobs[1]) == 1
@@ -130,7 +123,7 @@ def test_what_is_kept_is_of_the_network_that_is_there(tmp_path, monkeypatch):
     (job,) = study.select(dataset="mnist", labels="weak")
 
     def features(images, _):
-        return images.flatten(1)[:, ::8].float(), network_here()
+        return images.flatten(1)[:, ::8].float(), module.network_here()
 
     monkeypatch.setattr(store, "imagenet_features", features)
     assert study.weak_labels(job.config)["cosine"].network == "Lite0"
@@ -148,6 +141,5 @@ def test_damaged_weights_missing_packages_and_too_few_images_are_one_line(tmp_pa
     with pytest.raises(ConfigError, match="need the package efficientnet_lite_pytorch: pip"):
         imagenet_features(images[:2])
     hub_file(tmp_path).write_bytes(b"cut short")
-    with pytest.raises(DataError, match="remove the file") as error:
+    with pytest.raises(DataError, match="^[^\n]*remove the file[^\n]*$"):
         imagenet_features(images[:2])
-    assert "\n" not in str(error.value)
