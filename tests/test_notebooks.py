@@ -141,12 +141,11 @@ def test_notebooks_run_side_by_side_and_each_says_how_it_ended(tmp_path, monkeyp
     both = threading.Barrier(2, timeout=30)
 
     def executed(study, name):
-        if name != "c":
-            both.wait()  # of one after the other the first would wait in vain
-        if name == "b":
-            raise NotTrained("train it")
         if name == "c":
             raise ValueError("broken")
+        both.wait()  # of one after the other the first would wait in vain
+        if name == "b":
+            raise NotTrained("train it")
 
     monkeypatch.setattr(commands, "notebooks", lambda: ["a", "b", "c"])
     monkeypatch.setattr(commands, "needs", lambda study, name: [])

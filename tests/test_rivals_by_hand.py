@@ -179,11 +179,8 @@ def test_arnet_learning_rate_falls_and_normal_images_score_one_on_average(noise,
 
 def test_patch_svdd_map_against_brute_force(noise, monkeypatch):
     monkeypatch.setattr(patch_svdd, "BANK", 300)
-    made, x, expected = (
-        prepared(PatchSVDD, noise).eval(),
-        to_input(255 - noise[:1]),
-        np.ones((32, 32)),
-    )
+    made, x = prepared(PatchSVDD, noise).eval(), to_input(255 - noise[:1])
+    expected = np.ones((32, 32))
     with torch.no_grad():
         made.finish(noise)
         for name, encoder, size in made.scales:
@@ -277,9 +274,8 @@ def test_frozen_network(noise):
     torch.testing.assert_close(x, (pixels.float() - 127) / 128, rtol=0, atol=1e-6)
     sizes = [network_input(rand(1, c, s, s)).shape for c, s in ((1, 32), (3, 256))]
     assert sizes == [(1, 3, 64, 64), (1, 3, 224, 224)]
-    maps = feature_maps(network, x, (2, 4, 10, 15))
-    shapes = [(24, 16, 16), (40, 8, 8), (112, 4, 4), (320, 2, 2)]
-    assert [m.shape[1:] for m in maps] == shapes
+    shapes = [tuple(h.shape[1:]) for h in feature_maps(network, x, (2, 4, 10, 15))]
+    assert shapes == [(24, 16, 16), (40, 8, 8), (112, 4, 4), (320, 2, 2)]
 
 
 # background only
