@@ -1,6 +1,5 @@
 """What the detector takes for images: folders, files of every kind, arrays, tensors; what not."""
 
-import os
 import shutil
 
 import numpy as np
@@ -24,10 +23,6 @@ GREY = COLOUR[..., 0]
 def reread(image, path, **options):
     image.save(path, **options)
     return read(path)
-
-
-def messages(warned):
-    return [str(w.message) for w in warned]
 
 
 # ---- pixels
@@ -200,7 +195,7 @@ def test_what_is_left_out_is_said(tmp_path):
     image.save(tmp_path / "round" / "pages.tiff", save_all=True, append_images=[image])
     with pytest.warns(UserWarning) as warned:
         images, classes, lines = found(tmp_path)
-    warnings = " ".join(messages(warned))
+    warnings = " ".join(str(w.message) for w in warned)
     assert "round/0.HEIC cannot be read" in warnings and "._000.png" not in warnings
     assert "2 more files cannot be read and were left out: 1 .heic, 1 .txt" in warnings
     assert "1 files hold several pages" in warnings and "folder empty is empty" in warnings
@@ -224,46 +219,26 @@ def test_a_single_class_is_clustered(tmp_path, capsys):
 
 def test_files_that_cannot_be_read_are_named_and_left_out(tmp_path):
     folder = write_folder(tmp_path, 20, ending="jpg")
-    Image.fromarray(pictures(1, 100)[0][0]).save(folder / "round" / "003.jpg")
-    whole = (folder / "round" / "003.jpg").read_bytes()
-    (folder / "round" / "003.jpg").write_bytes(whole[: len(whole) // 2])  # its header is whole
+    cut = folder / "round" / "003.jpg"
+    cut.write_bytes(cut.read_bytes()[:-100])  # its header is whole
     (folder / "square" / "025.jpg").write_bytes(b"no image")
     (folder / "square" / "026.jpg").unlink()
     (folder / "square" / "026.jpg").symlink_to(tmp_path / "nowhere.jpg")
     Image.new("L", (24, 24)).save(folder / "square" / "027.eps")  # Ghostscript would run it
     with pytest.warns(UserWarning) as warned:
         detector = YGANDetector(**TINY).fit(folder)
-    lines = [line for line in messages(warned) if "cannot be read" in line]
+    lines = [str(w.message).split() for w in warned if "cannot be read" in str(w.message)]
     names = ["square/025.jpg", "square/026.jpg", "square/027.eps", "round/003.jpg"]
-    assert [line.split()[0] for line in lines] == names
+    assert [line[0] for line in lines] == names
     assert len(detector.names_) == len(detector.decision_scores_) == 57
     with pytest.warns(UserWarning, match="round/003.jpg cannot be read and was left out"):
         table = detector.examine(folder)
     assert table["file"].tolist() == sorted(detector.names_)
     assert np.allclose(table["score"], detector.decision_scores_, atol=1e-6)
     for path in [*folder.glob("round/*.jpg")][:-5]:
-        path.write_bytes(whole[: len(whole) // 2])
+        path.write_bytes(cut.read_bytes())
     with pytest.raises(DetectorError, match="only .* images can be read"):
         YGANDetector(**TINY).fit(folder / "round")
-
-
-def test_files_with_odd_names(tmp_path):
-    paths = [tmp_path / name for name in ("ä ö.png", "a&b<c>.png", "日本.png")]
-    for path in paths:
-        Image.fromarray(COLOUR).save(path)
-    for X in (paths, np.array(paths), pd.Series(map(str, paths)), iter(paths)):
-        assert find_images(X).names.tolist() == [path.as_posix() for path in paths]
-    assert find_images(str(paths[0])).names.tolist() == [paths[0].as_posix()]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="names are bytes")
-def test_names_that_are_not_utf_8_can_be_written(tmp_path):
-    write_folder(tmp_path, 2)
-    os.rename(os.fsencode(tmp_path / "round"), os.fsencode(tmp_path) + b"/M\xfcnze")
-    images, classes, _ = found(tmp_path)
-    assert classes[0] == "M\\xfcnze" and images.names[0] == "M\\xfcnze/000.png"
-    given = find_images(np.zeros((2, 9, 9)), ["a", os.fsdecode(b"M\xfcnze")])
-    assert given.classes == ["M\\xfcnze", "a"]
 
 
 def test_a_file_of_a_list_that_cannot_be_read_takes_its_label_along(tmp_path):
@@ -280,20 +255,18 @@ def test_images_that_make_a_poor_detector_are_warned_of(tmp_path):
     for path in sorted((tmp_path / "round").iterdir())[7:]:
         path.unlink()
     Image.fromarray(pictures(1, 200)[0][0]).save(tmp_path / "square" / "large.png")
-    with pytest.warns(UserWarning) as warned:
+    with (
+        pytest.warns(UserWarning, match=r"fewer than 20 images: round \(7\)"),
+        pytest.warns(UserWarning, match="32 to 200 px differ widely in size"),
+    ):
         training.check(found(tmp_path)[0], print)
-    assert messages(warned) == [
-        "1 classes have fewer than 20 images: round (7); add images",
-        "images of 32 to 200 px differ widely in size: small ones will be blurred",
-    ]
     images, labels = pictures(15)
     images[40] = images[3]
-    with pytest.warns(UserWarning) as warned:
+    with (
+        pytest.warns(UserWarning, match="nearly black"),
+        pytest.warns(UserWarning, match="1 images are in two classes, for instance 40 is 3"),
+    ):
         training.warn_about_pixels(torch.from_numpy(images // 16), labels, np.arange(45))
-    assert messages(warned) == [
-        "the images are nearly black; stretch 16-bit files that use 12 bits",
-        "1 images are in two classes, for instance 40 is 3: keep each in one class",
-    ]
 
 
 def test_an_image_that_is_too_large_is_not_called_damaged(tmp_path, monkeypatch):
@@ -302,14 +275,6 @@ def test_an_image_that_is_too_large_is_not_called_damaged(tmp_path, monkeypatch)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.warns(UserWarning, match="large.png cannot be read .* million pixels: scale it"):
         assert len(find_images(tmp_path)) == 1
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.heic", ".hidden"])
-@pytest.mark.filterwarnings("ignore")
-def test_a_folder_without_images_is_refused(tmp_path, name):
-    (tmp_path / name).write_bytes(b"no image")
-    with pytest.raises(DetectorError, match="no image can be read in"):
-        find_images(tmp_path, training=True)
 
 
 def test_a_link_that_leads_round_is_not_followed(tmp_path):
