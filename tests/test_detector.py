@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import json
 import multiprocessing
 import os
 import pickle
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy.stats import norm
 from sklearn.base import clone
@@ -203,6 +205,18 @@ def test_what_is_loaded_or_copied_scores_as_the_original(make, tmp_path):
         assert torch.equal(before.heat_maps(x), after.heat_maps(x))
         assert before.most_similar(x[0]) == after.most_similar(x[0])
         assert np.array_equal(before.labels_, after.labels_)
+
+
+def test_a_file_of_before_the_recipe_features_is_loaded(tmp_path):
+    before, file = trained(), tmp_path / "old.ygan"
+    before.save(file)
+    with safe_open(file, "pt") as saved:
+        metadata = saved.metadata()
+    about = json.loads(metadata["about"])
+    del about["recipe_"], about["size_"]
+    save_file(load_file(file), file, metadata | {"about": json.dumps(about)})
+    after = YGANDetector.load(file, "cpu")
+    assert (after.recipe_, after.size_) == (before.recipe_, before.size_)
 
 
 def test_a_file_that_is_damaged_or_something_else_is_refused(tmp_path):

@@ -49,17 +49,19 @@ def load(make, path: Path, **params):
         if metadata.get("format") != FORMAT:
             raise ValueError(f"its format is {metadata.get('format')}, not {FORMAT}")
         about = json.loads(metadata["about"])
+        settings = about["settings"] and Settings(**about["settings"])
+        if settings:  # files written before there was the recipe `features` have neither of these
+            about = {"recipe_": settings.name, "size_": settings.image_size, **about}
         detector = make(**about["params"] | params)
         vars(detector).update({name: about[name] for name in PLAIN})
         detector.classes_, detector.names_ = np.array(about["classes"]), np.array(about["names"])
         detector.calibration_scores_ = tensors.pop("calibration_scores_").numpy()
         detector.decision_scores_ = tensors.pop("decision_scores_").numpy()
         detector.reference_latents_ = tensors.pop("reference_latents_")
-        detector.settings_, detector.history_ = None, []
-        if about["settings"]:
-            detector.settings_ = Settings(**about["settings"])
+        detector.settings_, detector.history_ = settings, []
+        if settings:
             classes = len(detector.classes_)
-            detector.model_ = Network(detector.settings_, detector.channels_, classes)
+            detector.model_ = Network(settings, detector.channels_, classes)
         else:
             detector.model_ = Features(len(tensors["model.bank"]))
         state = {name.removeprefix("model."): value for name, value in tensors.items()}

@@ -162,8 +162,7 @@ PROFILES = {
         paper_rate=dict.fromkeys(TENS, TEN),
         ladder={
             **dict.fromkeys(product(("classifier", "paper"), ("mnist", "cifar10")), (3, 10, 30)),
-            ("classifier", "plantvillage"): (3, 10, 30, 100),
-            ("paper", "plantvillage"): (3, 10),
+            ("classifier", "plantvillage"): (10, 100),
         },
         longest={"mnist": ONE, "color_mnist": (0,)},
         color_seeds=THRICE[:2],
