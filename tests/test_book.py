@@ -81,7 +81,7 @@ def test_a_notebook_is_shown_executed(built):
     page = (built / "notebooks/05_score_analysis.html").read_text(encoding="utf-8")
     assert "<strong>0.8</strong>" in page and "<math" in page and "The last words" in page
     assert 'href="01_color_mnist.html"' in page and "Something here" in page
-    assert re.search(r"<details.*?The parameters.*?</details>", page, re.DOTALL)
+    assert re.search(r"<details.*?The code.*?</details>", page, re.DOTALL)
     for gone in ("Not trained", "Nothing here", "VBox", "&#39;smoke&#39;"):
         assert gone not in page
 

@@ -17,18 +17,18 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 SPHINX = Path(__file__).with_name("sphinx")
 TEXTS = (
-    *("README.md", "results/README.md", "notebooks/TEACHING.md"),
+    *("README.md", "results/README.md", "results/WORDS.md", "notebooks/TEACHING.md"),
     *("data/README.md", "ygan_detector/README.md", "ygan_study/CLUSTER.md"),
     "ygan_study/bench/SPEED.md",
 )
 WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
-FOLDED = {"parameters": "hide-input", "injected-parameters": "remove-cell"}  # myst-nb's tags
 UNTRAINED = "untrained"  # marks what `Study.show` displays in place of this figure or table
 CORE, API = Path("ygan_core"), (SPHINX / "api.md").read_text(encoding="utf-8")
-LIVE = re.compile(r"\[([^\]]*)\]\(notebooks/TEACHING\.md#only-a-link[^)]*\)")
+LIVE = re.compile(r"\[([^\]]*)\]\((?:notebooks/)?TEACHING\.md#only-a-link[^)]*\)")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
+SHOWN, ALT = re.compile(r"\.show\(\"(\w+)\""), re.compile(r"!\[([^\]]+)\]")
 SECTIONS = {  # every figure and table, in the order of the paper
-    "The answer": ("answers", "main_result", "claims", "coverage"),
+    "The answer": ("main_result", "claims", "coverage"),
     "The method": ("fig1", "architecture", "fig2", "fig3"),
     "The data": ("fig4", "fig5", "plantvillage_augmentation", "color_mnist_samples"),
     "Two latents": (
@@ -95,8 +95,11 @@ def lay_out(source: Path, folder: Path) -> None:
         heading: [items[key] for name in names for key in (name, f"{name}_longer") if key in items]
         for heading, names in SECTIONS.items()
     }
+    alts = {name: "".join(ALT.findall(file_of(to).read_text())) for name, to in items.items()}
     left = [Path(text) for text in TEXTS]
     left += [file.relative_to(folder) for file in folder.glob("notebooks/[0-9][0-9]_*.ipynb")]
+    exercises = REPOSITORY.glob("notebooks/exercises/*.ipynb")
+    left += [file.relative_to(REPOSITORY) for file in exercises]
     left += [place for places in sections.values() for place in places]
     while left:
         place = left.pop()
@@ -108,10 +111,10 @@ def lay_out(source: Path, folder: Path) -> None:
             shutil.copyfile(file, target)
             continue
         text = file.read_text(encoding="utf-8")
-        if place == Path("README.md"):  # a book has play.html beside its first page
-            text = LIVE.sub(r'<a href="play.html">\1</a>', text)
+        live = os.path.relpath("play.html", place.parent)  # lies beside the first page of a book
+        text = LIVE.sub(rf"<a href='{live}'>\1</a>", text)
         if file.suffix == ".ipynb":
-            text = json.dumps(lean(json.loads(text)))
+            text = json.dumps(lean(json.loads(text), alts))
         for words, link in set(LINK.findall(text)):
             to = Path(os.path.normpath(place.parent / link))
             page = page_of(to)
@@ -146,14 +149,20 @@ def contents(sections: dict[str, list[Path]]) -> str:
     return "\n\n".join(page) + "\n"
 
 
-def lean(book: dict) -> dict:
-    """An executed notebook for readers: parameters folded, without widgets and empty sections."""
+def lean(book: dict, alts: dict[str, str]) -> dict:
+    """An executed notebook for readers: without widgets and empty sections, and with what precedes
+    its first section folded. alts: by figure, what it shows, for those who cannot see it.
+    """
     sections = [[]]
     for cell in book["cells"]:
         tags = cell["metadata"].setdefault("tags", [])
-        tags += [FOLDED[tag] for tag in tags if tag in FOLDED]
         if cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if WIDGETS not in o.get("data", {})]
+            names = SHOWN.findall("".join(cell["source"]))
+            if alt := " ".join(alts[name] for name in names if alts.get(name)):
+                cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+            tags += ["hide-input"] * (len(sections) == 1)  # of myst-nb, as is the next one
+            tags += ["remove-cell"] * ("injected-parameters" in tags)
             sections[-1].append(cell)
             continue
         for part, text in enumerate(re.split(r"(?m)^(?=## )", "".join(cell["source"]))):

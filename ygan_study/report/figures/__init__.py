@@ -11,7 +11,7 @@ from ygan_study.report.view import View
 PARTS = (overview, explained, images, curves, qualitative, scores)
 ALT = {  # what a figure shows, for those who cannot see it; by the function that draws it
     "main_result": "The AUC on each dataset of the printed Y-GAN, of Y-GAN trained here with two "
-    "sets of loss weights, and of two classifiers.",
+    "sets of loss weights and as the authors' program does, and of two classifiers.",
     "coverage": "Methods by datasets, shaded by how many of the paper's classes were trained.",
     "auc_by_cost": "The AUC of each method against the operations of one training, by dataset.",
     "method_differences": "By how much the AUCs of methods differ, by dataset and score.",

@@ -43,10 +43,11 @@ LABELS = {  # by its key, what a legend calls a method
     key: f"{method.title} ({key})" if method.title == "Y-GAN" else method.title
     for key, method in METHODS.items()
 }
-# By its key, what a line or a mark of a method looks like. Baselines are shifted by three colours,
-# so that those trained most are told from the classifiers.
+# By its key, what a line or a mark of a method looks like. The classifier is grey, and baselines
+# are shifted by three colours, so that those trained most are told from the classifiers.
+METHOD_COLOURS = [CLASS_COLOURS[i] for i in (0, 1, 2, 3, 4, 7, 6, 5, 8, 9)]
 LOOKS = {
-    key: dict(color=CLASS_COLOURS[(place + 3 * METHODS[key].is_baseline) % 10], marker=marker)
+    key: dict(color=METHOD_COLOURS[(place + 3 * METHODS[key].is_baseline) % 10], marker=marker)
     for place, (key, marker) in enumerate(zip(LABELS, cycle(MARKS), strict=False))
 }
 PRINTED = "Y-GAN, as printed"

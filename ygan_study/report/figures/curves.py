@@ -18,12 +18,19 @@ from ygan_study.report.figures.base import LABELS, LOOKS, Picture
 from ygan_study.report.printed import paper_auc
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.tables.beyond import length_jobs
-from ygan_study.report.tables.public_code import DEVIATION_JOBS, deviations
+from ygan_study.report.tables.public_code import DEVIATION_JOBS, SECOND, WITNESSES, deviations
 from ygan_study.report.view import NotTrained, View, selected
 from ygan_study.run.folder import AVERAGED, LAST, Run
 from ygan_study.run.store import Study
 
 CODE = ("paper", "mirrored", *PROGRAM)  # from the printed equations to the program
+WORDS = {  # for differences whose names say too little
+    "norm_first": "batch norm first",
+    "lr_steps": "lower learning rate",
+    "mirrored": "mirrored loss",
+    "out_of_range": "inputs out of range",
+    "small_slope": "smaller slope in $C$",
+}
 SMOOTH = 9  # epochs that a strong line is a mean of
 
 
@@ -76,8 +83,8 @@ def ladder(rows: pd.DataFrame) -> Figure:
 
 def paper_size(runs: list[Run]) -> Figure:
     """Trainings of the paper's own size, 64 filters and 100 epochs, after each epoch: pale, the
-    epoch; strong, the mean of nine. Below, averaged weights: in Y-GAN their batch norm statistics
-    lag behind the weights for 30 to 75 epochs.
+    epoch; strong, the mean of nine epochs. Below, averaged weights: in Y-GAN their batch norm
+    statistics lag behind the weights for 30 to 75 epochs.
     """
     there = base.grouped(runs, "dataset", "held_out")
     fig, axes = base.panels(4 * len(there), 2, 1.9, sharex=True, sharey="col")
@@ -88,8 +95,7 @@ def paper_size(runs: list[Run]) -> Figure:
                 key, raw = run.config.key, run.losses[f"{measured}{suffix}"]
                 ax.plot(raw, color=LOOKS[key]["color"], lw=0.7, alpha=0.5)
                 smooth = raw.rolling(SMOOTH, center=True, min_periods=1).mean()
-                how = dict(label=LABELS[key], markevery=len(raw) // 8 or 1)
-                ax.plot(smooth, **how, **LOOKS[key])
+                ax.plot(smooth, label=LABELS[key], **LOOKS[key] | {"marker": ""})
             kind = "averaged weights" if suffix else "weights of the epoch"
             ax.set(title=f"{base.heading(own[0])}; {kind}", xlabel="epoch")
             ax.set_ylabel("AUC (Eq. 12)" if measured == "auc" else "accuracy of $C$")
@@ -163,15 +169,16 @@ def code_epochs(runs: list[Run]) -> Figure:
 
 def deviation_dots(rows: pd.DataFrame) -> Figure:
     """Short trainings: filled, the paper's with one difference of the authors' program; hollow, the
-    program's without it; the lines are both without a change; small marks are of a second seed. C
-    right is the accuracy of C on normal images that were not trained on, and L_r is ln 9 = 2.20
-    where C guesses from z_r.
+    program's without it; the lines are both without a change. Small marks and thin lines are of a
+    second seed. The accuracy of C is on normal images that were not trained on, and L_r is ln 9 =
+    2.20 where C guesses from z_r.
     """
     table = deviations(rows)
     if table.empty:
         raise NotTrained("no difference between the paper and the public code was trained")
     datasets = list(table.index.unique("dataset"))
-    metrics = {"AUC": "AUC", "C right": "C right", "L_s": "$L_s$", "L_r": "$L_r$"}
+    metrics = {name: name.replace(" C", " $C$") for name in WITNESSES.values()}
+    metrics |= {"L_s": "$L_s$", "L_r": "$L_r$"}
     names = [n for n in table.index.unique("difference") if n not in ("none", "public_code")]
     height = 0.2 * len(names) + 0.8
     fig, axes = base.panels(len(datasets) * len(metrics), len(metrics), height, sharey=True)
@@ -184,7 +191,7 @@ def deviation_dots(rows: pd.DataFrame) -> Figure:
     wide = numbers.unstack("difference").reindex(places)
     for ax, (dataset, metric) in zip(axes, product(datasets, metrics), strict=True):
         for (start, (whole, mark, line)), offset in zip(looks.items(), (-0.15, 0.15), strict=True):
-            for kind, size in ((metric, 6), (f"{metric} again", 3)):
+            for kind, size in ((metric, 6), (metric + SECOND, 3)):
                 own = wide.loc[(dataset, start)].get(kind, pd.Series(dtype=float))
                 places = np.arange(len(names)) + offset
                 ax.plot(own.reindex(names), places, color="black", ls="", ms=size, **mark)
@@ -192,12 +199,15 @@ def deviation_dots(rows: pd.DataFrame) -> Figure:
                 ax.axvline(own.get(whole, np.nan), ls=line, color="grey", lw=width, zorder=0)
         ax.set(title=f"{dataset}: {metrics[metric]}" if len(datasets) > 1 else metrics[metric])
         ax.grid(axis="y", lw=0.3)
-    axes[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes[0].set_yticks(
+        range(len(names)), [WORDS.get(name, name.replace("_", " ")) for name in names]
+    )
     axes[0].set_ylim(len(names) - 0.4, -0.6)
     words = zip(looks.items(), ("paper with it", "public code without it"), strict=True)
     marks = [base.mark(word, "black", **look[1]) for (_, look), word in words]
     lines = [base.mark(start, "grey", "", ls=line) for start, (_, _, line) in looks.items()]
-    base.legend_below(fig, 2, [*marks, *lines])
+    second = [base.mark("small, thin: second seed", "black", ms=3)]
+    base.legend_below(fig, 2, [*marks, *lines, *second * (f"AUC{SECOND}" in numbers)])
     return fig
 
 

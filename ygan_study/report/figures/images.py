@@ -182,7 +182,7 @@ def fig6b(runs: list[Run]) -> Figure:
         base.scatter(ax, points[i // 2], run.test[fact][rows], colours, anomalous)
         ax.set_title(f"${latent}$, by {name}")
         if i % 4 == 0:
-            ax.set_ylabel(base.title(run).replace(": ", ":\n").replace("s, ", "s,\n"))
+            ax.set_ylabel(f"{run.config.configuration},\n{run.config.epochs} epochs")
     marks = base.group_marks(DIGITS, CLASS_COLOURS, runs[0].config.held_out)
     marks += base.group_marks(COLOURS, base.BACKGROUND_COLOURS)
     base.legend_below(fig, 5, marks)
@@ -190,9 +190,10 @@ def fig6b(runs: list[Run]) -> Figure:
 
 
 def fig7(runs: list[Run]) -> Figure:
-    """Fig. 7, swaps on CIFAR10 beside the reconstructions, than which they cannot be sharper; the
-    images are the first unseen one of each normal class, alternately on top and on the left. Where
-    a patch is white or garish, D's tanh is at its limit: no loss asks a hybrid to look real.
+    """Fig. 7, swaps on CIFAR10. Along the edges stand the images and, inside of them, their
+    reconstructions; a swap cannot be sharper than these. The images are the first unseen one of
+    each normal class, alternately on top and on the left. Where a patch is white or garish, the
+    output of D is at its limit: no loss asks a hybrid to look real.
     """
     run = pictured(runs)[0]
     normal = [label for label in range(len(run.classes)) if label != run.config.held_out]

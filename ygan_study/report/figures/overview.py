@@ -17,10 +17,10 @@ from ygan_study.measure.flops import PFLOP
 from ygan_study.measure.numbers import SCORES
 from ygan_study.methods import METHODS
 from ygan_study.methods.public_code import PROGRAM
-from ygan_study.plan.settings import TENS
+from ygan_study.plan.settings import TENS, Settings
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, PRINTED
-from ygan_study.report.printed import EQUATIONS, paper_auc, paper_aucs, score_name
+from ygan_study.report.printed import EQUATIONS, paper_auc, paper_aucs, paper_epochs, score_name
 from ygan_study.report.render import OURS, PAPER
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import difference, estimate, level
@@ -46,7 +46,8 @@ def main_result(rows: pd.DataFrame) -> Figure:
     keys = [key for key in MAIN_METHODS if key in set(trainings["key"])]
     datasets = [name for name in REAL if name in set(trainings["dataset"])]
     fig, ax = plt.subplots(figsize=(base.WIDTH, 0.8 * len(datasets) + 1.2))
-    marks, names, hollow = {PRINTED: base.mark(PRINTED, **STAR)}, [], False
+    printed = base.mark(f"{PRINTED}, 100 to 200 epochs", **STAR)
+    marks, names, hollow = {PRINTED: printed}, [], False
     for key in keys:
         low, high = trainings[trainings["key"] == key]["epochs"].agg(["min", "max"])
         epochs = f"{low} epochs" if low == high else f"{low} to {high} epochs"
@@ -76,7 +77,8 @@ def main_result(rows: pd.DataFrame) -> Figure:
 
 def coverage(rows: pd.DataFrame) -> Figure:
     """What was trained: dark, with every class held out in turn, or on PlantVillage; light, with
-    some; white, not at all. The numbers are classes, runs in all, and the usual number of epochs.
+    some; white, not at all. The numbers are classes, runs in all, and the usual number of epochs; a
+    star: one of them is of the paper's own size.
     """
     trainings = trainings_of(rows)
     widths = trainings.groupby("dataset")["width"]
@@ -96,9 +98,11 @@ def coverage(rows: pd.DataFrame) -> Figure:
         row, column = methods.index(name), list(WHOLE).index(dataset)
         classes, runs = own["held_out"].nunique(), len(own)
         found[row, column] = 1 + (classes >= WHOLE[dataset])
-        counted = f"{classes} classes, " * (classes > 1) + f"{runs} run" + "s" * (runs > 1)
         trains = METHODS[own["key"].iloc[0]].trains
-        text = counted + f"\n{own['epochs'].mode()[0]} epochs" * trains
+        of_paper = (own["width"] >= Settings().width) & (own["epochs"] >= paper_epochs(dataset))
+        star = " ★" * bool(trains and of_paper.any())
+        text = (f"{classes} classes" + star + "\n") * (classes > 1) + f"{runs} run"
+        text += "s" * (runs > 1) + f", {own['epochs'].mode()[0]} epochs" * trains
         colour = "white" if found[row, column] == 2 else "black"
         how = dict(ha="center", va="center", fontsize=7, linespacing=0.95, color=colour)
         ax.text(column + 0.5, row + 0.5, text, **how)
@@ -183,15 +187,17 @@ def _bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
 
 
 def ablation_costs(rows: pd.DataFrame) -> Figure:
-    """How much lower the AUC is without each part of Y-GAN, over the same held-out classes and
-    seeds, with its 95 % interval.
+    """How much lower the AUC is without each part of Y-GAN. Stars: as printed, in the mean over
+    all held-out classes. Other marks: measured here in the classes of the title, with a 95 %
+    interval where there are several trainings.
     """
     return forest(_costs(TABLES["table5"].make(rows)), "cost in AUC")
 
 
 def weak_label_costs(rows: pd.DataFrame) -> Figure:
-    """How much lower the AUC of Y-GAN is with clusters in place of classes, over the same held-out
-    classes and seeds, with its 95 % interval.
+    """How much lower the AUC of Y-GAN is with clusters in place of classes. Stars: as printed, in
+    the mean over all held-out classes. Other marks: measured here in the classes of the title,
+    with a 95 % interval where there are several trainings.
     """
     return forest(_costs(TABLES["table6"].make(rows)), "cost in AUC")
 
@@ -238,14 +244,15 @@ def _costs(table: pd.DataFrame) -> pd.DataFrame:
     sources = table.index.get_level_values("source")
     paper, ours = (table[sources == source].reset_index() for source in (PAPER, OURS))
     names = ours["method"].str.partition(" (")
-    ours = ours.assign(row=names[0], series=names[2].str.rstrip(")"), panel=ours["dataset"])
+    ours = ours.assign(row=names[0], series=names[2].str.rstrip(")"))
+    few = ours["n"] < ours["dataset"].map({TITLES[name]: count for name, count in WHOLE.items()})
+    ours["panel"] = ours["dataset"] + (", " + ours["held out"].astype(str)).where(few, "")
     whole = paper["method"].iloc[0]
     of_whole = paper["dataset"].map(paper[paper["method"] == whole].set_index("dataset")["AUC"])
-    paper = paper.assign(row=paper["method"], panel=paper["dataset"], series=PRINTED)
-    paper["mean"] = of_whole - paper["AUC"]
+    paper = paper.assign(row=paper["method"], series=PRINTED, mean=of_whole - paper["AUC"])
     ours = ours[ours["row"] != whole].drop(columns=["low", "high"])  # those of the AUC
     ours = ours.rename(columns=lambda name: name.removeprefix("cost, "))
-    there = paper.merge(ours[["row", "panel"]].drop_duplicates())
+    there = paper.merge(ours[["row", "dataset", "panel"]].drop_duplicates())
     found = pd.concat([ours, there]).dropna(subset=["mean"])
     parts = found["row"] + ": " + found["part"].str.split(" (", regex=False).str[0]
     parts = parts.str.replace(r"\b([Lz])_(\w+)", r"$\1_{\2}$", regex=True)
@@ -265,6 +272,6 @@ VIEWS |= {
         ("ablation_costs", ablation_costs, "table5", "What are the parts of Y-GAN worth?"),
         ("weak_label_costs", weak_label_costs, "table6", "What do clusters for classes cost?"),
         ("score_differences", score_differences, "scores", "Y-GAN and a classifier, by score"),
-        ("added_gains", added_gains, "added", "What does the Y add to a strong encoder?"),
+        ("added_gains", added_gains, "added", "Y-GAN on the strong encoder, by score"),
     )
 }

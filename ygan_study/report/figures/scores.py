@@ -182,7 +182,7 @@ def batch_statistics(rows: pd.DataFrame) -> Figure:
         for key, own in both.groupby("key", sort=False):
             classes = own.groupby("held_out")[names].mean().to_numpy()
             for way, group in groups.items():
-                x, aucs = places[group] + 0.2 * (key == "classifier") - 0.1, classes[:, group]
+                x, aucs = places[group] + 0.5 * (key == "classifier") - 0.25, classes[:, group]
                 label = LABELS[key] if way == RUNNING else None
                 ax.plot(x, aucs.T, ls="", ms=2.5, alpha=0.35, **LOOKS[key])
                 ax.plot(x, aucs.mean(0), label=label, mec="black", mew=0.5, **LOOKS[key])

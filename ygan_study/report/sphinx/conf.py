@@ -30,8 +30,8 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # named as on a repository's site
 nb_execution_mode = "off"
 nb_merge_streams = True
-nb_code_prompt_show = "The parameters"  # the only cell that is folded
-nb_code_prompt_hide = "Fold the parameters"
+nb_code_prompt_show = "The code"  # that comes before the first section is folded
+nb_code_prompt_hide = "Fold the code"
 nb_render_markdown_format = "myst"
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}

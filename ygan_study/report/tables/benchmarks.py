@@ -160,7 +160,7 @@ def weak_labels(rows: pd.DataFrame) -> pd.DataFrame:
             "purity, as written": found["purity_as_written"],
             "purity, cosine": found["purity"],
             "features of": network["name"].str.partition(":")[2],
-            "at pixels": network["side"],
+            "image size": network["side"].astype(int),
         }
     )
     return table.set_index(["dataset", "held out", "split"])

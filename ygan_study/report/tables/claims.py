@@ -2,8 +2,8 @@
 template.
 
 Here are the cases of each: the trainings of one method, width and length that speak to it, and
-their numbers. A verdict is about the paper's own scale. What smaller trainings show is shown, and
-is no verdict, unless one example is enough.
+their numbers. A verdict on a claim of the paper is about the paper's own scale; what smaller
+trainings show is no verdict, unless one example is enough.
 """
 
 from __future__ import annotations
@@ -37,19 +37,11 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
     brackets.
 
     *Not tested at the paper's scale*: trained here in fewer epochs, with fewer filters or
-    classes, or once.
+    classes, or once. Claims that begin with *At the scale tried here* are ours.
     """
     table = pd.DataFrame([row for _, claim in CLAIMS.iterrows() if (row := judge(claim, rows))])
     table.attrs["shown"] = ["verdict", "seen here"]
     return table.set_index("claim")
-
-
-def answers(rows: pd.DataFrame) -> pd.DataFrame:
-    """One verdict for each question about the paper, and the numbers of its first claim."""
-    table = claims(rows)
-    topics = table[table["topic"] != ""].groupby("topic", sort=False)
-    verdicts = topics["verdict"].agg(lambda words: together(list(words)))
-    return verdicts.to_frame().assign(**{"seen here": topics["seen here"].first()})
 
 
 def sentences(rows: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +70,7 @@ def judge(claim: pd.Series, rows: pd.DataFrame) -> dict | None:
         return None
     jobs = pd.concat(trainings).drop_duplicates("job")
     return {
-        **claim[["topic", "claim", "shown by"]],
+        **claim[["claim", "shown by"]],
         "verdict": together(words + [UNTESTED] * (claim["needs"] - len(words))),
         "seen here": "; ".join(seen),
         "trainings": len(jobs),
@@ -248,6 +240,5 @@ ALL = selected(
 )
 TABLES = {
     "claims": View(claims, ALL, "Do the paper's claims hold?"),
-    "answers": View(answers, ALL, "Does it hold? In short"),
     "sentences": View(sentences, ALL, "The paper's sentences about its own tables"),
 }
