@@ -1,7 +1,5 @@
 """Files that are complete or absent, and the checkpoints that a stopped training resumes from."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable

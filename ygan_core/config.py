@@ -1,7 +1,5 @@
 """The settings: the paper's value and its section where the text has one, else our choice."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The loop over the epochs of a training, which can be stopped at any moment and resumed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass

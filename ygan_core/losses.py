@@ -4,8 +4,6 @@ Where the paper writes a norm, the mean is taken over pixels or features and ove
 would let L_rec, which is weighted by 50, drown every other term. All losses are scalars.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -44,7 +42,7 @@ class _Reversal(torch.autograd.Function):
         return -ctx.lambda_R * gradient, None
 
 
-def R(z_r: Tensor, lambda_R: float | Tensor) -> Tensor:
+def R(z_r: Tensor, lambda_R: "float | Tensor") -> Tensor:
     """Eq. 7, gradient reversal: the identity forward, -lambda_R times the gradient backward.
 
     z_r (B, d); lambda_R a scalar.
@@ -79,7 +77,7 @@ def L_con(z_s: Tensor, z_s_hybrid: Tensor) -> Tensor:
     return -F.cosine_similarity(z_s, z_s_hybrid, dim=1).mean()
 
 
-def L_G(terms: dict[str, Tensor], lambdas: dict[str, float | Tensor]) -> Tensor:
+def L_G(terms: dict[str, Tensor], lambdas: dict[str, "float | Tensor"]) -> Tensor:
     """Eq. 10, the generator's objective: the weighted sum of the terms in `lambdas`."""
     return sum(weight * terms[name] for name, weight in lambdas.items())
 

@@ -1,7 +1,5 @@
 """How good a score is, and what can be read off a latent."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve

@@ -4,8 +4,6 @@ x ──► E_s ──► z_s ──┬──► C ──► class; C also reads
   └─► E_r ──► z_r ──┴──► D ──► x_hat ──► Ds ──► real or reconstructed
 """
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 
 import torch

@@ -3,8 +3,6 @@
 Networks are in eval mode, so the score of an image depends on that image alone.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Training (section 3.2): for each batch the gradients of both objectives, and both updates."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 
@@ -32,7 +30,7 @@ class Trainer:
     L_con = staticmethod(losses.L_con)
 
     def __init__(
-        self, config: Config, images: Tensor, labels: Tensor, device: str | torch.device = "cpu"
+        self, config: Config, images: Tensor, labels: Tensor, device: "str | torch.device" = "cpu"
     ):
         if len(images) < config.batch_size:
             too_few = f"{len(images)} training images do not fill a batch of {config.batch_size}"
@@ -135,7 +133,7 @@ class Trainer:
             optimiser.step()
         return torch.stack([terms[name].detach() for name in self.terms])
 
-    def lambdas(self, lambda_R: Tensor) -> dict[str, float | Tensor]:
+    def lambdas(self, lambda_R: Tensor) -> dict[str, "float | Tensor"]:
         """The weights of the terms of Eq. 10; those of a variant may follow lambda_R."""
         return {name: self.config.weights[name] for name in self.terms if name != "L_bce"}
 

@@ -1,7 +1,5 @@
 """python -m ygan_detector: see command_line.py."""
 
-from __future__ import annotations
-
 import sys
 
 from ygan_study.terminal import take_over

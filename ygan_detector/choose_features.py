@@ -18,8 +18,6 @@ unit length, scaled kNN (0.886 for k = 2 and for k = 5) and LOF (0.885 for k = 1
 difference, so the one is taken that needs no classes: LOF. kNN has 0.859.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product

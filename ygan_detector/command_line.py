@@ -1,7 +1,5 @@
 """The command line: python -m ygan_detector fit | score | export | localise."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import warnings

@@ -1,7 +1,5 @@
 """YGANDetector: anomaly detection in your own images, with PyOD's names and signs."""
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import KW_ONLY, dataclass
@@ -123,7 +121,7 @@ class YGANDetector(BaseEstimator):
         y=None,
         checkpoint: str | os.PathLike | None = None,
         save: str | os.PathLike | None = None,
-    ) -> YGANDetector:
+    ) -> "YGANDetector":
         """Train on normal images.
 
         X: a folder with a subfolder for each normal class, or without subfolders; a folder in the
@@ -342,7 +340,7 @@ class YGANDetector(BaseEstimator):
 
     @classmethod
     @one_thread()
-    def load(cls, path: str | os.PathLike, device: str = "auto") -> YGANDetector:
+    def load(cls, path: str | os.PathLike, device: str = "auto") -> "YGANDetector":
         """The detector that `save` wrote. Raises DetectorError for any other file."""
         detector = file.load(cls, Path(path).expanduser(), device=device, verbose=False)
         detector.model_.to(device_of(device), memory_format=torch.channels_last).eval()

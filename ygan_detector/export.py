@@ -1,7 +1,5 @@
 """A detector as an ONNX file: it takes raw pixels, resizes them and gives the same scores."""
 
-from __future__ import annotations
-
 import copy
 import json
 from functools import partial

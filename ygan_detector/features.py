@@ -6,8 +6,6 @@ is the local outlier factor (Breunig et al., "LOF: identifying density-based loc
 so that it can be exported. `choose_features.py` chose it, K and SIDE.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """A detector as one file in the safetensors format, with JSON in its metadata. No pickle."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from functools import partial

@@ -5,8 +5,6 @@ of the authors' public code (`train/0.normal/<class>`, `test/0.normal`, `test/1.
 of MVTec AD (`train/good`, `test/<defect>`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Many images: found and described first, then read batch by batch."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

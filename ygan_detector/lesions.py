@@ -4,8 +4,6 @@ The masks are nobody's annotation: a lesion is what is brown or yellow on a gree
 measured by itself, and on the pixels of the leaf alone, so a map gains nothing by finding the leaf.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the detector tells its user: errors, warnings, and lines about what it is doing."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections import Counter

@@ -4,8 +4,6 @@ Heat maps are not in the paper, which leaves them for later work. `lesions.py` m
 finds a lesion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The report: one HTML page without other files, the images with the highest scores first."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Iterator

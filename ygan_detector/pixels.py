@@ -1,7 +1,5 @@
 """One image as the networks take it: from a file, a picture or an array to uint8 pixels."""
 
-from __future__ import annotations
-
 import base64
 import io
 from pathlib import Path

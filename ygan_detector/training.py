@@ -1,7 +1,5 @@
 """How a detector is trained: image size and epochs, images left out, resuming after a stop."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os

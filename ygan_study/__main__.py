@@ -3,8 +3,6 @@
 It is quick to import: from here on Ctrl-C gives one line, also while PyTorch is being imported.
 """
 
-from __future__ import annotations
-
 import sys
 
 from ygan_study.terminal import take_over

@@ -3,8 +3,6 @@
 run_all.sh is a thin door to `all`.
 """
 
-from __future__ import annotations
-
 import argparse
 import collections
 import os

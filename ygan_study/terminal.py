@@ -4,8 +4,6 @@ Wrong use is one line on stderr and exit status 2; a stop is one line and 130; a
 leaves, as in `list | head -1`, stops nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

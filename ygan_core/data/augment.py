@@ -1,7 +1,5 @@
 """Augmentation of PlantVillage (section 4.2), in whole batches, on the device of the images."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 

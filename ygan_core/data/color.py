@@ -1,7 +1,5 @@
 """Color-MNIST (section 5): thresholded, inverted digits on a background of one of ten colours."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The four datasets of section 4.1 and Color-MNIST (section 5) as uint8 tensors."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json
@@ -44,7 +42,7 @@ class Dataset:
     labels: Tensor
     classes: tuple[str, ...]
     index: Tensor
-    colours: Tensor | None = None
+    colours: "Tensor | None" = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,13 +52,13 @@ class Dataset:
         """The sha256 of the pixels, in hex."""
         return sha256(self.images)
 
-    def take(self, which: Tensor) -> Dataset:
+    def take(self, which: Tensor) -> "Dataset":
         """The images that `which` selects (int64 or bool), with all that belongs to them."""
         colours = None if self.colours is None else self.colours[which]
         images, labels, index = self.images[which], self.labels[which], self.index[which]
         return Dataset(images, labels, self.classes, index, colours)
 
-    def per_class(self, count: int) -> Dataset:
+    def per_class(self, count: int) -> "Dataset":
         """The first `count` images of each class."""
         each = [(self.labels == c).nonzero().flatten() for c in range(len(self.classes))]
         return self.take(torch.cat([indices[:count] for indices in each]))

@@ -1,7 +1,5 @@
 """The protocol of section 4.2: one class held out, an 80/20 split, a balanced test set."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ Nothing of it is copied or changed. Two calls are patched while it runs: otherwi
 on a CPU, and draws its permutations from no seed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import sys

@@ -1,7 +1,5 @@
 """The training loops that are compared: ours, and ours with something done in another way."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The whole benchmark: each table is measured, printed, and written to a folder."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What is measured, a table each: training, inference, cost, breakdown, tried, processes."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A training step recorded as one CUDA graph, and replayed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

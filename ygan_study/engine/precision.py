@@ -1,7 +1,5 @@
 """In which precision convolutions are computed. Weights, latents and losses are always float32."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """One thread for computations that have to give the same numbers everywhere."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading

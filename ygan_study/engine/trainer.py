@@ -1,7 +1,5 @@
 """The paper's Trainer with averaged weights, lower precision, and captured steps on a GPU."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 

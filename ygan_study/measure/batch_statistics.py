@@ -5,8 +5,6 @@ its batch, at test time too, and the batches come in the order of the folders, s
 score of an image then depends on its neighbours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """What an image of Color-MNIST shows, read off its pixels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Section 5 in numbers, which the paper does not print: probes and swaps on Color-MNIST."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import torch

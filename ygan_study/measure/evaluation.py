@@ -3,8 +3,6 @@
 `numbers` has what follows from them.
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable

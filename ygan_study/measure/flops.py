@@ -3,8 +3,6 @@
 Only matrix products and convolutions are counted.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io

@@ -1,7 +1,5 @@
 """What follows from the facts of a trained network: AUC, rates, accuracy, purity."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

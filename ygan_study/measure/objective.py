@@ -1,7 +1,5 @@
 """What drives an encoder: the gradient of each loss term, and how alike the latents are."""
 
-from __future__ import annotations
-
 import copy
 
 import torch

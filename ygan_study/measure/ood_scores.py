@@ -5,8 +5,6 @@ max-logit (Hendrycks et al., 2022), energy (Liu et al., 2020), Mahalanobis (Lee 
 (Sun et al., 2022), ViM (Wang et al., 2022), RMDS (Ren et al., 2021).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from sklearn.covariance import EmpiricalCovariance

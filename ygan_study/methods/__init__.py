@@ -4,8 +4,6 @@ A method is one entry of METHODS. A new baseline is one file and its entry; a ne
 line of `ablations.ABLATIONS`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

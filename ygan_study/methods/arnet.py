@@ -12,8 +12,6 @@ at three quarters of the training, whatever its length; CIFAR10 is not flipped, 
 here. Greying changes nothing on grey images (MNIST, FMNIST).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

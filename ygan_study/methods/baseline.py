@@ -4,8 +4,6 @@ Also the training loop with its checkpoints, one update of an optimiser, and the
 as the authors of GANomaly have them.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter
@@ -74,7 +72,7 @@ class Baseline(nn.Module):
         """The scores (B,) of a batch, in eval mode; higher is more anomalous."""
         raise NotImplementedError
 
-    def fit(self, images: Tensor, folder: Path | None = None, title: str = "") -> Baseline:
+    def fit(self, images: Tensor, folder: Path | None = None, title: str = "") -> "Baseline":
         """Train on normal images, uint8 (n, C, S, S), from the last checkpoint in `folder` if any.
 
         Raises NonFiniteLoss, and ConfigError where the images do not fill a batch.

@@ -4,8 +4,6 @@ The paper has no such comparison. It uses the same labels and the same score (Eq
 without any of Y-GAN's own ideas, so it shows what the dual representation adds.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -13,8 +13,6 @@ step of the critic). The last third is phase 2. The authors train E for 50,000 i
 than a few epochs of a small dataset.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise

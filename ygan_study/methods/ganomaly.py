@@ -10,8 +10,6 @@ public code adds: it scales the scores to [0, 1] over the test set, keeps the ep
 there, scores with batch statistics, and restarts Ds where its loss falls below 1e-5.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from ygan_core import losses

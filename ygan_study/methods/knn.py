@@ -6,8 +6,6 @@ to the two nearest training images, in the features of a frozen ImageNet network
 exact and in chunks: 50,000 training and 10,000 test images take minutes on two cores.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

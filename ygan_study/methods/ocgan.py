@@ -13,8 +13,6 @@ score depends on its image alone. The paper picks the epoch by the error on vali
 it is the last.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

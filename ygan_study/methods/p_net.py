@@ -12,8 +12,6 @@ detector; no smoothing, since its sigma of 1 px at 224 px is 0.14 px at 32, and 
 discriminator is Y-GAN's.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

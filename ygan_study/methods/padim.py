@@ -9,8 +9,6 @@ first; 100 random dimensions; covariance + 0.01 I; the map of distances smoothed
 proportion. Sums over the training set are accumulated, so that its features are never held at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

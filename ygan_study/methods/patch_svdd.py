@@ -14,8 +14,6 @@ the normal patches searched are a seeded sample of 2,000, since all of them (50 
 images) take days.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -5,8 +5,6 @@ that the difference concerns, so two of them combine by inheritance; `PublicCode
 Where the code differs only in how it scores, see `measure/batch_statistics.py`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -12,8 +12,6 @@ keeps the epoch that is best there, and scores with batch statistics. Its Ds end
 convolution of a 1 x 1 map, of which only the centre counts: here it is a linear layer.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

@@ -6,8 +6,6 @@ shifted and mirrored training images, and an image scored together with its mirr
 network ends in ten logits; here it ends in the latent z_s that C reads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Y-GAN with settings that the paper does not have, of `balanced` and of the search for it."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The two halves of a U-Net (Ronneberger, Fischer and Brox, 2015), for P-Net and ARNet."""
 
-from __future__ import annotations
-
 from itertools import pairwise, zip_longest
 
 import torch

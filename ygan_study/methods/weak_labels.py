@@ -7,8 +7,6 @@ form was chosen once, on MNIST, FMNIST and CIFAR10 with class 9 held out, by the
 and their purity, not by an AUC.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass

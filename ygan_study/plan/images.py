@@ -1,7 +1,5 @@
 """The images of a training and their split."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

@@ -1,7 +1,5 @@
 """A job: one training, named by what it is. The jobs of a profile, the most valuable first."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """How much of the paper a run does: four profiles, and the settings of each of their trainings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from itertools import product
 

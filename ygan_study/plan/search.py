@@ -32,8 +32,6 @@ project, so these two are marked wherever `balanced` is reported. Three more can
 1; the paper's weights at two learning rates) were dropped before training, for time.
 """
 
-from __future__ import annotations
-
 EPOCHS = {"mnist": 7, "fmnist": 7, "cifar10": 14, "color_mnist": 12}
 HELD_OUT = {"mnist": 4, "fmnist": 4, "cifar10": 4, "color_mnist": 0}  # reported; in no part here
 STAND_INS = (7, 1)

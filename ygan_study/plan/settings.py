@@ -4,8 +4,6 @@
 as well as `settings.dataset`.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, fields, replace
 from typing import ClassVar
 

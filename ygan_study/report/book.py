@@ -3,8 +3,6 @@
 Sphinx builds it without a network and without PyTorch, from what lies in git. It executes nothing.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -26,7 +24,7 @@ UNTRAINED = "untrained"  # marks what `Study.show` displays in place of this fig
 CORE, API = Path("ygan_core"), (SPHINX / "api.md").read_text(encoding="utf-8")
 LIVE = re.compile(r"\[([^\]]*)\]\((?:notebooks/)?TEACHING\.md#only-a-link[^)]*\)")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
-SHOWN, ALT = re.compile(r"\.show\(\"(\w+)\""), re.compile(r"!\[([^\]]+)\]")
+SHOWN, ALT = re.compile(r"\bshow\(\"(\w+)\""), re.compile(r"!\[([^\]]+)\]")
 SECTIONS = {  # every figure and table, in the order of the paper
     "The answer": ("main_result", "claims", "coverage"),
     "The method": ("fig1", "architecture", "fig2", "fig3"),

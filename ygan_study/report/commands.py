@@ -1,7 +1,5 @@
 """The command line's verbs for what is shown: all, draw, book."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

@@ -1,7 +1,5 @@
 """Executing the notebooks with papermill into results/<profile>/notebooks/."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

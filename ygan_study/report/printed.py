@@ -1,7 +1,5 @@
 """What the paper prints: its tables (data/paper_tables/), and the numbers in its text."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable

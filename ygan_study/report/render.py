@@ -10,8 +10,6 @@ marked        columns with a dagger wherever the column `not blind` names someth
               has one, too
 """
 
-from __future__ import annotations
-
 import html
 
 import numpy as np

@@ -1,7 +1,5 @@
 """runs.csv as tables read it: a row a training, a column a number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pandas as pd

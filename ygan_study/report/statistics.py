@@ -6,8 +6,6 @@ With one held-out class its seeds are the sample. One training has no interval. 
 those of `rows.trainings_of`, of one dataset.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

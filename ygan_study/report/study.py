@@ -1,7 +1,5 @@
 """The study as a notebook has it: `Study("quick").show("table5")` trains, draws and displays."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -5,8 +5,6 @@ Elsewhere the last bits of sums differ, and the difference grows during training
 of one job lie about as far apart as two seeds do.
 """
 
-from __future__ import annotations
-
 import random
 
 import numpy as np

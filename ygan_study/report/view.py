@@ -1,7 +1,5 @@
 """A figure or a table: how it is made, and of which jobs."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass

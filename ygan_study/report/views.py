@@ -4,8 +4,6 @@ results/<profile>/figures/ has name.png, name.pdf and name.webp; results/<profil
 name.csv and name.tex. Both have name.md, a page of the book, and name.json: what it is made of.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import logging

@@ -1,14 +1,12 @@
 """Training jobs into their folders, and the store of what is done."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ygan_study.run.folder import Run
 
 
-def pretrained(name: str) -> Run:
+def pretrained(name: str) -> "Run":
     """Trained networks that come with the repository: `pretrained("cifar10-4-balanced").model()`.
 
     name: dataset, class held out and configuration of networks of the reference edition (of these

@@ -1,7 +1,5 @@
 """What was computed of facts is kept by joblib, under the facts that it was computed of."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The checksums of a job's folder are written last: they say that it is whole, and unchanged."""
 
-from __future__ import annotations
-
 import functools
 import os
 from pathlib import Path

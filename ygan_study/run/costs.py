@@ -3,8 +3,6 @@
 Nothing is measured: a machine's speed shows once the first job is done.
 """
 
-from __future__ import annotations
-
 from ygan_study.methods import method_of
 from ygan_study.plan.jobs import Job
 from ygan_study.plan.settings import Settings

@@ -1,7 +1,5 @@
 """Where a profile computes, and in which precision."""
 
-from __future__ import annotations
-
 import functools
 
 import torch

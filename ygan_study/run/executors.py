@@ -7,8 +7,6 @@ holds it. So a worker that is killed loses at most an epoch, which another one t
 number of workers may share a results folder.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import multiprocessing

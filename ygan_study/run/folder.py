@@ -9,8 +9,6 @@ results/<profile>/records/splits/  the images that the records' scores are of
 <weights>: `last`, and for Y-GAN and the classifiers `averaged`.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Callable
@@ -73,7 +71,7 @@ class Run:
         """What was trained."""
         return self.job.config
 
-    def at(self, weights: str) -> Run:
+    def at(self, weights: str) -> "Run":
         """The same training with its last, or its averaged weights."""
         return replace(self, weights=weights)
 
@@ -146,7 +144,7 @@ class Run:
         known = (torch.from_numpy(self.test[name][rows]) for name in ("label", "anomalous"))
         return self.computed(batch_statistics.aucs, self.model(), self.images(rows), *known)
 
-    def pictured(self) -> Run:
+    def pictured(self) -> "Run":
         """This run as pictures need it, with latents. Of a record: the images of the starter pack.
 
         Raises MissingWeights where there are no networks of these weights.

@@ -1,7 +1,5 @@
 """What stands beside every result: commit, versions, machine."""
 
-from __future__ import annotations
-
 import functools
 import platform
 import subprocess

@@ -9,8 +9,6 @@ a job that pictures show also has the headline's networks, their convolutions in
 without Ds, and the scores of those unseen images that the starter pack has too.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import shutil

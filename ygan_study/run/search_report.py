@@ -1,7 +1,5 @@
 """What the search of `plan/search.py` found: its log, results/search.csv, and what it chooses."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

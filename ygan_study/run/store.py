@@ -1,7 +1,5 @@
 """What is done: the Study finds the runs of a profile, and makes runs.csv of their numbers."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import shutil

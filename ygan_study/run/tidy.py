@@ -1,7 +1,5 @@
 """The rows of runs.csv."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ygan_study.methods import method_of

@@ -1,7 +1,5 @@
 """Training a job into its folder: from its last checkpoint, if any; sealed when it is whole."""
 
-from __future__ import annotations
-
 import json
 import traceback
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 Nothing heavy is imported before it watches its parent, which it must not outlive.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import threading

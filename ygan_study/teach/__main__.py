@@ -1,7 +1,5 @@
 """What a class needs beside the notebooks: python -m ygan_study.teach slides | gather | archive."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

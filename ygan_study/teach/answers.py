@@ -4,8 +4,6 @@ hand_in("ex1", "Ada L.", {1: "...", 2: "..."})  # in the last cell of an exercis
 python -m ygan_study.teach gather FOLDER        # for the teacher
 """
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from itertools import product

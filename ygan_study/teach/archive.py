@@ -4,8 +4,6 @@ The wheels are those of this machine's system and Python, because pip resolves f
 on a machine like those of the class. On a laptop install_offline.py, in the archive, does the rest.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -7,8 +7,6 @@ of the numbers come before all low ones (of the two, only high bytes can be comp
 result is written in base 85 (base 64 is 7 % longer). weights.js unpacks them.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import zlib

@@ -3,8 +3,6 @@
 Each becomes one HTML file that needs no network: pictures are in it, and formulas are MathML.
 """
 
-from __future__ import annotations
-
 import ast
 import base64
 import re

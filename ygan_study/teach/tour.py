@@ -4,8 +4,6 @@ a slider can show it again.
 Runs are networks that come with the repository; `live` trains a small one in half a minute.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The sliders of the class tour, notebooks/00_tour.ipynb, and a place to draw a digit."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """What every figure shares: jobs, colours and marks, panels, legends, and grids of images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import cycle

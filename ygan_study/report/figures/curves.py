@@ -1,7 +1,5 @@
 """What changes during a training, with its length, and with each difference of the public code."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The method in pictures: Fig. 1 to 3, made of real images and trained networks."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Images and latents, none picked by hand: Fig. 4 to 7, augmentation, and t-SNE."""
 
-from __future__ import annotations
-
 import textwrap
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """All methods in plots: the main result, coverage, costs, and forest plots of differences."""
 
-from __future__ import annotations
-
 import textwrap
 
 import matplotlib.pyplot as plt

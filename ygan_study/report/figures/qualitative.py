@@ -1,7 +1,5 @@
 """Section 6.4 in pictures: Grad-CAM (Fig. 9) and the edge cases (Fig. 10 and 11)."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Callable, Sequence

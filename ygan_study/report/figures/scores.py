@@ -1,7 +1,5 @@
 """Scores in pictures: Fig. 8, how scores are spread, silhouettes, batch statistics at test time."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """t-SNE of latents, kept beside the jobs. An edit of this file computes all maps again."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

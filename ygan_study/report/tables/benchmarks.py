@@ -1,7 +1,5 @@
 """Tables 1 to 6, beside what the paper prints."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """What the paper's tables lack: differences between methods and lengths, and notebook 11."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pandas as pd

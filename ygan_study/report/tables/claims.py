@@ -6,8 +6,6 @@ their numbers. A verdict on a claim of the paper is about the paper's own scale;
 trainings show is no verdict, unless one example is enough.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What trained networks give: probes and swaps (section 5), and the AUC by anomaly score (6.3)."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ygan_study.measure.numbers import SCORES

@@ -6,8 +6,6 @@ last weights, and is compared with the last weights. Elsewhere the weights are t
 headline.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ygan_study.measure.batch_statistics import APART, AUTHORS, RUNNING, SETTINGS, SHUFFLED

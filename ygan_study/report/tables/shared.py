@@ -1,7 +1,5 @@
 """What the tables share: means over classes, how a method was trained, what is not blind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from operator import attrgetter
 
