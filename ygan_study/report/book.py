@@ -22,7 +22,7 @@ TEXTS = (
 WIDGETS = "application/vnd.jupyter.widget-view+json"  # alive in JupyterLab alone
 UNTRAINED = "untrained"  # marks what `Study.show` displays in place of this figure or table
 CORE, API = Path("ygan_core"), (SPHINX / "api.md").read_text(encoding="utf-8")
-LIVE = re.compile(r"\[([^\]]*)\]\((?:notebooks/)?TEACHING\.md#only-a-link[^)]*\)")
+LIVE = re.compile(r"\[([^][]*)\]\((?:notebooks/)?TEACHING\.md#only-a-link[^)]*\)")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
 SHOWN, ALT = re.compile(r"\bshow\(\"(\w+)\""), re.compile(r"!\[([^\]]+)\]")
 SECTIONS = {  # every figure and table, in the order of the paper
