@@ -82,7 +82,7 @@ def test_the_coverage_tells_none_from_some_and_all():
     balanced, classifier = (list(LABELS).index(key) for key in ("balanced", "classifier"))
     assert shade[balanced].tolist() == [0, 2, 0, 0, 2]
     assert shade[classifier].tolist() == [0, 0, 1, 0, 0] and shade.sum() == 5
-    assert "10 classes, 10 runs\n4 epochs" in [text.get_text() for text in ax.texts]
+    assert "10 classes\n10 runs, 4 epochs" in [text.get_text() for text in ax.texts]
 
 
 def test_a_method_of_one_class_has_another_mark_than_a_mean_over_ten():

@@ -383,7 +383,7 @@ def test_weak_labels_name_the_network_and_its_size():
     found = {"classes": 9, "clusters": 8, "clusters_as_written": 7, "features:EfficientNet": 224}
     found |= {"purity": 0.8, "purity_as_written": 0.7}
     row = benchmarks.weak_labels(rows_of(training(labels="weak", metrics=found))).iloc[0]
-    assert (row["features of"], row["at pixels"]) == ("EfficientNet", 224)
+    assert (row["features of"], row["image size"]) == ("EfficientNet", 224)
     assert (row["classes"], row["k, cosine"], row["k, paper"]) == (9, 8, "9 or 10")
     assert (row["purity, as written"], row["purity, paper"]) == (0.7, 0.95)
 

@@ -109,8 +109,9 @@ def lay_out(source: Path, folder: Path) -> None:
             shutil.copyfile(file, target)
             continue
         text = file.read_text(encoding="utf-8")
-        live = os.path.relpath("play.html", place.parent)  # lies beside the first page of a book
-        text = LIVE.sub(rf"<a href='{live}'>\1</a>", text)
+        live = f'<a href="{os.path.relpath("play.html", place.parent)}">'  # beside the first page
+        tag = json.dumps(live)[1:-1] if file.suffix == ".ipynb" else live
+        text = LIVE.sub(lambda link, tag=tag: f"{tag}{link[1]}</a>", text)
         if file.suffix == ".ipynb":
             text = json.dumps(lean(json.loads(text), alts))
         for words, link in set(LINK.findall(text)):
