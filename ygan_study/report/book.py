@@ -63,7 +63,8 @@ def build_book(folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as place:
         source, made = Path(place, "source"), Path(place, "book")
         lay_out(source, folder)
-        title = f"html_title=Y-GAN: a paper companion ({folder.name})"
+        which = "" if folder.name == "laptop" else f" ({folder.name})"  # the reference edition
+        title = f"html_title=Y-GAN: a paper companion{which}"
         options = ["-q", "-c", str(SPHINX), "-d", f"{place}/read", "-D", title]
         line = [sys.executable, "-m", "sphinx", *options, str(source), str(made)]
         sphinx = subprocess.run(line, stderr=subprocess.PIPE, text=True)
