@@ -113,7 +113,7 @@ def reference_losses(model, images, labels, cfg):
 @pytest.mark.parametrize("kind", [core.Trainer, Tuned])
 def test_twenty_steps_against_an_independent_implementation(images, kind, monkeypatch):
     """The core's Trainer, and the study's with the ramp of `balanced`."""
-    monkeypatch.setattr(core, "to_input", lambda x: x.double() / 127.5 - 1)
+    monkeypatch.setattr(kind, "batch_input", lambda self, x, number: x.double() / 127.5 - 1)
     some = dict(width=4, epochs=4, batch_size=16, lr=1e-3, lambda_3=10, lambda_4=5, lambda_6=2)
     cfg = Settings(**some) if kind is core.Trainer else Settings(**some, ramp_con=True)
     trainer = kind(cfg, *images)

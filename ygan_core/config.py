@@ -71,9 +71,7 @@ class Config:
         if self.width * self.image_size > 2**15:
             raise ConfigError("width times image_size is over 32768: too large for any memory")
         if self.latents == "single" and (self.lambda_4 or self.lambda_5):
-            raise ConfigError(
-                "without z_r, L_r and L_con do not exist: set lambda_4, lambda_5 to 0"
-            )
+            raise ConfigError("without z_r there is no L_r, no L_con: set lambda_4, lambda_5 to 0")
 
     @property
     def weights(self) -> dict[str, float]:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ygan_core.data.augment import to_image, to_input
 from ygan_core.model import YGAN
 
 BATCH = 128  # images at a time; it affects no score beyond rounding
@@ -69,16 +70,6 @@ def s_c(logits: Tensor) -> Tensor:
     """Eq. 18, classifier uncertainty, in nats: -sum_i p_i log p_i. (B, N) -> float64 (B,)."""
     log_p = logits.double().log_softmax(dim=1)
     return -(log_p.exp() * log_p).sum(dim=1)
-
-
-def to_input(images: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) -> float32 in [-1, 1], the range of D's tanh."""
-    return images.float() / 127.5 - 1
-
-
-def to_image(x: Tensor) -> Tensor:
-    """float in [-1, 1] (B, C, H, W) -> uint8, the inverse of `to_input`."""
-    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from ygan_core import losses
 from ygan_core.config import Config, ConfigError
-from ygan_core.data.augment import augment
+from ygan_core.data.augment import batch_input
 from ygan_core.model import YGAN, running_statistics_untouched
-from ygan_core.scores import to_input
 
 
 class NonFiniteLoss(RuntimeError):
@@ -112,7 +111,7 @@ class Trainer:
 
     def batch_input(self, images: Tensor, number: int) -> Tensor:
         """What the networks see of batch `number` of the training: uint8 (B, C, S, S) -> x."""
-        return batch_input(self.config, images, number)
+        return batch_input(images, self.config.augmentation, self.config.seed, number)
 
     def step(self, x: Tensor, y: Tensor, partner: Tensor, lambda_R: Tensor) -> Tensor:
         """Both updates for one batch. Returns the unweighted loss terms, in the order of `terms`.
@@ -192,10 +191,3 @@ class Trainer:
             optimiser.load_state_dict(saved)
         self.random.set_state(state["random"])
         self.history = list(state["history"])
-
-
-def batch_input(config: Config, images: Tensor, number: int) -> Tensor:
-    """Batch `number` of a training, uint8 (B, C, S, S) -> float32 in [-1, 1], augmented (4.2)."""
-    if config.augmentation == "leaves":
-        return augment(images, config.seed * 2**32 + number)
-    return to_input(images)

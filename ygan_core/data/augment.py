@@ -1,4 +1,4 @@
-"""Augmentation of PlantVillage (section 4.2), in whole batches, on the device of the images."""
+"""Images as the networks see them, and the augmentation of PlantVillage (section 4.2)."""
 
 import random
 from collections.abc import Callable
@@ -10,8 +10,26 @@ from torch import Tensor
 PROBABILITY = 0.5  # of each operation, for each image; the paper gives none
 
 
+def to_input(images: Tensor) -> Tensor:
+    """uint8 (B, C, H, W) -> float32 in [-1, 1], the range of D's tanh."""
+    return images.float() / 127.5 - 1
+
+
+def to_image(x: Tensor) -> Tensor:
+    """float in [-1, 1] (B, C, H, W) -> uint8, the inverse of `to_input`."""
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def batch_input(images: Tensor, augmentation: str, seed: int, number: int) -> Tensor:
+    """Batch `number` of a training, uint8 (B, C, S, S) -> float32 in [-1, 1], augmented or not.
+
+    augmentation, seed: of `Config`.
+    """
+    return augment(images, seed * 2**32 + number) if augmentation == "leaves" else to_input(images)
+
+
 def augment(images: Tensor, seed: int) -> Tensor:
-    """A random variant of each image: uint8 (B, C, S, S) -> float32 in [-1, 1].
+    """A random variant of each image, on its device: uint8 (B, C, S, S) -> float32 in [-1, 1].
 
     Each operation is applied to each image with PROBABILITY, at a strength drawn uniformly from
     RANGES. The draws depend on seed and B alone: they are the same on every device, and the global

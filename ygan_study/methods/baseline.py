@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ygan_core import train
 from ygan_core.config import Config, ConfigError
+from ygan_core.data.augment import batch_input, to_input
 from ygan_core.fit import fit
-from ygan_core.scores import to_input
 
 BATCH = 32  # images at a time outside training; more leave the cache of a CPU, and are slower
 
@@ -134,7 +134,7 @@ class _Training:
         order = torch.randperm(len(self.images), generator=self.random)
         order = order[: steps * c.batch_size].view(steps, -1).to(self.images.device)
         for number, rows in enumerate(order, start=done * steps):
-            x = train.batch_input(c, self.images[rows], number)
+            x = batch_input(self.images[rows], c.augmentation, c.seed, number)
             for name, value in self.model.step(x, number / (c.epochs * steps)).items():
                 sums[name] = sums.get(name, 0) + value.detach()
                 counts[name] += 1
