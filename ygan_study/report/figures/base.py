@@ -57,7 +57,7 @@ def title(run: Run) -> str:
     c, images = run.config, run.about["images"]["train"]
     return (
         f"{c.configuration}, {run.weights} weights: "
-        f"width {c.width}, {images:,} images, {c.epochs} epochs"
+        f"width {c.width}, {images:,} images, {c.epochs} epochs, seed {c.seed}"
     )
 
 
