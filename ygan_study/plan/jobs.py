@@ -159,6 +159,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         """Where the ablations train shorter, Y-GAN itself is among them, at that length."""
         whole = cells(first, p.ablations, "ablations")
         found = lengthened(whole, p.ablation_epochs)
+        found += cells(first, p.ablated_too.get(key, {}))
         return _changed([one for one in found if key != "full" or one not in whole], variant=key)
 
     def deviations(config: Settings) -> list[Settings]:

@@ -58,6 +58,8 @@ class Profile:
     # Of `seeds`, how many a group of jobs runs on a dataset; all where nothing is said.
     seeds_of: dict[tuple[str, str], int] = field(default_factory=dict)
     ablation_epochs: dict[str, int] = field(default_factory=dict)  # where Table 5 trains shorter
+    # Further classes of an ablation, once: what an ablation does in one class may be tested in ten.
+    ablated_too: dict[str, Classes] = field(default_factory=dict)
     leaf_size: int = 64  # pixels a side of PlantVillage's images
     recorded: bool = False  # its records are in the repository: only `run` trains what is missing
 
@@ -176,6 +178,7 @@ PROFILES = {
             ("mirrored", "color_mnist"): 1,
         },
         ablation_epochs={"plantvillage": 14},
+        ablated_too={"A2": {"cifar10": TEN}},
         recorded=True,
     ),
     "paper": Profile(
