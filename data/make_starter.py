@@ -6,8 +6,6 @@ licence and the sha256 of the decoded pixels. It is made from the full datasets,
 YGAN_DATA names (default: data/). The same data give the same tiles.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import NamedTuple

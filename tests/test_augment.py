@@ -114,3 +114,19 @@ def test_the_seed_alone_decides_and_the_global_random_state_is_left_alone(leaves
     assert augment(leaves, 7).equal(first)
     # torch's own seeding sees no difference between 7 and 7 + 2^32
     assert not any(augment(leaves, seed).equal(first) for seed in (8, 7 + 2**32))
+
+
+def test_each_operation_is_applied_to_half_of_the_images_over_its_whole_range(monkeypatch):
+    met = {}
+
+    def watched(name, operation):
+        return lambda x, strength: operation(x, met.setdefault(name, strength))
+
+    for name, operation in list(OPERATIONS.items()):
+        monkeypatch.setitem(OPERATIONS, name, watched(name, operation))
+    augment(torch.zeros(200, 1, 8, 8, dtype=torch.uint8), 0)
+    assert met.keys() == OPERATIONS.keys()
+    for name, strength in met.items():
+        low, high = torch.tensor(RANGES[name])
+        assert 60 < len(strength) < 140 and (low <= strength).all() and (strength <= high).all()
+        assert (strength.amax(0) - strength.amin(0) >= 0.8 * (high - low)).all()

@@ -152,6 +152,9 @@ def test_missing_and_empty_folders_are_refused(leaves):
     for name in ("Apple___Rust", "Apple___Black_rot"):
         shutil.rmtree(leaves / name)
     refused("plantvillage", "no folder of diseased leaves in .*Apple___Black_rot")
+    for name in ("Apple___healthy", "Pepper,_bell___healthy"):
+        (leaves / name).rename(leaves / name.replace("healthy", "unhealthy"))
+    refused("plantvillage", "no folder of healthy leaves in .*Apple___healthy")
     shutil.rmtree(leaves)
     refused("plantvillage", f"no class folders in {leaves}: copy the published colour folder")
 

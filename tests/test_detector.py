@@ -10,8 +10,9 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -22,12 +23,14 @@ from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.neighbors import LocalOutlierFactor
 from small_detector import TINY, pictures, trained, write_folder
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ygan_core import scores, train
 from ygan_core.metrics import auc
 from ygan_detector import DetectorError, YGANDetector, training
 from ygan_detector.images import find_images
 from ygan_detector.pixels import resize
+from ygan_study.engine.threads import one_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore:threshold", "ignore:C recog", "ignore:.*fewer than")
 
@@ -275,18 +278,6 @@ def test_more_images_than_fit_into_memory_lie_in_a_file(tmp_path, monkeypatch):
 # ---- threads, and forked processes
 
 
-def test_threads_side_by_side_score_alike_and_leave_torch_its_own_threads():
-    detector, images, of_pytest = trained(), pictures(4)[0], torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(detector.decision_function, [images] * 4))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(of_pytest)
-    assert all(np.array_equal(score, detector.decision_function(images)) for score in found)
-
-
 FORKED = """
 import multiprocessing, sys, warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -322,3 +313,41 @@ def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have():
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # the processes that wait, too
+
+
+def threads():
+    found = [
+        pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"
+    ]
+    return torch.get_num_threads(), *found
+
+
+def test_side_by_side_each_thread_has_one_inside_and_afterwards_all_are_back():
+    detector, images = trained(), pictures(4)[0]
+    entered, leave, of_pytest = threading.Event(), threading.Event(), torch.get_num_threads()
+
+    def stay():
+        with one_thread():
+            entered.set()
+            assert leave.wait(60)
+            return threads()
+
+    try:
+        torch.set_num_threads(2)
+        with ThreadPoolExecutor(1) as pool:  # OpenBLAS belongs to whoever sets it, while it lives
+            pool.submit(threadpool_limits, 2, "blas").result()
+        before = threads()
+        for first_leaves_last in (True, False):
+            with ThreadPoolExecutor(5) as pool:
+                entered.clear()
+                leave.clear()
+                staying = pool.submit(stay)
+                assert entered.wait(60)
+                others = [pool.submit(detector.decision_function, images) for _ in range(4)]
+                if first_leaves_last:
+                    wait(others)
+                leave.set()
+                assert set(staying.result()) == {1}
+            assert threads() == before
+    finally:
+        torch.set_num_threads(of_pytest)

@@ -1,5 +1,6 @@
 """What the detector takes for images: folders, files of every kind, arrays, tensors; what not."""
 
+import os
 import shutil
 
 import numpy as np
@@ -283,3 +284,13 @@ def test_a_link_that_leads_round_is_not_followed(tmp_path):
     shutil.move(folder / CLASSES[1], tmp_path / "elsewhere")
     (folder / CLASSES[1]).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert len(found(folder)[0]) == 2 * len(CLASSES)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes")
+def test_names_that_are_not_utf_8_can_be_written(tmp_path):
+    write_folder(tmp_path, 2)
+    os.rename(os.fsencode(tmp_path / "round"), os.fsencode(tmp_path) + b"/M\xfcnze")
+    images, classes, _ = found(tmp_path)
+    assert classes[0] == "M\\xfcnze" and images.names[0] == "M\\xfcnze/000.png"
+    given = find_images(np.zeros((2, 9, 9)), ["a", os.fsdecode(b"M\xfcnze")])
+    assert given.classes == ["M\\xfcnze", "a"]

@@ -226,3 +226,11 @@ def test_venv_is_used_only_when_finished_for_this_pyproject(copy):
     assert (have(YGAN_LATEST="0"), have(YGAN_LATEST="1"), have(YGAN_LATEST="no")) == (0, 1, 2)
     (copy / "constraints.txt").write_text(CONSTRAINTS + "# changed\n")
     assert have() == 1
+
+
+def test_base_python_is_the_default_one_or_the_newest_that_runs(copy):
+    put_broken(copy)
+    for name, minor in (("python3.11", 11), ("python3.13", 13), ("python", 10)):
+        base = f"sys._base_executable = 'the 3.{minor}'"
+        put_python(copy / "bin" / name, version=(3, minor), code=base)
+        assert function(copy, "base_python").stdout == f"the 3.{minor}\n"

@@ -1,5 +1,6 @@
 """Figures of images and latents: what they show is what the runs hold."""
 
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from made_up import like
 from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
 from ygan_core.metrics import eer_threshold
+from ygan_core.model import YGAN
 from ygan_core.scores import to_input
 from ygan_study.measure.batch_statistics import APART, RUNNING, SHUFFLED
 from ygan_study.plan.jobs import Job
@@ -286,3 +288,30 @@ def test_pictures_are_of_the_first_ygan_in_full(smoke):
         assert [config.dataset for config in asked] == list(wanted), name
         assert {(c.key, c.variant, c.seed) for c in asked} == {("balanced", "full", 0)}
     assert FIGURES["fig7_paper_size"].jobs(smoke[0]) == []  # of the reference edition alone
+
+
+def test_layer_shapes_are_what_the_layers_put_out_and_no_hook_is_left():
+    model = YGAN(1, 64, 4, 10, 30, 5).eval()
+    found = explained.layer_shapes(model, 1, 64)
+    down = [(4, 32, 32), (8, 16, 16), (16, 8, 8), (32, 4, 4)]
+    assert found["E_s"] == found["E_r"] == [*down, (10, 1, 1)]
+    assert found["D"] == [*down[::-1], (1, 64, 64)] and found["Ds"] == [*down, (1, 1, 1)]
+    assert found["C"] == [(30,), (5,)]
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_tsne_of_leaves_is_by_species_and_draws_no_more_diseased_ones_than_healthy(ygan_of, points):
+    run = ygan_of("plantvillage")
+    fig = pictures.tsne_latents([run])
+    plants, sick, rows = (
+        np.array(species(run.classes))[run.test["label"]],
+        run.test["anomalous"],
+        points[0][2],
+    )
+    ill, well = (Counter(plants[kind]) for kind in (sick, ~sick))
+    assert len(set(rows)) == len(rows) and Counter(plants[rows][~sick[rows]]) == well
+    assert well["Orange"] == 0 < ill["Orange"]  # without healthy leaves: as few as of any species
+    for name, count in Counter(plants[rows][sick[rows]]).items():
+        assert count == min(ill[name], well[name] or min(well.values()))
+    labels = [text.get_text() for text in fig.legends[0].texts]
+    assert sorted(labels) == sorted([*set(plants), "diseased"])

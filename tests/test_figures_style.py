@@ -131,3 +131,16 @@ def test_a_record_without_networks_is_left_out_of_pictures(color, tmp_path):
     assert base.pictured([bare, color]) == [color]
     with pytest.raises(MissingWeights, match="a record without weights"):
         base.pictured([bare])
+
+
+def test_a_map_is_made_once_and_anew_of_other_latents(smoke, color, monkeypatch, tmp_path):
+    monkeypatch.setattr(Run, "cache", tmp_path)
+    calls = []
+    monkeypatch.setattr(tsne, "tsne", lambda z: calls.append(len(z)) or z[:, :2])
+    rows = np.arange(20)
+    both = [(color, "z_s", rows), (color, "z_r", rows)]
+    first, again = tsne.maps(both), tsne.maps(both)
+    assert calls == [20, 20] and np.array_equal(first, again)
+    assert np.array_equal(first[1], color.test["z_r"][rows, :2])
+    tsne.maps([(color, "z_s", rows[:19])])
+    assert calls == [20, 20, 19]

@@ -6,8 +6,6 @@ A region begins with `# BEGIN SOLUTION: hint` and ends with `# END SOLUTION`.
 Change the notebooks in this folder, never the copies.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

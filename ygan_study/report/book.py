@@ -24,7 +24,7 @@ UNTRAINED = "untrained"  # marks what `Study.show` displays in place of this fig
 CORE, API = Path("ygan_core"), (SPHINX / "api.md").read_text(encoding="utf-8")
 LIVE = re.compile(r"\[([^][]*)\]\((?:notebooks/)?TEACHING\.md#only-a-link[^)]*\)")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#:]+)")  # words, and a place in this repository
-SHOWN, ALT = re.compile(r"\bshow\(\"(\w+)\""), re.compile(r"!\[([^\]]+)\]")
+SHOWN, ALT = re.compile(r"\bshow\(['\"](\w+)"), re.compile(r"!\[([^\]]+)\]")
 SECTIONS = {  # every figure and table, in the order of the paper
     "The answer": ("main_result", "claims", "coverage"),
     "The method": ("fig1", "architecture", "fig2", "fig3"),
@@ -94,7 +94,8 @@ def lay_out(source: Path, folder: Path) -> None:
         heading: [items[key] for name in names for key in (name, f"{name}_longer") if key in items]
         for heading, names in SECTIONS.items()
     }
-    alts = {name: "".join(ALT.findall(file_of(to).read_text())) for name, to in items.items()}
+    pages = {name: file_of(item).read_text(encoding="utf-8") for name, item in items.items()}
+    alts = {name: "".join(ALT.findall(page)) for name, page in pages.items()}
     left = [Path(text) for text in TEXTS]
     left += [file.relative_to(folder) for file in folder.glob("notebooks/[0-9][0-9]_*.ipynb")]
     exercises = REPOSITORY.glob("notebooks/exercises/*.ipynb")
@@ -159,7 +160,7 @@ def lean(book: dict, alts: dict[str, str]) -> dict:
         if cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if WIDGETS not in o.get("data", {})]
             names = SHOWN.findall("".join(cell["source"]))
-            if alt := " ".join(alts[name] for name in names if alts.get(name)):
+            if alt := " ".join(dict.fromkeys(alts[name] for name in names if alts.get(name))):
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
             tags += ["hide-input"] * (len(sections) == 1)  # of myst-nb, as is the next one
             tags += ["remove-cell"] * ("injected-parameters" in tags)

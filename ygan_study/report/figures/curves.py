@@ -167,7 +167,7 @@ def code_epochs(runs: list[Run]) -> Figure:
 
 def deviation_dots(rows: pd.DataFrame) -> Figure:
     """Short trainings: filled, the paper's with one difference of the authors' program; hollow, the
-    program's without it; the lines are both without a change. Small marks and thin lines are of a
+    program's without it; the lines are both without a change; small marks and thin lines are of a
     second seed. The accuracy of C is on normal images that were not trained on, and L_r is ln 9 =
     2.20 where C guesses from z_r.
     """

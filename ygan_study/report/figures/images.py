@@ -188,10 +188,9 @@ def fig6b(runs: list[Run]) -> Figure:
 
 
 def fig7(runs: list[Run]) -> Figure:
-    """Fig. 7, swaps on CIFAR10. Along the edges stand the images and, inside of them, their
-    reconstructions; a swap cannot be sharper than these. The images are the first unseen one of
-    each normal class, alternately on top and on the left. Where a patch is white or garish, the
-    output of D is at its limit: no loss asks a hybrid to look real.
+    """Fig. 7, swaps on CIFAR10: along the edges the first unseen image of each normal class and,
+    inside of it, its reconstruction, which is as sharp as a swap can be. Where a patch is white or
+    garish, the output of D is at its limit: no loss asks a hybrid to look real.
     """
     run = pictured(runs)[0]
     normal = [label for label in range(len(run.classes)) if label != run.config.held_out]

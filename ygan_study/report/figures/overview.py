@@ -99,8 +99,8 @@ def coverage(rows: pd.DataFrame) -> Figure:
         trains = METHODS[own["key"].iloc[0]].trains
         of_paper = (own["width"] >= Settings().width) & (own["epochs"] >= paper_epochs(dataset))
         star = " ★" * bool(trains and of_paper.any())
-        text = (f"{classes} classes" + star + "\n") * (classes > 1) + f"{runs} run"
-        text += "s" * (runs > 1) + f", {own['epochs'].mode()[0]} epochs" * trains
+        text = f"{classes} classes\n" * (classes > 1) + f"{runs} run" + "s" * (runs > 1)
+        text += f", {own['epochs'].mode()[0]} epochs" * trains + star
         colour = "white" if found[row, column] == 2 else "black"
         how = dict(ha="center", va="center", fontsize=7, linespacing=0.95, color=colour)
         ax.text(column + 0.5, row + 0.5, text, **how)
@@ -185,17 +185,17 @@ def _bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
 
 
 def ablation_costs(rows: pd.DataFrame) -> Figure:
-    """How much lower the AUC is without each part of Y-GAN. Stars: as printed, in the mean over
-    all held-out classes. Other marks: measured here in the classes of the title, with a 95 %
-    interval where there are several trainings.
+    """How much lower the AUC is without each part of Y-GAN: stars, as printed, in the mean over all
+    held-out classes; other marks, measured here in the classes of the title. Lines are 95 %
+    intervals where there are several trainings.
     """
     return forest(_costs(TABLES["table5"].make(rows)), "cost in AUC")
 
 
 def weak_label_costs(rows: pd.DataFrame) -> Figure:
-    """How much lower the AUC of Y-GAN is with clusters in place of classes. Stars: as printed, in
-    the mean over all held-out classes. Other marks: measured here in the classes of the title,
-    with a 95 % interval where there are several trainings.
+    """How much lower the AUC of Y-GAN is with clusters in place of classes: stars, as printed, in
+    the mean over all held-out classes; other marks, measured here in the classes of the title.
+    Lines are 95 % intervals where there are several trainings.
     """
     return forest(_costs(TABLES["table6"].make(rows)), "cost in AUC")
 
@@ -212,7 +212,7 @@ def added_gains(rows: pd.DataFrame) -> Figure:
     same score of both, over the ten held-out classes of CIFAR10, with its 95 % interval.
     """
     gaps = _of("added", rows, "beside", "score", "")
-    return forest(gaps.assign(series="whitened"), "AUC less the classifier's")
+    return forest(gaps.assign(series="whitened"), "AUC minus the classifier's")
 
 
 def score_differences(rows: pd.DataFrame) -> Figure:
@@ -226,7 +226,7 @@ def score_differences(rows: pd.DataFrame) -> Figure:
             gap = difference(own, plain, f"auc_{score}")
             place = TITLES[dataset], score_name(score, math=True), key
             found += [(*place, gap.mean, gap.low, gap.high)] * bool(gap.n)
-    return forest(pd.DataFrame(found, columns=FRAME), "AUC less the classifier's")
+    return forest(pd.DataFrame(found, columns=FRAME), "AUC minus the classifier's")
 
 
 def _of(table: str, rows: pd.DataFrame, *levels: str) -> pd.DataFrame:
