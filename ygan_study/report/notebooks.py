@@ -165,11 +165,11 @@ def lighten(executed: NotebookNode) -> None:
 
 
 def _quiet(place: str) -> TraitletsConfig:
-    """A kernel that logs errors alone, and has its sockets in a folder where their names fit.
+    """A kernel that does not log the interrupt that ends it, and has its sockets in a folder where their names fit.
 
     Kernels that start side by side can race for ports.
     """
-    config = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=40"]}}
+    config = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=50"]}}
     if os.name == "posix" and len(os.fsencode(place)) < SOCKET:
         config["KernelManager"] = {"transport": "ipc", "ip": f"{place}/kernel"}
     return TraitletsConfig(config)
