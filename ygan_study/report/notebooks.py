@@ -165,9 +165,10 @@ def lighten(executed: NotebookNode) -> None:
 
 
 def _quiet(place: str) -> TraitletsConfig:
-    """A kernel that does not log the interrupt that ends it, and has its sockets in a folder where their names fit.
+    """A kernel that does not log the interrupt that ends it.
 
-    Kernels that start side by side can race for ports.
+    Its sockets are in a folder where their names fit: kernels that start side by side can race for
+    ports.
     """
     config = {"NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=50"]}}
     if os.name == "posix" and len(os.fsencode(place)) < SOCKET:
