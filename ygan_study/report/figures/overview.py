@@ -94,7 +94,8 @@ def coverage(rows: pd.DataFrame) -> Figure:
     shades, found = ["white", *sns.color_palette("Blues", 5)[1::2]], np.zeros((len(methods), 5))
     for (name, dataset), own in trainings.groupby([what, "dataset"]):
         row, column = methods.index(name), list(WHOLE).index(dataset)
-        classes, runs = own["held_out"].nunique(), len(own)
+        runs, by_kind = len(own), own.groupby(["variant", "deviation"])["held_out"]
+        classes = int(by_kind.nunique().min())  # of ablations, those that all of them have
         found[row, column] = 1 + (classes >= WHOLE[dataset])
         trains = METHODS[own["key"].iloc[0]].trains
         of_paper = (own["width"] >= Settings().width) & (own["epochs"] >= paper_epochs(dataset))
