@@ -192,6 +192,16 @@ def test_jobs_by_their_number_and_by_their_group(tmp_path, monkeypatch, capsys):
         assert main([*line, *wrong]) == 2 and said in capsys.readouterr().err
 
 
+def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, monkeypatch):
+    study, order = Study("smoke", tmp_path), []
+    monkeypatch.setattr(executors, "attempt", lambda study, job, **_: order.append(job) or "")
+    assert run_jobs(study, list(reversed(study.jobs)), workers=1) == {}
+    assert [job.group for job in order] == [job.group for job in study.jobs]
+    cost = {job.id: executors.cost(job) for job in study.jobs}
+    for one, other in zip(order, order[1:], strict=False):
+        assert one.group != other.group or cost[one.id] >= cost[other.id]
+
+
 # a command line that is stopped, or whose outputs are gone
 
 
@@ -246,16 +256,6 @@ def test_where_outputs_are_closed_nothing_is_printed_into_a_file(tmp_path):
         code, stdout=None, stderr=None, close_fds=False, preexec_fn=lambda: os.closerange(0, 3)
     )
     assert process.wait(60) == 0 and (tmp_path / "file").read_text() == "own"
-
-
-def test_jobs_go_group_by_group_and_the_costliest_of_a_group_first(tmp_path, monkeypatch):
-    study, order = Study("smoke", tmp_path), []
-    monkeypatch.setattr(executors, "attempt", lambda study, job, **_: order.append(job) or "")
-    assert run_jobs(study, list(reversed(study.jobs)), workers=1) == {}
-    assert [job.group for job in order] == [job.group for job in study.jobs]
-    cost = {job.id: executors.cost(job) for job in study.jobs}
-    for one, other in zip(order, order[1:], strict=False):
-        assert one.group != other.group or cost[one.id] >= cost[other.id]
 
 
 def test_a_path_with_an_umlaut_is_printed_where_the_language_is_c():

@@ -15,16 +15,16 @@ from ygan_study.measure.flops import PFLOP
 from ygan_study.measure.numbers import SCORES
 from ygan_study.methods import METHODS
 from ygan_study.methods.public_code import PROGRAM
-from ygan_study.plan.settings import TENS, Settings
+from ygan_study.plan.settings import TENS
 from ygan_study.report.figures import base
 from ygan_study.report.figures.base import LABELS, LOOKS, PRINTED
-from ygan_study.report.printed import EQUATIONS, paper_auc, paper_aucs, paper_epochs, score_name
+from ygan_study.report.printed import EQUATIONS, paper_auc, paper_aucs, score_name
 from ygan_study.report.render import OURS, PAPER
 from ygan_study.report.rows import REAL, TITLES, trainings_of
 from ygan_study.report.statistics import difference, estimate, level
 from ygan_study.report.tables import TABLES
 from ygan_study.report.tables.beyond import paper_operations
-from ygan_study.report.tables.shared import TABLES_1_TO_4, classes_of
+from ygan_study.report.tables.shared import TABLES_1_TO_4, classes_of, of_papers_size
 from ygan_study.report.view import NotTrained, View, selected
 from ygan_study.run.folder import AVERAGED
 
@@ -98,8 +98,7 @@ def coverage(rows: pd.DataFrame) -> Figure:
         classes = int(by_kind.nunique().min())  # of ablations, those that all of them have
         found[row, column] = 1 + (classes >= WHOLE[dataset])
         trains = METHODS[own["key"].iloc[0]].trains
-        of_paper = (own["width"] >= Settings().width) & (own["epochs"] >= paper_epochs(dataset))
-        star = " ★" * bool(trains and of_paper.any())
+        star = " ★" * bool(trains and of_papers_size(own).any())
         text = f"{classes} classes\n" * (classes > 1) + f"{runs} run" + "s" * (runs > 1)
         text += f", {own['epochs'].mode()[0]} epochs" * trains + star
         colour = "white" if found[row, column] == 2 else "black"

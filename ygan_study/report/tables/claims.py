@@ -14,7 +14,7 @@ import pandas as pd
 from ygan_study.measure.numbers import SEVEN
 from ygan_study.methods import METHODS
 from ygan_study.methods.public_code import PROGRAM
-from ygan_study.plan.settings import TENS, Settings
+from ygan_study.plan.settings import TENS
 from ygan_study.report import printed
 from ygan_study.report.rows import TITLES, trainings_of
 from ygan_study.report.statistics import HIGHER, LOWER, Estimate, difference, level
@@ -88,9 +88,8 @@ def together(words: list[str]) -> str:
 def at_scale(own: pd.DataFrame) -> bool:
     """Whether trainings, of one dataset, have the paper's width, epochs, image size and classes."""
     dataset = own["dataset"].iloc[0]
-    long = (own["width"] >= Settings().width) & (own["epochs"] >= printed.paper_epochs(dataset))
     whole = dataset == "color_mnist" or shared.has_all_classes(own)
-    return bool(long.all() and whole and shared.is_comparable(own))
+    return bool(shared.of_papers_size(own).all() and whole and shared.is_comparable(own))
 
 
 def _about(own: pd.DataFrame) -> dict:

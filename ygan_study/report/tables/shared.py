@@ -9,8 +9,8 @@ import pandas as pd
 from ygan_study.measure.flops import PFLOP
 from ygan_study.methods import METHODS
 from ygan_study.plan.jobs import Job
-from ygan_study.plan.settings import TENS
-from ygan_study.report.printed import IMAGE_SIZE, class_names
+from ygan_study.plan.settings import TENS, Settings
+from ygan_study.report.printed import IMAGE_SIZE, class_names, paper_epochs
 from ygan_study.report.render import NOT_BLIND
 from ygan_study.report.rows import trainings_of
 from ygan_study.report.statistics import level, std_over_seeds
@@ -70,6 +70,12 @@ def has_all_classes(trainings: pd.DataFrame) -> bool:
 def _species(trainings: pd.DataFrame) -> set[str]:
     there = trainings.dropna(axis=1, how="all").columns
     return {name.partition(":")[2] for name in there if name.startswith(("tnr:", "tpr:"))}
+
+
+def of_papers_size(trainings: pd.DataFrame) -> pd.Series:
+    """Which of these trainings, of one dataset, have the paper's width and epochs, or more."""
+    wide = trainings["width"] >= Settings().width
+    return wide & (trainings["epochs"] >= paper_epochs(trainings["dataset"].iloc[0]))
 
 
 def is_comparable(trainings: pd.DataFrame) -> bool:
