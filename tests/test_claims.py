@@ -149,27 +149,27 @@ def test_every_claim_has_cases_a_view_and_words_that_fit():
     for _, claim in CLAIMS.iterrows():
         assert claim["cases"].split()[0] in claims.CASES and claim["shown by"] in VIEWS
     needs = CLAIMS.set_index("cases")["needs"]
-    rivals = [method for method in METHODS.values() if method.kind in ("RB", "PT", "PC")]
-    assert needs["rivals"] == len(rivals) * len(REAL) and needs["parts"] == len(ABLATIONS) * len(
-        REAL
-    )
+    baselines = [method for method in METHODS.values() if method.kind in ("RB", "PT", "PC")]
+    assert needs["baselines"] == len(baselines) * len(REAL) and needs["parts"] == len(
+        ABLATIONS
+    ) * len(REAL)
 
 
-def rival(name, auc, seen=10**12):
+def baseline(name, auc, seen=10**12):
     return ten(auc, method=name, configuration="", metrics={"training_images": seen})
 
 
-def test_rivals_count_where_they_saw_what_their_authors_show_them(monkeypatch):
+def test_baselines_count_where_they_saw_what_their_authors_show_them(monkeypatch):
     ours, padim = near(0, **PAPER), ten(0.7, **PADIM)
-    some = row("Tables 1 to 4", *ours, *padim, *rival("ocgan", 0.7, seen=1))
+    some = row("Tables 1 to 4", *ours, *padim, *baseline("ocgan", 0.7, seen=1))
     assert some["verdict"] == PART  # above one of 32
     assert "PaDiM" in some["seen here"] and "OCGAN" not in some["seen here"]
     assert verdict("Tables 1 to 4", *ours, *ten(1.0, **PADIM)) == FAILS
     assert verdict("Tables 1 to 4", *near(0, **SMALL), *padim) == UNTESTED
-    no_rivals = [*rival("knn_pixels", 1.0), *ten(1.0, **CLASSIFIER)]
-    assert verdict("Tables 1 to 4", *ours, *no_rivals) is None
+    no_baselines = [*baseline("knn_pixels", 1.0), *ten(1.0, **CLASSIFIER)]
+    assert verdict("Tables 1 to 4", *ours, *no_baselines) is None
     monkeypatch.setattr(METHODS["ocgan"].trainer, "authors", None)
-    assert verdict("Tables 1 to 4", *ours, *rival("ocgan", 0.7)) is None  # nobody knows
+    assert verdict("Tables 1 to 4", *ours, *baseline("ocgan", 0.7)) is None  # nobody knows
 
 
 def color(swap=0.95, colour=0.98, **settings):

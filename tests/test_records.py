@@ -129,8 +129,12 @@ def test_a_record_trained_anew_gives_the_same_bytes(recorded, capsys):
     row = verify(study, "3").loc[record.job.id]
     assert row["difference"] == 0 and row["alike made"] and row["verdict"] == "same bytes"
     assert row["recorded on"] == row["anew on"] == processor()
-    table = pd.read_csv(study.root / "verified.csv", index_col="job")
+    file = study.root / "verified.csv"
+    table = pd.read_csv(file, index_col="job")
     assert table.index.tolist() == [record.job.id]
+    table.assign(**{"anew on": "another processor"}).to_csv(file)
+    assert main([*line, "--verify", "cheapest", "--workers", "1"]) == 0
+    assert pd.read_csv(file)["anew on"].tolist() == ["another processor", processor()]
 
 
 def test_what_is_verified(recorded, monkeypatch, capsys, tmp_path):

@@ -21,9 +21,9 @@ def trained(aucs, **settings):
 
 
 def test_the_classes_are_the_sample_and_seeds_are_averaged_first():
-    a = trained({0: [0.9, 0.7], 1: [0.8], 2: [0.6], 5: [0.1]})
-    b = trained({0: [0.7], 1: [0.5], 2: [0.5], 7: [0.9]}, **CLASSIFIER)
-    gap = difference(a, b)  # 0.1, 0.3, 0.1: class 0 is the mean of two seeds
+    a = trained({0: [0.9, 0.7, 0.2], 1: [0.8], 2: [0.6], 5: [0.1]})
+    b = trained({0: [0.7, 0.7], 1: [0.5], 2: [0.5], 7: [0.9]}, **CLASSIFIER)
+    gap = difference(a, b)  # 0.1, 0.3, 0.1: class 0 is the mean of the two seeds that both have
     half = stats.t.ppf(0.975, 2) * np.std([0.1, 0.3, 0.1], ddof=1) / np.sqrt(3)
     assert (gap.mean, gap.n, gap.below) == (pytest.approx(1 / 6), 3, 0)
     assert (gap.low, gap.high) == pytest.approx((1 / 6 - half, 1 / 6 + half))

@@ -92,7 +92,7 @@ def test_the_other_weights_stand_in_the_csv():
     assert pd.isna(table.loc["GANomaly", "mean, averaged weights"])
 
 
-def test_a_rival_counts_by_images_seen_against_its_authors_schedule(monkeypatch):
+def test_a_baseline_counts_by_images_seen_against_its_authors_schedule(monkeypatch):
     seen = METHODS["ganomaly"].trainer.authors.images
     enough, short, unknown = (
         training(auc=0.6, method=name, configuration="", epochs=2, metrics={"training_images": n})
@@ -102,14 +102,14 @@ def test_a_rival_counts_by_images_seen_against_its_authors_schedule(monkeypatch)
     assert list(table.loc["ours - paper"].index) == ["GANomaly"]
     share = table.loc["ours", "share of schedule"]
     assert share["GANomaly"] == pytest.approx(1) and share["OCGAN"] < 0.01
-    monkeypatch.setattr(METHODS["ganomaly"].trainer, "authors", None)  # a rival without an entry
+    monkeypatch.setattr(METHODS["ganomaly"].trainer, "authors", None)  # a baseline without an entry
     assert "ours - paper" not in benchmark(1, rows_of(enough)).index.get_level_values("source")
 
 
 def test_what_trains_nothing_has_no_width_no_epochs_and_no_weights():
     names = ("padim", "knn_pixels", "knn_features", "ganomaly")
-    rivals = [training(auc=0.6, method=name, configuration="") for name in names]
-    table = benchmark(1, rows_of(*rivals, training())).loc["ours"]
+    baselines = [training(auc=0.6, method=name, configuration="") for name in names]
+    table = benchmark(1, rows_of(*baselines, training())).loc["ours"]
     untrained = ["PaDiM", "kNN on pixels", "kNN on ImageNet features"]
     assert table.loc[untrained, ["width", "epochs", "weights", "images seen"]].isna().all(axis=None)
     assert table.loc["GANomaly", ["width", "epochs"]].tolist() == ["16", "4"]
@@ -399,7 +399,7 @@ def test_trainings_have_a_row_each_a_name_and_the_weights_asked_for():
     assert set(names) == {"Classifier (lr=0.0002)", "Y-GAN* (paper)"}
 
 
-def test_a_rivals_empty_configuration_survives_the_file(tmp_path):
+def test_a_baselines_empty_configuration_survives_the_file(tmp_path):
     rows = rows_of(training(), training(auc=0.7, **PADIM))
     rows.to_csv(tmp_path / "runs.csv", index=False)
     read = benchmark(1, pd.read_csv(tmp_path / "runs.csv"))

@@ -166,7 +166,7 @@ WRONG["ex5_find_the_bug"] = [
 ]
 WRONG["ex6_best_epoch"] = [
     {
-        "best less last": "return (auc[:, -1] - auc.max(axis=1)).mean()",
+        "best minus last": "return (auc[:, -1] - auc.max(axis=1)).mean()",
         "take the mean": "return (auc.max(axis=1) - auc[:, -1]).sum()",
         "milder choice": "return auc.mean(axis=0).max() - auc[:, -1].mean()",
         "mean over epochs": "return auc.max(axis=1).mean() - auc.mean()",

@@ -1,4 +1,4 @@
-"""How good a score is, and what can be read off a latent."""
+"""How good a score is, and what can be read from a latent."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression

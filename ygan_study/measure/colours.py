@@ -1,4 +1,4 @@
-"""What an image of Color-MNIST shows, read off its pixels."""
+"""What an image of Color-MNIST shows, read from its pixels."""
 
 import torch
 from torch import Tensor

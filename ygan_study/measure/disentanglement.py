@@ -13,12 +13,12 @@ from ygan_study.plan.settings import Settings
 
 
 def disentanglement(model: YGAN, config: Settings) -> dict[str, float]:
-    """What can be read off each latent, and what hybrids show, on held-back normal images.
+    """What can be read from each latent, and what hybrids show, on held-back normal images.
 
     probe_<what>_<latent>: the accuracy of a linear classifier, fitted on standardised latents of
     the training images; unit_<what>_<latent>: the same on latents of unit length. swap_digit,
     swap_colour: the fraction of hybrids D(z_s, z_r') that show the digit of the image of z_s, and
-    the background of that of z_r'. The digit is read off the ink by the 5 nearest training images,
+    the background of that of z_r'. The digit is read from the ink by the 5 nearest training images,
     so that the network does not judge itself. read_digit: the fraction of real images that this
     reader reads correctly, an upper bound for swap_digit. Raises DataError.
     """

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import pandas as pd
+
 from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
 from ygan_study.plan.jobs import Job
@@ -165,7 +167,11 @@ def _verify(study: Study, options: argparse.Namespace) -> int:
     table = verify(study, options.verify, options.seed, options.workers, options.retry)
     failed = ~table["verdict"].isin(VERDICTS)
     print(table.assign(verdict=table["verdict"].mask(failed, "failed")).round(4).to_string())
-    write_atomically(study.root / "verified.csv", table.round(6).to_csv)
+    file = study.root / "verified.csv"  # of all trainings that were ever repeated
+    before = [pd.read_csv(file, index_col="job")] if file.exists() else []
+    kept = pd.concat([*before, table.round(6)]).reset_index()
+    kept = kept.drop_duplicates(["job", "anew on"], keep="last").set_index("job")
+    write_atomically(file, kept.to_csv)
     for line in table["verdict"][failed]:
         print(line, file=sys.stderr)
     return 1 if damaged or (failed | (table["verdict"] == FAR_OFF)).any() else 0

@@ -35,9 +35,9 @@ def trainings_of(
     rows: of runs.csv. weights: last, averaged, or headline: those that tables print. A metric
     that was not measured is nan; those in `metrics` have a column in any case. key: its entry in
     METHODS; title: of its method; name: the same with its configuration; seen: images that it
-    saw; schedule: these, as a share of those that a rival's authors train it on (nan where nobody
-    knows; 1 for Y-GAN, the classifiers, and what is not trained by gradient); chosen: whether its
-    held-out class was the anomaly in a choice of its settings.
+    saw; schedule: these, as a share of those that a baseline's authors train it on (nan where they
+    do not say; 1 for Y-GAN, the classifiers, and what is not trained by gradient); chosen: whether
+    its held-out class was the anomaly in a choice of its settings.
     """
     wanted = rows["headline"].astype(bool) if weights == "headline" else rows["weights"] == weights
     few = rows[wanted & (rows["epoch_rule"] == epoch_rule)]

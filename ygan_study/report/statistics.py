@@ -2,8 +2,9 @@
 differences.
 
 With several held-out classes the classes are the sample: each is averaged over its seeds first.
-With one held-out class its seeds are the sample. One training has no interval. All frames are
-those of `rows.trainings_of`, of one dataset.
+With one held-out class its seeds are the sample. One training has no interval. A difference is
+taken between trainings of the same class and seed. All frames are those of `rows.trainings_of`, of
+one dataset.
 """
 
 from dataclasses import dataclass
@@ -67,20 +68,16 @@ def estimate(values: pd.Series) -> Estimate:
 
 def level(trainings: pd.DataFrame, metric: str = "auc", less: float | pd.Series = 0.0) -> Estimate:
     """How high the trainings are above `less`: one number, or a number for each held-out class."""
-    by_class, by_seed = _samples(trainings, metric)
     less = less.rename_axis("held_out") if isinstance(less, pd.Series) else less
-    return estimate((by_class if len(by_class) != 1 else by_seed) - less)
+    return estimate(_sample(_by_seed(trainings, metric) - less))
 
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str = "auc") -> Estimate:
-    """How much higher the trainings `a` are than `b`, over the held-out classes that both have.
+    """How much higher the trainings `a` are than `b`, over the classes and seeds that both have.
 
-    Where that is one class, over the seeds that both have. Raises ValueError where a training is
-    there twice.
+    Raises ValueError where a training is there twice.
     """
-    (by_class, by_seed), (others, other_seeds) = _samples(a, metric), _samples(b, metric)
-    gaps = (by_class - others).dropna()
-    return estimate(gaps if len(gaps) != 1 else (by_seed - other_seeds).dropna())
+    return estimate(_sample(_by_seed(a, metric) - _by_seed(b, metric)))
 
 
 def holm(p: pd.Series) -> pd.Series:
@@ -96,10 +93,17 @@ def std_over_seeds(trainings: pd.DataFrame, metric: str = "auc") -> float:
     return float(np.sqrt(squares / freedom)) if freedom else np.nan
 
 
-def _samples(trainings: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
-    """A metric by held-out class, averaged over the seeds; and by held-out class and seed."""
-    measured = trainings.reindex(columns=["held_out", *SEEDS, metric]).dropna(subset=[metric])
-    by_seed = measured.set_index(["held_out", *SEEDS])[metric]
+def _by_seed(trainings: pd.DataFrame, metric: str) -> pd.Series:
+    """A metric by held-out class and seed."""
+    by_seed = trainings.reindex(columns=["held_out", *SEEDS, metric])
+    by_seed = by_seed.set_index(["held_out", *SEEDS])[metric].dropna()
     if not by_seed.index.is_unique:
         raise ValueError("a training is there twice")
-    return by_seed.groupby("held_out").mean(), by_seed
+    return by_seed
+
+
+def _sample(by_seed: pd.Series) -> pd.Series:
+    """The mean of each held-out class over its seeds; of a single class, its seeds."""
+    by_seed = by_seed.dropna()
+    by_class = by_seed.groupby("held_out").mean()
+    return by_class if len(by_class) != 1 else by_seed

@@ -188,7 +188,7 @@ class Live:
     """A training that was just done.
 
     losses: the mean of each term by epoch. stages: by epoch, 0 before the training, lambda_R and
-    accuracies on held-back normal images, of what C reads off z_r (digit) and of what a new linear
+    accuracies on held-back normal images, of what C reads from z_r (digit) and of what a new linear
     classifier does (probe_digit, probe_colour). models: as they were then. images: uint8
     (n, 3, S, S), held back, to show.
     """
@@ -276,7 +276,7 @@ def reversal(live: Live, epoch: int) -> Figure:
     for column, (name, colour, line) in kinds.items():
         left.plot(stages.index, stages[column], line, color=colour, ms=4, label=name)
     left.axvline(epoch, color=ANOMALOUS, lw=1.5)
-    left.set(ylim=(0, 1.05), xlabel="epoch", ylabel="read off $z_r$", xticks=stages.index)
+    left.set(ylim=(0, 1.05), xlabel="epoch", ylabel="read from $z_r$", xticks=stages.index)
     left.set_title(
         f"epoch {epoch}: $\\lambda_R$ = {now['lambda_R']:.2f}; "
         f"$C$ finds the digit in {now['digit']:.0%} of all $z_r$"

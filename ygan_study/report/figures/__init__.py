@@ -22,7 +22,8 @@ ALT = {  # what a figure shows, for those who cannot see it; by the function tha
     "public code.",
     "deviation_dots": "Four measures of short trainings with each difference of the public code "
     "alone, and of the public code without each, beside both without a change.",
-    "added_gains": "By how much the Y changes the AUC of a strong classifier, by score.",
+    "added_gains": "By how much Y-GAN's other networks change the AUC of a strong "
+    "classifier, by score.",
     "fig1": "A normal and an anomalous digit with their latents, reconstructions and class "
     "probabilities, which are spread over several digits for the anomaly.",
     "architecture": "An image enters two encoders; a decoder rebuilds it from both latents, and a "

@@ -81,8 +81,8 @@ def ladder(rows: pd.DataFrame) -> Figure:
 
 def paper_size(runs: list[Run]) -> Figure:
     """Trainings of the paper's own size, 64 filters and 100 epochs, after each epoch: pale, the
-    epoch; strong, the mean of nine epochs. Below, averaged weights: in Y-GAN their batch norm
-    statistics lag behind the weights for 30 to 75 epochs.
+    epoch; strong, the mean of nine epochs. Below, averaged weights: their accuracy takes 30 to 75
+    epochs to catch up, probably because their batch norm statistics lag behind.
     """
     there = base.grouped(runs, "dataset", "held_out")
     fig, axes = base.panels(4 * len(there), 2, 1.9, sharex=True, sharey="col")
@@ -104,8 +104,8 @@ def paper_size(runs: list[Run]) -> Figure:
 
 def best_epoch(runs: list[Run]) -> Figure:
     """AUC on the test set after each epoch: pale, each training, with a ring at its best epoch;
-    strong, the mean. Gain: the AUC of the best epoch, which only someone with the labels of the
-    test set can choose, less that of the last one, in the mean over the held-out classes.
+    strong, the mean over the held-out classes. Gain: the AUC of the best epoch, which only someone
+    with the labels of the test set can choose, minus that of the last one, in the same mean.
     """
     there = base.grouped((run for run in runs if "auc" in run.losses), "dataset", "key")
     datasets, keys = (dict.fromkeys(names) for names in zip(*there, strict=True))
@@ -116,8 +116,9 @@ def best_epoch(runs: list[Run]) -> Figure:
             ax.plot(auc, color=colour, lw=0.6, alpha=0.4)
             ax.plot(auc.idxmax(), auc.max(), "o", mfc="none", color=colour)
         if own:
-            curves = pd.concat([run.losses[["auc", "auc_averaged"]] for run in own])
-            mean = curves.groupby("epoch").mean()
+            curves = [run.losses.assign(held_out=run.config.held_out) for run in own]
+            by_class = pd.concat(curves).groupby(["held_out", "epoch"])[["auc", "auc_averaged"]]
+            mean = by_class.mean().groupby("epoch").mean()
             ax.plot(mean["auc"], color=colour, lw=2)
             ax.plot(mean["auc_averaged"], "k:")
             gains = pd.Series([run.losses["auc"].max() - run.losses["auc"].iloc[-1] for run in own])

@@ -82,7 +82,7 @@ def architecture(runs: list[Run]) -> Figure:
 def fig2(runs: list[Run]) -> Figure:
     """Fig. 2, the five networks: in each the outputs of its layers, channels × height × width, and
     below it its number of parameters. The loss terms stand where they act, with their weights; R
-    reverses the gradient (Eq. 7), and ⊕ joins two latents.
+    reverses the gradient (Eq. 7), and ⊕ joins two latents. C reads both and is drawn twice.
     """
     run = pictured(runs)[0]
     channels = run.images(np.array([0])).shape[1]
@@ -153,7 +153,7 @@ def _networks(run: Run, inches: float, layers: dict[str, list] | None = None) ->
 def fig3(runs: list[Run]) -> Figure:
     """Fig. 3, consistency (Eq. 9): `z_s` of x and `z_r` of another image make a hybrid, whose own
     `z_s` should be the one that went in. The second cosine is that of two different digits: were it
-    near 1 as well, the first would say nothing.
+    also near 1, the first would be meaningless.
     """
     run = pictured(runs)[0]
     model = run.model()

@@ -61,8 +61,9 @@ def main_result(rows: pd.DataFrame) -> Figure:
         classes = own.groupby("key")["held_out"].nunique()
         for step, (name, look) in enumerate(marks.items()):
             if name in found:
+                y = place + 0.76 * (step / max(len(marks) - 1, 1) - 0.5)
                 some = bool(classes.get(name, classes.max()) < classes.max())
-                _interval(ax, found[name], place + 0.14 * step - 0.3, look, hollow=some)
+                _interval(ax, found[name], y, look, hollow=some)
                 hollow |= some
         ax.axhline(place + 0.5, color="lightgrey", lw=0.6)
     base.reference(ax, axis="x")
@@ -74,9 +75,9 @@ def main_result(rows: pd.DataFrame) -> Figure:
 
 
 def coverage(rows: pd.DataFrame) -> Figure:
-    """What was trained: dark, with every class held out in turn, or on PlantVillage; light, with
-    some; white, not at all. The numbers are classes, runs in all, and the usual number of epochs; a
-    star: one of them is of the paper's own size.
+    """What was trained: dark, with every class held out in turn, or on PlantVillage, which holds
+    out none; light, with some; white, not at all. The numbers are classes, runs in all, and the
+    usual number of epochs; a star: one of them is of the paper's own size.
     """
     trainings = trainings_of(rows)
     widths = trainings.groupby("dataset")["width"]
@@ -186,8 +187,8 @@ def _bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
 
 def ablation_costs(rows: pd.DataFrame) -> Figure:
     """How much lower the AUC is without each part of Y-GAN: stars, as printed, in the mean over all
-    held-out classes; other marks, measured here in the classes of the title. Lines are 95 %
-    intervals where there are several trainings.
+    held-out classes; other marks, measured here in the classes of the title, among which each part
+    stands once. Lines are 95 % intervals where there are several trainings.
     """
     return forest(_costs(TABLES["table5"].make(rows)), "cost in AUC")
 
@@ -201,22 +202,22 @@ def weak_label_costs(rows: pd.DataFrame) -> Figure:
 
 
 def method_differences(rows: pd.DataFrame) -> Figure:
-    """The AUC of one method less that of another with the same labels, over the held-out classes,
+    """The AUC of one method minus that of another with the same labels, over the held-out classes,
     with its 95 % interval (on PlantVillage over seeds); averaged weights.
     """
     return forest(_of("differences", rows, "dataset", "difference", "score"), "difference in AUC")
 
 
 def added_gains(rows: pd.DataFrame) -> Figure:
-    """The AUC of Y-GAN on the strong classifier's encoder less that of the classifier alone, by the
-    same score of both, over the ten held-out classes of CIFAR10, with its 95 % interval.
+    """The AUC of Y-GAN on the strong classifier's encoder minus that of the classifier alone, by
+    the same score of both, over the ten held-out classes of CIFAR10, with its 95 % interval.
     """
     gaps = _of("added", rows, "beside", "score", "")
     return forest(gaps.assign(series="whitened"), "AUC minus the classifier's")
 
 
 def score_differences(rows: pd.DataFrame) -> Figure:
-    """The AUC of Y-GAN less that of the plain classifier by the same score of both, over the same
+    """The AUC of Y-GAN minus that of the plain classifier by the same score of both, over the same
     held-out classes and seeds, with its 95 % interval; averaged weights.
     """
     trainings, found = trainings_of(rows, AVERAGED), []

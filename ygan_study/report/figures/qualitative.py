@@ -33,7 +33,8 @@ COLUMNS = 8  # images of a row of edge cases
 def fig9(runs: list[Run]) -> Figure:
     """Fig. 9, Grad-CAM (Selvaraju et al., 2017): where `E_s` looks for the class that `C` chose,
     which stands after the arrow; each map is scaled by itself, and anomalies are framed. The images
-    are the first of the test set, of different classes, that `s` tells right at the EER threshold.
+    are the first of the test set, of different classes, that `s` classifies correctly at the EER
+    threshold.
     """
     runs = pictured(runs)
     fig, axes = base.panels(len(runs), 2, 2.9)

@@ -53,7 +53,7 @@ def _by_dataset(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
-    """Y-GAN (`paper`), which learns at 0.0002, less the plain classifier, at its own rate of
+    """Y-GAN (`paper`), which learns at 0.0002, minus the plain classifier, at its own rate of
     0.001 and at Y-GAN's.
 
     Averaged weights of both, and as many epochs; [95 % intervals] over the held-out classes.
@@ -66,7 +66,7 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
         own = trainings[(trainings["key"] == "paper") & (trainings["dataset"] == dataset)]
         gap, row = difference(own, plain), {}
         for name, those, others in (("Y-GAN", own, plain), ("classifier", plain, own)):
-            both = those[those["held_out"].isin(others["held_out"])]
+            both = those.merge(others[["held_out", *SEEDS]])
             means = both.groupby("held_out")[["auc", "normal_accuracy"]].mean().mean()
             row |= {f"AUC, {name}": means["auc"], f"accuracy, {name}": means["normal_accuracy"]}
         if gap.n:
@@ -159,7 +159,7 @@ def strong(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def added(rows: pd.DataFrame) -> pd.DataFrame:
-    """AUC of Y-GAN on the strong classifier's encoder less that of the classifier alone, by
+    """AUC of Y-GAN on the strong classifier's encoder minus that of the classifier alone, by
     held-out class.
 
     The classifier is trained for as many epochs, and for about as many operations.

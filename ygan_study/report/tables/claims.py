@@ -178,8 +178,8 @@ def scores(rows: pd.DataFrame) -> Iterator[Case]:
         yield one(own, numbers, s=means["s"], best=best, of_best=means[best])
 
 
-def rivals(rows: pd.DataFrame) -> Iterator[Case]:
-    """Y-GAN less each rival that saw as many images as its authors train it on."""
+def baselines(rows: pd.DataFrame) -> Iterator[Case]:
+    """Y-GAN minus each baseline that saw as many images as its authors train it on."""
     trainings = trainings_of(rows)
     own = y_gan(trainings)
     own = own[own["key"] == ("paper" if "paper" in set(own["key"]) else "balanced")]
@@ -190,7 +190,7 @@ def rivals(rows: pd.DataFrame) -> Iterator[Case]:
 
 
 def parts(rows: pd.DataFrame) -> Iterator[Case]:
-    """Y-GAN less each of its variants that the paper's Table 5 has."""
+    """Y-GAN minus each of its variants that the paper's Table 5 has."""
     trainings, names = trainings_of(rows), set(printed.printed(5)["variant"]) - {"full"}
     variants = trainings[trainings["variant"].isin(names)]
     for name, _, those, cost in pairs(y_gan(trainings), variants, "variant", ("key", "epochs")):
@@ -198,7 +198,7 @@ def parts(rows: pd.DataFrame) -> Iterator[Case]:
 
 
 def clusters(rows: pd.DataFrame) -> Iterator[Case]:
-    """Y-GAN with the true classes less Y-GAN with clusters in their place."""
+    """Y-GAN with the true classes minus Y-GAN with clusters in their place."""
     trainings, costs = trainings_of(rows, metrics=["purity"]), printed.weak_label_costs()
     weak = trainings[trainings["labels"] == "weak"]
     for _, own, those, cost in pairs(y_gan(trainings), weak, "key", ("key", "epochs")):
@@ -214,7 +214,7 @@ def objective(rows: pd.DataFrame) -> Iterator[Case]:
 
 
 def contrasts(rows: pd.DataFrame, key: str, metric: str) -> Iterator[Case]:
-    """Y-GAN less the plain classifier of the same width, with averaged weights of both."""
+    """Y-GAN minus the plain classifier of the same width, with averaged weights of both."""
     trainings = trainings_of(rows, AVERAGED, metrics=[metric])
     plain = trainings[(trainings["configuration"] == "classifier") & (trainings["pixels"] == "all")]
     own = y_gan(trainings[trainings["key"] == key])
@@ -230,7 +230,7 @@ def classifiers(rows: pd.DataFrame, key: str) -> Iterator[Case]:
     return map(against_printed, whole)
 
 
-KINDS = (levels, images, neighbours, scores, rivals, parts, clusters, objective, contrasts)
+KINDS = (levels, images, neighbours, scores, baselines, parts, clusters, objective, contrasts)
 CASES = {case.__name__: case for case in (*KINDS, classifiers)}  # by their names in claims.csv
 ALL = selected(
     group=(*shared.TABLES_1_TO_4, "color_mnist", "paper_size", "ablations", "weak_labels")

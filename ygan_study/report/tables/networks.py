@@ -21,12 +21,12 @@ COLUMNS = {
 }
 SWAPS = {"swap_digit": "swap keeps digit", "swap_colour": "swap takes colour"}
 # The choice of `balanced` asked for 0.8 or more of both swaps, so they are not blind.
-COLUMNS |= {"read_digit": "digit read off real images", **SWAPS}
+COLUMNS |= {"read_digit": "digit read from real images", **SWAPS}
 COLUMNS |= {"normal_accuracy": "accuracy of C", "auc": AUC}
 
 
 def color_mnist_probes(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a linear classifier reads off each latent of held-back images, and what hybrids D(z_s,
+    """What a linear classifier reads from each latent of held-back images, and what hybrids D(z_s,
     z_r') show.
 
     Disentangled means: the digit from z_s and not from z_r, the colour from z_r and not from z_s.

@@ -79,7 +79,7 @@ def of_papers_size(trainings: pd.DataFrame) -> pd.Series:
 
 
 def is_comparable(trainings: pd.DataFrame) -> bool:
-    """Whether these trainings have the paper's image size, and rivals their authors' schedule."""
+    """Whether these trainings have the paper's image size; baselines, their authors' schedule."""
     sizes = trainings["image_size"] == trainings["dataset"].map(IMAGE_SIZE).fillna(32)
     return bool((sizes & (trainings["schedule"] >= FULL_SCHEDULE)).all())
 
@@ -103,17 +103,19 @@ def other_weights(rows: pd.DataFrame, by: By, value: str = "mean") -> pd.DataFra
 def details(trainings: pd.DataFrame, by: By) -> pd.DataFrame:
     """How each group of `by` was trained and what a training costs, for the CSV.
 
-    share of schedule: images seen, of those that a rival's authors train on; knows: what a method
-    sees beside normal images without labels; normal accuracy: of C on held-back normal images;
-    PFLOP: 10^15 operations; minutes, of one core; scoring µs: the shortest time for an image of a
-    batch on one core.
+    share of schedule: images seen, of those that a baseline's authors train on; knows: what a
+    method sees beside normal images without labels; normal accuracy: of C on held-back normal
+    images; PFLOP: 10^15 operations; minutes, of one core; scoring µs: the shortest time for an
+    image of a batch on one core.
     """
     methods = trainings["key"].map(METHODS)
-    trained, rivals = (methods.map(attrgetter(it)).astype(bool) for it in ("trains", "is_baseline"))
+    trained, baselines = (
+        methods.map(attrgetter(it)).astype(bool) for it in ("trains", "is_baseline")
+    )
     of_networks = trainings[["weights", "width", "epochs", "seen", "schedule"]].where(trained)
     measured = trainings.reindex(columns=["normal_accuracy", "training_seconds", "inference_us"])
     about = trainings.assign(**of_networks, **measured, knows=methods.map(attrgetter("knows")))
-    about["schedule"] = about["schedule"].where(rivals)
+    about["schedule"] = about["schedule"].where(baselines)
     about["knows"] = about["knows"].mask(trainings["labels"] == "weak", "ImageNet weights")
     words = ("weights", "width", "epochs", "precision", "knows")
     found = about.groupby(by, sort=False).agg(

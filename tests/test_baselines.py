@@ -1,4 +1,4 @@
-"""What every rival and floor has to do, and the training that they share."""
+"""What every baseline and floor has to do, and the training that they share."""
 
 import functools
 import time
@@ -42,7 +42,7 @@ def grey():
 
 @pytest.fixture(scope="module")
 def fitted(grey):
-    """Each rival, trained once for all tests."""
+    """Each baseline, trained once for all tests."""
 
     def fit(name):
         epochs = 8 if name == "f_anogan" else 2  # steps; f-AnoGAN has its phases
@@ -99,8 +99,8 @@ def test_ones_are_told_from_other_digits(name):
     """Digit 1 is normal, all others are anomalous."""
     data, epochs, width = load("mnist"), *((10, 16) if name in GANS else (3, 8))
     ones, others = data.images[data.labels == 1], data.images[data.labels != 1][::180]
-    rival = METHODS[name].trainer(Settings(width=width, epochs=epochs, batch_size=16))
-    fitted = rival.fit(ones[: 320 if name in TRAINED else 100])
+    baseline = METHODS[name].trainer(Settings(width=width, epochs=epochs, batch_size=16))
+    fitted = baseline.fit(ones[: 320 if name in TRAINED else 100])
     scores = fitted.score(torch.cat([ones[320:370], others]))
     assert auc(scores, torch.arange(len(scores)) >= 50) > 0.85
 
@@ -161,7 +161,7 @@ def test_stopped_in_either_phase_and_resumed_equals_undisturbed(noise, tmp_path)
 
 
 @pytest.mark.parametrize("name, dataset", [("patch_svdd", "mnist"), *SLOW])
-def test_a_study_runs_and_keeps_every_rival(name, dataset, tmp_path):
+def test_a_study_runs_and_keeps_every_baseline(name, dataset, tmp_path):
     held_out = {} if dataset == "plantvillage" else {"held_out": 4}
     config = profile_settings("smoke", dataset, "balanced", held_out)
     study, job = Study("smoke", tmp_path), Job(replace(config, method=name))

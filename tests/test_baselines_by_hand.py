@@ -1,4 +1,4 @@
-"""Each rival against its paper's formulas, written out once more or taken from SciPy."""
+"""Each baseline against its paper's formulas, written out once more or taken from SciPy."""
 
 import copy
 
