@@ -117,11 +117,14 @@ def test_two_codes_of_what_is_chosen_or_drawn(opened):
     predict(opened, "1 code", 1)
     told = outcome(opened, "1 code")
     z_s, z_r = map(int, re.findall(r"(\d+) %", told))
-    assert told.startswith("You predicted: zs. From purple to dark green") and z_s < 50 < z_r
+    assert told.startswith("You predicted: zs. From yellow to brown") and z_s < 50 < z_r
     seen.add(pixels(opened, "#codes-x"))
-    press(opened, "[data-strip=codes] [value='4']")
+    press(opened, "[data-strip=codes] [value='7']")  # on the same background
     seen.add(pixels(opened, "#codes-x"))
+    z_s, z_r = (find(opened, f"#change-z_{z}").text.split()[-2] for z in "sr")
+    assert int(z_r) < 50 < int(z_s)
     bars = find(opened, "#codes-z_s").get_attribute("innerHTML")
+    press(opened, "#codes summary")
     draw(opened, "#codes .pad canvas", DRAWN)
     seen.add(pixels(opened, "#codes-x"))
     assert len(seen) == 4 and find(opened, "#codes-z_s").get_attribute("innerHTML") != bars
@@ -129,12 +132,13 @@ def test_two_codes_of_what_is_chosen_or_drawn(opened):
 
 
 def test_the_swap_is_shown_after_both_predictions(opened):
+    press(opened, "#codes summary")
     draw(opened, "#codes .pad canvas", DRAWN)
     go(opened, 2)
     predict(opened, "2 digit", 2)
     assert not find(opened, "#swap-way").is_displayed()
     predict(opened, "2 background", 1)
-    assert "the digit of B. C reads 2, that of A." in outcome(opened, "2 digit")
+    assert "the digit of B. C reads 2, as it reads A." in outcome(opened, "2 digit")
     assert "the background of A. It is red, that of B." in outcome(opened, "2 background")
     halfway = pixels(opened, "#swap-way")
     press(opened, "#way", find(opened, "#way").size["width"] // 2 - 2)
@@ -147,7 +151,7 @@ def test_the_swap_is_shown_after_both_predictions(opened):
     press(opened, "#swap summary")
     press(opened, "#clear")
     draw(opened, "#swap .pad canvas", [(0, -60), (0, 60)])
-    assert "C reads 1, that of A." in outcome(opened, "2 digit")
+    assert "C reads 1, as it reads A." in outcome(opened, "2 digit")
 
 
 @at_a_desk
@@ -155,8 +159,8 @@ def test_two_networks_side_by_side(opened):
     go(opened, 3)
     predict(opened, "3 network", 3)
     told = outcome(opened, "3 network")
-    followed = [int(n) for n in re.findall(r"(\d+) of 36", told)]
-    assert told.startswith("You predicted: in both.") and followed[0] == 36 > followed[1]
+    followed = [int(n) for n in re.findall(r"(\d+) of 32", told)]
+    assert told.startswith("You predicted: in both.") and followed[0] == 32 > followed[1]
     grid = "return document.querySelector('#grid-paper').toDataURL()"
     before = opened.execute_script(grid)
     press(opened, "#others")
@@ -196,7 +200,10 @@ def test_break_it_and_hand_in(opened, tmp_path):
         assert find(opened, "#pad-says").text == "Nothing is drawn yet."
     draw(opened, "#break .pad canvas", DRAWN)
     assert find(opened, "#break-verdict").text.startswith("C reads 7. s = 0.0")
-    press(opened, "[onclick='keep()']")  # it is said to be no digit
+    press(opened, "[onclick='keep()']")
+    assert find(opened, "#kept-verdict").text == "First choose what you drew."
+    find(opened, "#meant option[value='no digit']").click()
+    press(opened, "[onclick='keep()']")
     assert find(opened, "#kept-verdict").text.startswith("You broke it: the drawing passes")
     assert len(opened.find_elements(By.CSS_SELECTOR, "#kept canvas")) == 1
     opened.execute_script("save = (name, url) => { window.saved = url }")

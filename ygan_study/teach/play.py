@@ -27,7 +27,8 @@ NETWORKS = {"balanced": "color_mnist-balanced", "paper": "color_mnist-paper-w32"
 EACH = 6  # images of each digit, in different colours
 BINS = 90  # of the histograms of s, over [0, HIGHEST]: the page's thresholds are their edges
 HIGHEST = 0.9  # s is at most 8/9
-FALSE_ALARMS = 0.05  # at the threshold that the page begins with
+FALSE_ALARMS = 0.05  # at the threshold that station 4 begins with
+DETECTED = 0.95  # at the threshold of station 5
 PAGE = Path(__file__).with_name("page")
 
 
@@ -53,12 +54,13 @@ def build(to: Path = REPOSITORY / "results" / "play.html") -> Path:
         "images": pictures(runs["balanced"]),
         "held_out": runs["balanced"].config.held_out,
         "highest": HIGHEST,
-        "threshold": threshold(runs["balanced"]),
+        **thresholds(runs["balanced"]),
     }
     weights = base64.b85encode(packed, pad=True).decode().replace("<", ",")
     template = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE)).get_template("page.html")
     scripts = sorted(path.name for path in PAGE.glob("*.js"))
-    page = template.render(about=json.dumps(about), scripts=scripts, weights=weights)
+    parts = dict(about=json.dumps(about), scripts=scripts, weights=weights)
+    page = template.render(**parts, strict=about["strict"])
     write_atomically(to, lambda path: path.write_text(page, encoding="utf-8"))
     return to
 
@@ -99,10 +101,14 @@ def facts(run: Run) -> dict:
     }
 
 
-def threshold(run: Run) -> float:
-    """The lowest threshold, of two decimals, with at most the share FALSE_ALARMS."""
-    normal = run.scores[run.test["in_test"] & ~run.test["anomalous"]]
-    return float(np.ceil(100 * np.quantile(normal, 1 - FALSE_ALARMS)) / 100)
+def thresholds(run: Run) -> dict[str, float]:
+    """Two thresholds of two decimals: the lowest with at most the share FALSE_ALARMS, and the
+    highest with at least the share DETECTED of the zeros."""
+    kinds = (~run.test["anomalous"], run.test["anomalous"])
+    normal, zeros = (run.scores[run.test["in_test"] & kind] for kind in kinds)
+    lowest = np.ceil(100 * np.quantile(normal, 1 - FALSE_ALARMS)) / 100
+    highest = np.floor(100 * np.quantile(zeros, 1 - DETECTED)) / 100
+    return {"threshold": round(float(lowest), 2), "strict": round(float(highest), 2)}
 
 
 def pictures(run: Run) -> list[dict]:

@@ -4,16 +4,19 @@ let count = 0  // of pictures kept
 
 function keep() {
   if (!picked.break) return pad.nothing()
-  const meant = $("#meant").value, flagged = verdict("#break-verdict", look(picked.break))
+  const meant = $("#meant").value
+  const flagged = verdict("#break-verdict", look(picked.break), about.strict)
   const outcome = flagged ? "is called an anomaly" : "passes as normal"
-  if ((meant == "a digit") != flagged) {
-    $("#kept-verdict").textContent = `Not broken: the drawing ${outcome}, as it should.`
+  const notKept = meant ? `Not broken: the drawing ${outcome}, as it should.`
+    : "First choose what you drew."
+  if (!meant || (meant == "a digit") != flagged) {
+    $("#kept-verdict").textContent = notKept
     return
   }
   count += 1
   answers[`5 ${meant}`] = `${outcome} (${count} kept)`
   $("#kept-verdict").textContent =
-    `You broke it: the drawing ${outcome}, though it is ${meant} from 1 to 9.`
+    `You broke it: the drawing ${outcome}, though it is ${meant} from ${meant == "a digit" ? 1 : 0} to 9.`
   const figure = $("#kept").appendChild(make("figure", { className: "tile", id: `kept-${count}` }))
   showTile(`#${figure.id}`, picked.break.pixels, `${meant}, ${flagged ? "anomaly" : "normal"}`)
 }

@@ -2,7 +2,7 @@
 
 const STATIONS = ["codes", "swap", "networks", "normal", "break", "answers"]
 const DRAWN_FOR = { codes: "codes", swap: "a", normal: "normal", break: "break" }
-const FIRST_DIGIT = { codes: 5, a: 2, b: 7, normal: 0 }
+const FIRST_DIGIT = { codes: 4, a: 2, b: 7, normal: 0 }
 const SHOW = { codes: showCodes, swap: showSwap, networks: showNetworks, normal: showNormal,
   break: showBreak, answers: writeAnswers }
 
@@ -15,6 +15,11 @@ function choose(key, image) {
     input.checked = input.value == (image.digit ?? "mine")
   }
   SHOW[station]()
+}
+
+// At the first station a digit is changed alone: it takes over the background of the one before.
+function chooseTile(key, image) {
+  choose(key, key == "codes" ? onBackground(image, picked.codes.colour) : image)
 }
 
 function setMine(image) {
@@ -48,7 +53,7 @@ function fillStrip(strip) {
   const add = (value, name, image) => {
     const input = make("input", { type: "radio", name: key, value })
     input.setAttribute("aria-label", name)
-    input.addEventListener("change", () => choose(key, image ?? mine))
+    input.addEventListener("click", () => (image ? chooseTile(key, image) : choose(key, mine)))
     const canvas = makeCanvas(32, 32)
     if (image) paint(canvas, image.pixels)
     return strip.appendChild(make("label", {}, input, canvas))
@@ -151,7 +156,9 @@ async function start() {
   about.images = about.images.map(({ digit, colour, ink }) =>
     onBackground({ digit, ink: unpackedInk(ink) }, colour))
   Object.assign($("#threshold"), { max: about.highest, value: about.threshold })
-  $("#epochs").textContent = about.networks.paper.epochs
+  for (const span of all("[data-epochs]")) {
+    span.textContent = about.networks[span.dataset.epochs].epochs
+  }
   pad = makePad({ drawn, recoloured, cleared })
   all("[data-strip]").forEach(fillStrip)
   for (const button of all(".predict button")) button.onclick = () => predict(button)

@@ -95,13 +95,17 @@ function shareAbove(counts, threshold) {
 
 function showHistogram(id, { normal, anomalous }, threshold, s) {
   const x = score => score / about.highest * 600
+  const paired = counts => counts.flatMap((n, i) => (i % 2 ? [n + counts[i - 1]] : []))  // smoother
+  const most = Math.max(...paired(normal), ...paired(anomalous))
   const path = counts => {
-    const pairs = counts.flatMap((n, i) => (i % 2 ? [n + counts[i - 1]] : []))  // smoother
-    const most = Math.max(...pairs), heights = pairs.map(n => 160 - n / most * 130)
-    return `M0 160${steps(heights, 600 / pairs.length)}V160Z`
+    const heights = paired(counts).map(n => 160 - n / most * 130)
+    return `M0 160${steps(heights, 600 / heights.length)}V160Z`
   }
+  const ticks = [[0, "start"], [0.3, "middle"], [0.6, "middle"], [0.9, "end"]].map(
+    ([tick, anchor]) => `<text x="${x(tick)}" y="206" text-anchor="${anchor}">${tick}</text>`)
   const end = x(s) > 330 ? ["end", -12] : ["start", 12]
-  showSvg(id, "0 0 600 190", "Histograms of the scores of normal digits and of zeros", `
+  showSvg(id, "0 0 600 212", "Histograms of the scores of normal digits and of zeros", `
+    ${ticks.join("")}<text x="300" y="206" text-anchor="middle">score s</text>
     <rect x="${x(threshold)}" width="${600 - x(threshold)}" height="160" fill="#a61b1b"
       opacity="0.09"/>
     <path d="${path(normal)}" fill="#0173b2" opacity="0.55"/>

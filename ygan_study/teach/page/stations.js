@@ -83,12 +83,11 @@ function changeBackground() {
   pad.recolour(colour)
   const [change_s, change_r] = showCodes()
   outcome("1 code", `From ${colourName(old.colour)} to ${colourName(colour)}, z_s changed by
-    ${change_s}, z_r by ${change_r}. Now change the digit.`)
+    ${change_s}, z_r by ${change_r}. Now choose another digit: the background stays.`)
 }
 
-function whose(value, a, b) {
-  const owners = [a == value && "A", b == value && "B"].filter(Boolean)
-  return owners.length ? `that of ${owners.join(" and ")}` : "neither that of A nor that of B"
+function owners(value, a, b) {
+  return [a == value && "A", b == value && "B"].filter(Boolean).join(" and ")
 }
 
 function showSwap() {
@@ -102,9 +101,11 @@ function showSwap() {
   showTile("#swap-b", b.pixels, `B: ${says(b)}`)
   showTile("#swap-ab", ab.pixels, math(`z_s of A, z_r of B: ${says(ab)}`))
   showTile("#swap-ba", ba.pixels, math(`z_s of B, z_r of A: ${says(ba)}`))
-  outcome("2 digit", `C reads ${ab.digit}, ${whose(ab.digit, a.digit, b.digit)}.`)
+  const reads = owners(ab.digit, a.digit, b.digit) || "neither A nor B"
+  outcome("2 digit", `C reads ${ab.digit}, as it reads ${reads}.`)
+  const has = owners(ab.colour, a.colour, b.colour)
   outcome("2 background",
-    `It is ${colourName(ab.colour)}, ${whose(ab.colour, a.colour, b.colour)}.`)
+    `It is ${colourName(ab.colour)}, ${has ? `that of ${has}` : "neither that of A nor that of B"}.`)
   $("#swap-time").textContent = `One swap took ${time.toFixed(0)} ms in this browser.`
   const [tops, lefts] = columnsAndRows(0)
   const own = [[picked.a, ...tops.slice(1)], [picked.b, ...lefts.slice(1)]]
@@ -126,21 +127,23 @@ function showNetworks() {
   const [balanced, paper] = ["balanced", "paper"].map(name => {
     const grid = hybrids(name, tops, lefts)
     showGrid(`#grid-${name}`, tops, lefts, grid)
-    let kept = 0, followed = 0
+    let kept = 0, followed = 0, different = 0
     grid.forEach((row, i) => row.forEach((pixels, j) => {
       kept += read(pixels, name) == tops[j].digit
-      followed += background(pixels) == lefts[i].colour
+      different += tops[j].colour != lefts[i].colour
+      followed += tops[j].colour != lefts[i].colour && background(pixels) == lefts[i].colour
     }))
-    $(`#count-${name}`).innerHTML = `${name}: ${followed} of 36 have the background of the row;
-      <i>C</i> reads the digit of the column in ${kept} of 36.`
-    return followed
+    const counted = `${followed} of ${different}`
+    $(`#count-${name}`).innerHTML = `${name}: where row and column have different backgrounds,
+      ${counted} have that of the row; <i>C</i> reads the digit of the column in ${kept} of 36.`
+    return counted
   })
-  outcome("3 network", `The background comes from z_r in ${balanced} of 36 with balanced,
-    in ${paper} of 36 with paper.`)
+  outcome("3 network", `The background comes from z_r in ${balanced} with balanced, in ${paper}
+    with paper.`)
 }
 
-function verdict(id, { p, s }) {
-  const threshold = +$("#threshold").value, flagged = s > threshold
+function verdict(id, { p, s }, threshold) {
+  const flagged = s > threshold
   $(id).textContent = `C reads ${mostLikely(p)}. s = ${s.toFixed(2)} is ` +
     `${flagged ? "above" : "not above"} the threshold of ${threshold.toFixed(2)}: ` +
     `${flagged ? "an anomaly" : "normal"}.`
@@ -152,15 +155,15 @@ function showNormal() {
   const { histograms, auc } = about.networks[chosen], threshold = +$("#threshold").value
   const found = look(picked.normal, chosen)
   showProbabilities("#normal-bars", found.p, digits())
-  verdict("#normal-verdict", found)
+  verdict("#normal-verdict", found, threshold)
   showHistogram("#histogram", histograms, threshold, found.s)
   showRoc("#roc", histograms, threshold, auc)
   const alarms = shareAbove(histograms.normal, threshold)
   const detected = shareAbove(histograms.anomalous, threshold)
   $("#rates").textContent = `Above ${threshold.toFixed(2)}: ${percent(alarms)} of the normal ` +
     `images (false alarms), ${percent(detected)} of the zeros (detected).`
-  outcome("4 zero", `With ${chosen}, a zero has a higher score than a normal image in
-    ${percent(auc)} of all pairs (AUC).`)
+  outcome("4 zero", `Above most normal images: with ${chosen}, in ${Math.round(100 * auc)} of 100
+    pairs of a zero and a normal image the zero has the higher score. This share is the AUC.`)
 }
 
 function showBreak() {
@@ -169,5 +172,5 @@ function showBreak() {
   showTile("#break-x", picked.break.pixels, "your drawing")
   showTile("#break-x-hat", found.x_hat, "rebuilt from both codes")
   showProbabilities("#break-bars", found.p, digits())
-  verdict("#break-verdict", found)
+  verdict("#break-verdict", found, about.strict)
 }
