@@ -61,7 +61,7 @@ WRONG["ex2_consistency_loss"] = [
     },
     {
         "no permutation": "return L_con(z_s, E_s(D(z_s, z_r)))",
-        "z_s was permuted": "return L_con(z_s, E_s(D(z_s[partner], z_r[partner])))",
+        "z_s was permuted": "return L_con(z_s, E_s(D(z_s[partner], z_r)))",
         "changed places": "return L_con(z_s, E_s(D(z_r[partner], z_s)))",
         "not drawn anew": "return L_con(z_s, E_s(D(z_s, z_r[torch.randperm(6)])))",
         "D was never asked": "return L_con(z_s, E_s(torch.cat([z_s, z_r[partner]], 1)))",

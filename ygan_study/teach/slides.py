@@ -25,6 +25,7 @@ from ygan_study.teach.widgets import png
 NOTEBOOKS = REPOSITORY / "notebooks"
 # Of the live training of pictures 5 and 6: it takes seconds in place of half a minute.
 SHORT = {"epochs": 4, "images_per_class": 200}
+SMALLER = 0.75  # in inches than in the tour, so that the lettering is larger on a slide
 NOTES = re.compile(r"^Notes:\s*$", re.M)
 PICTURE = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
 FORMULA = re.compile(r"\$(.+?)\$")
@@ -68,7 +69,9 @@ def pictures(names: set[str]) -> dict[str, str]:
     for name, cell in cells.items():
         if name in names:
             shown = _value(cell.source, values)  # a figure, or widgets and their first one
-            found[name] = png(getattr(shown, "first", shown), dpi=180)
+            figure = getattr(shown, "first", shown)
+            figure.set_size_inches(SMALLER * figure.get_size_inches())
+            found[name] = png(figure, dpi=240)
         elif name.startswith("cell-"):  # what prepares the pictures
             exec(cell.source, values)
         if "parameters" in cell.metadata.get("tags", []):

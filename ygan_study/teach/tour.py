@@ -38,7 +38,6 @@ from ygan_study.report.figures.base import (
     centres,
     show_grid,
     tiled,
-    title,
 )
 from ygan_study.report.figures.explained import LATENT_COLOURS, fig2
 from ygan_study.report.figures.qualitative import edge_cases, grad_cam, heated
@@ -82,6 +81,10 @@ def examples(run: Run) -> dict[str, int]:
         fits = (run.test["label"] == digit) & (run.test["colour"] == colour)
         found[f"{name} {digit}"] = int(np.flatnonzero(fits)[0])
     return found
+
+
+def _short(run: Run) -> str:
+    return f"{run.config.configuration.partition(',')[0]}, {run.config.epochs} epochs"
 
 
 def _tile(ax: Axes, image: Tensor, above: str = "", below: str = "") -> None:
@@ -135,13 +138,13 @@ def swap(run: Run, a: int, b: int) -> Figure:
     tiles = torch.cat([pair, hybrids])
     below = called(run, tiles)
     for i, cosine in enumerate(cosines, start=2):
-        below[i] += f"\ncosine with the $z_s$ put in: {cosine:.2f}"
+        below[i] += f"\ncosine (Eq. 9): {cosine:.2f}"
     names = ("A", "B", "$D(z_s$ of A, $z_r$ of B)", "$D(z_s$ of B, $z_r$ of A)")
     fig, axes = plt.subplots(1, 4, figsize=(8.6, 3))
     for ax, *tile in zip(axes, tiles, names, below, strict=True):
         _tile(ax, *tile)
     apart = torch.cosine_similarity(*here.z_s.split(1)).item()
-    fig.suptitle(f"{title(run)}; cosine between the $z_s$ of A and of B: {apart:.2f}", fontsize=9)
+    fig.suptitle(f"{_short(run)}; cosine between the $z_s$ of A and of B: {apart:.2f}", fontsize=9)
     return fig
 
 
@@ -314,7 +317,7 @@ def threshold(run: Run, t: float) -> Figure:
     right.plot(1 - tnr, tpr, "o", color="crimson")
     right.set(aspect="equal", title=f"ROC curve: AUC {metrics.auc(s, truth):.3f}")
     right.set(xlabel="normal images called anomalous", ylabel="anomalies called so (TPR)")
-    fig.suptitle(title(run), fontsize=9)
+    fig.suptitle(_short(run), fontsize=9)
     return fig
 
 
@@ -335,7 +338,7 @@ def score_family(runs: Sequence[Run]) -> Figure:
         found = reconstruction_scores(run.model(), images, here)
         found |= latent_scores(here, z_s, data.labels[normal])
         truth = run.test["anomalous"][tested]
-        table[title(run)] = {
+        table[_short(run)] = {
             score_name(name, math=True): metrics.auc(s, truth) for name, s in found.items()
         }
     fig, ax = plt.subplots(figsize=(8.6, 2.6))
