@@ -58,7 +58,7 @@ def test_a_class_becomes_one_table(tmp_path, capsys):
     hand_in("ex3", "Ada L.", {"prediction": {"AUC": "down"}}, tmp_path)
     hand_in("ex1", "Bo", {1: '=HYPERLINK("x")', 2: "-0.5"}, tmp_path)
     hand_in("ex1", " ../.. ", {1: "without a name nothing is written"}, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"Ada_L.csv", "Bo.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"Ada_L..csv", "Bo.csv"}
     said = capsys.readouterr().out
     assert str(tmp_path) in said and "write your name" in said
     shutil.copy(tmp_path / "Bo.csv", tmp_path / "another_Bo.csv")  # two students of one name
@@ -68,8 +68,8 @@ def test_a_class_becomes_one_table(tmp_path, capsys):
     table = table.set_index("file")
     assert list(table.columns) == ["student", "ex1 1", "ex1 2", "ex3 prediction"]
     assert list(table["student"]) == ["Ada L.", "Bo", "Bo"]
-    assert table.loc["Ada_L.csv", "ex1 1"] == "it learns nothing yet"
-    assert table.loc["Ada_L.csv", "ex3 prediction"] == "{'AUC': 'down'}"
+    assert table.loc["Ada_L..csv", "ex1 1"] == "it learns nothing yet"
+    assert table.loc["Ada_L..csv", "ex3 prediction"] == "{'AUC': 'down'}"
     assert table.loc["Bo.csv", "ex1 1"].startswith("'=")  # a text, and no formula
     assert table.loc["Bo.csv", "ex1 2"] == "-0.5"
 

@@ -107,6 +107,12 @@ def test_shapes_of_arrays(make):
     assert read(find_images(odd).sources[0]).shape == shape
 
 
+def test_tensors_of_different_sizes_have_their_channels_first():
+    tensors = [torch.zeros(3, 40, 50), torch.ones(3, 30, 20), torch.ones(30, 20)]
+    found = find_images(tensors)
+    assert found.sides.tolist() == [[40, 50], [30, 20], [30, 20]] and found.channels == 3
+
+
 def test_lists_of_pictures_of_any_size(tmp_path):
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     arrays = [image[: 20 + i] for i, image in enumerate(pictures(1)[0])]

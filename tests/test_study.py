@@ -105,6 +105,32 @@ def test_wrong_settings_are_refused(settings, message):
         with_overrides(Settings(), settings)
 
 
+@pytest.mark.parametrize(
+    "override, of",
+    [
+        ({"lambda_5": "20"}, {"balanced", "paper", "whitened", "mirrored"}),
+        ({"score": "s_x"}, {"balanced", "paper", "whitened", "mirrored"}),
+        ({"latents": "split"}, {"balanced", "paper", "whitened", "mirrored"}),
+        ({"consistency": "logits"}, {"balanced", "paper", "whitened"}),
+        ({"optimiser": "adam", "weight_decay": "0.1"}, {"strong", "whitened"}),
+        ({"augmentation": "flips"}, {"strong", "whitened"}),
+    ],
+)
+def test_an_override_changes_the_methods_that_read_it(override, of):
+    keys = ("balanced", "paper", "whitened", "mirrored", "strong", "classifier")
+    plain = {key: profile_settings("laptop", "mnist", key) for key in keys}
+    changed = {key: profile_settings("laptop", "mnist", key, override) for key in keys}
+    assert {key for key in keys if changed[key] != plain[key]} == of
+    assert study_jobs("smoke", override)
+
+
+def test_epochs_given_are_those_of_every_training():
+    trained = [
+        job for job in study_jobs("laptop", {"epochs": "1"}) if METHODS[job.config.key].trains
+    ]
+    assert {job.config.epochs for job in trained} == {1}
+
+
 def test_a_deviation_is_of_the_papers_encoder():
     with pytest.raises(ConfigError, match="needs encoder dcgan"):
         Settings(deviation="mirrored", encoder="whitened")

@@ -190,8 +190,10 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
 
 def test_a_checkpoint_of_another_training_is_refused(small, images, tmp_path):
     train(small, *images, folder=tmp_path)
-    with pytest.raises(ConfigError, match="another configuration"):
-        train(replace(small, lr=1e-3), *images, folder=tmp_path)
+    pixels, labels = images
+    for settings, others in ((replace(small, lr=1e-3), pixels), (small, 255 - pixels)):
+        with pytest.raises(ConfigError, match="of other settings or other images"):
+            train(settings, others, labels, folder=tmp_path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_epoch(

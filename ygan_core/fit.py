@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from ygan_core.checkpoints import load_newest, save_state
 from ygan_core.config import ConfigError
+from ygan_core.data.datasets import sha256
 
 
 @dataclass
@@ -40,12 +41,12 @@ def fit(
     the checkpoint belongs to another training.
     """
     config = trainer.config
-    identity = {"config": asdict(config), "images": len(trainer.images)}
+    identity = {"config": asdict(config), "images": sha256(trainer.images.cpu())}
     if folder and (state := load_newest(folder, {*identity, *trainer.state_dict()})):
         # A setting that an older checkpoint lacks has its default.
         settings = {**asdict(type(config)()), **state["config"]}
         if {"config": settings, "images": state["images"]} != identity:
-            other = f"the checkpoint in {folder} belongs to another configuration"
+            other = f"the checkpoint in {folder} is of other settings or other images"
             raise ConfigError(f"{other}: remove it, or choose another folder")
         trainer.load_state_dict(state)
     epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()

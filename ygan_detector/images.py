@@ -156,9 +156,16 @@ def _are_paths(X) -> bool:
     return one_dimension and len(X) > 0 and all(isinstance(x, (str, os.PathLike)) for x in X)
 
 
+def _channels_last(x: torch.Tensor) -> np.ndarray:
+    """A tensor (C, H, W) as an array (H, W, C); one without channels as it is."""
+    array = x.detach().cpu().numpy()
+    return np.moveaxis(array, 0, -1) if array.ndim == 3 and array.shape[0] <= 4 else array
+
+
 def _pictures(X) -> Sequence[Image.Image | np.ndarray]:
     """Pictures of Pillow or arrays of different sizes as they are, else an array (n, H, W, C)."""
     if isinstance(X, (list, tuple)):
+        X = [_channels_last(x) if torch.is_tensor(x) else x for x in X]
         shapes = {getattr(x, "shape", None) for x in X}  # Pillow's pictures have none
         kinds = [isinstance(x, Image.Image) or getattr(x, "ndim", 0) in (2, 3) for x in X]
         if all(kinds) and (None in shapes or len(shapes) > 1):

@@ -7,6 +7,7 @@ import argparse
 import collections
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from ygan_core.config import ConfigError
@@ -165,9 +166,9 @@ def _make_writable(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1024")
+def _count(text: str, most: int = 1024) -> int:
+    if not text.isdecimal() or len(text) > 6 or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {most}")
     return int(text)
 
 
@@ -248,7 +249,7 @@ def parser() -> argparse.ArgumentParser:
     what = "a Dask scheduler, tcp://host:port, whose workers do it"
     add("--scheduler", default="", metavar="ADDRESS", help=what)
     what = "how long the scheduler may be without a worker; default 60"
-    add("--patience", type=_count, default=60, metavar="SECONDS", help=what)
+    add("--patience", type=partial(_count, most=86_400), default=60, metavar="SECONDS", help=what)
 
     what = "choose settings anew on validation: train the candidates, and say which is chosen"
     verb("search", what, trains=True)

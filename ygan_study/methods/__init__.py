@@ -22,7 +22,7 @@ from ygan_study.methods.padim import PaDiM
 from ygan_study.methods.patch_svdd import PatchSVDD
 from ygan_study.methods.public_code import DEVIATIONS
 from ygan_study.methods.skip_ganomaly import SkipGANomaly
-from ygan_study.methods.speed_run import STRONG, WHITENED, SpeedRun, Strong
+from ygan_study.methods.speed_run import SPEED, STRONG, WHITENED, SpeedRun, Strong
 from ygan_study.methods.tuned import BALANCED, Tuned
 
 
@@ -54,6 +54,15 @@ class Method:
     def trains(self) -> bool:
         """Whether it is trained by gradient; PaDiM and the nearest neighbours are not."""
         return not self.is_baseline or self.trainer.trains
+
+    @property
+    def unread(self) -> set[str]:
+        """The settings that its training does not read, or that make it what it is."""
+        found = set() if issubclass(self.trainer, SpeedRun) else set(SPEED)
+        found |= {"consistency"} if "deviation" in self.settings else set()
+        if issubclass(self.trainer, Classifier):
+            found |= {*CLASSIFIER, "score", "ramp_con", "consistency"}
+        return found
 
 
 def _baseline(trainer: type[Baseline]) -> Method:

@@ -28,6 +28,8 @@ STRONG = {**CLASSIFIER, **SPEED_RUN, "method": "strong"}
 WHITENED = dict(**SPEED_RUN, lambda_1=2.0, lambda_2=0.02, lambda_4=0.1, lambda_5=0.2)
 WHITENED |= dict(consistency="labels")
 
+SPEED = ("optimiser", "weight_decay", "lr_adam")  # settings of SpeedRun alone
+
 PATCH = 2
 SAMPLE = 2_000  # images whose patches are whitened
 EPSILON = 5e-4  # added to each variance, so that directions with hardly any are not amplified

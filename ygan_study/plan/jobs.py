@@ -164,7 +164,8 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
 
     def deviations(config: Settings) -> list[Settings]:
         """Each difference of the public code alone, and each taken back from the whole of it."""
-        small = replace(config, **{k: v for k, v in p.deviation_size.items() if k not in settings})
+        size = {k: v for k, v in p.deviation_size.items() if k not in settings}
+        small = replace(config, consistency=Settings.consistency, **size)
         names = ("none", *(p.deviation_names or DEVIATIONS))
         found = [replace(small, deviation=name) for name in names if applies(name, small)]
         twice = [one for one in found if one.deviation in p.deviations_twice]
@@ -194,7 +195,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         "ladder": [
             replace(config, epochs=epochs)
             for (key, dataset), lengths in p.ladder.items()
-            for epochs in lengths
+            for epochs in (lengths if "epochs" not in settings else ())
             for config in cells(key, {dataset: LEAVES if dataset == "plantvillage" else ONE})
         ],
         "ablations": [one for key in ("full", *ABLATIONS) for one in ablations(key)],
@@ -208,10 +209,7 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         "deviations": [
             one for config in cells("paper", p.deviations) for one in deviations(config)
         ],
-        "longest": [
-            replace(config, epochs=profile_settings("paper", config.dataset, "paper").epochs)
-            for config in cells("paper", p.longest)
-        ],
+        "longest": lengthened(cells("paper", p.longest), profile("paper").epochs["paper"]),
     }
 
 

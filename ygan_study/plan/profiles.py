@@ -5,6 +5,7 @@ from itertools import product
 
 from ygan_core.config import ConfigError
 from ygan_study.methods import METHODS
+from ygan_study.methods.speed_run import SpeedRun
 from ygan_study.plan.settings import DATASETS, TENS, Settings, with_overrides
 
 Classes = dict[str, tuple[int, ...]]  # classes held out one by one, by dataset
@@ -216,20 +217,25 @@ def profile(name: str) -> Profile:
 def profile_settings(
     name: str, dataset: str, configuration: str, overrides: dict | None = None
 ) -> Settings:
-    """The training of a method on a dataset in a profile, with some settings replaced.
+    """The training of a method on a dataset in a profile, with those settings replaced that the
+    method reads.
 
     configuration: a key of METHODS. Raises ConfigError for a profile or an override that does not
     exist.
     """
-    p, overrides = profile(name), dict(overrides or {})
+    p, method = profile(name), METHODS[configuration]
+    overrides = {k: v for k, v in (overrides or {}).items() if k not in method.unread}
     own = dict(dataset=dataset, source=p.source, images_per_class=p.images_per_class, width=p.width)
     own["epochs"] = p.epochs[configuration][dataset]
     if dataset == "plantvillage":
         own |= dict(held_out=-1, image_size=p.leaf_size, augmentation="leaves")
         overrides.pop("held_out", None)
-    elif configuration in ("strong", "whitened"):
+    of_strong = issubclass(method.trainer, SpeedRun)
+    if of_strong:
         own["augmentation"] = "flips" if dataset == "cifar10" else "shifts"  # a mirrored 2 is no 2
-    return with_overrides(Settings(**own | METHODS[configuration].settings), overrides)
+    if overrides.get("augmentation") in (("leaves",) if of_strong else ("shifts", "flips")):
+        del overrides["augmentation"]  # another method's
+    return with_overrides(Settings(**own | method.settings), overrides)
 
 
 def with_seeds(settings: Settings, seeds: tuple[Seeds, ...]) -> list[Settings]:

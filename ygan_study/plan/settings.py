@@ -144,7 +144,7 @@ class Settings(Cell, Config):
 _ASIDE = ("width", "epochs", "image_size", "augmentation", "held_out", "source")
 _ASIDE += ("images_per_class", "seed", "split_seed")
 # They say which training it is, so an override may not touch them.
-FIXED = ("name", "dataset", "method", "variant", "deviation", "labels", "stand_in")
+FIXED = ("name", "dataset", "method", "variant", "deviation", "labels", "stand_in", "encoder")
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 

@@ -75,6 +75,10 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
         raise ConfigError(
             "--verify goes with none of --only, --list and --set: it trains records as they are"
         )
+    if options.seed and not options.verify:
+        raise ConfigError(
+            "--seed is of what --verify draws: the seed of trainings is given as --set seed=N"
+        )
     if options.list:
         return _list(study, [known[name] for name in options.only] or [*known.values()])
     if options.verify:

@@ -84,7 +84,7 @@ class Study(store.Study):
 def _unknown_parameters() -> list[str]:
     """What papermill set in this notebook though its parameters cell has no such name.
 
-    It would change nothing, and papermill does not say so.
+    It would change nothing, and papermill only logs that.
     """
     shell = get_ipython()
     cells = shell.user_ns.get("In", []) if shell else []

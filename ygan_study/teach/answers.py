@@ -24,8 +24,8 @@ def hand_in(exercise: str, student: str, answers: dict, folder: str | Path = ANS
     print where. Without a name nothing is written. Raises ConfigError if the file holds no answers
     or cannot be written.
     """
-    name = re.sub(r"[^\w-]+", "_", student).strip("_")
-    if not name:
+    name = re.sub(r"[^\w.-]+", "_", student).strip("_").lstrip(".")
+    if not name.strip("_."):
         print("Nothing is kept yet: write your name into this cell and run it again.")
         return
     path = Path(folder).expanduser() / f"{name}.csv"
