@@ -7,8 +7,7 @@ from made_up import CLASSIFIER, PADIM, rows_of, ten, training
 from ygan_core.data.datasets import REPOSITORY
 from ygan_study.methods import METHODS
 from ygan_study.plan.settings import TENS
-from ygan_study.report.printed import paper_auc, weak_label_costs
-from ygan_study.report.printed import printed
+from ygan_study.report.printed import paper_auc, printed, weak_label_costs
 from ygan_study.report.rows import REAL
 from ygan_study.report.tables import TABLES, claims
 from ygan_study.report.tables.claims import CLAIMS, FAILS, HOLDS, PART, UNTESTED

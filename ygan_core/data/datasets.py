@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ygan_core.checkpoints import is_whole, write_with_checksum
+from ygan_core.checkpoints import write_atomically
 from ygan_core.data.color import assign_colours, colourise
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -269,25 +269,36 @@ def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
     listing = "\n".join(f"{p.relative_to(root)} {n}" for p, n in zip(paths, sizes, strict=True))
     name = hashlib.sha256(os.fsencode(listing)).hexdigest()[:10]
     kept = root.with_name(f"{root.name}-{size}px-{name}.uint8")
+    checksum = kept.with_suffix(".sha256")
+
+    def read() -> tuple[Tensor, str]:
+        content = np.memmap(kept, np.uint8, "c", shape=(len(paths), 3, size, size))
+        pixels = torch.from_numpy(content)
+        return pixels, sha256(pixels)
 
     def write(path: Path) -> None:
         with open(path, "wb") as file:
             for leaf in _leaves(paths, size):
                 file.write(leaf)
 
+    if kept.exists():
+        try:
+            pixels, found = read()
+            if found == checksum.read_text():
+                return pixels, found
+        except (OSError, ValueError):  # too short, or without a checksum
+            pass
+        print(f"{kept} is damaged or was changed: the leaves are decoded anew", flush=True)
     try:
-        if not (kept.exists() and is_whole(kept)):
-            if kept.exists():
-                print(f"{kept} is damaged or was changed: the leaves are decoded anew", flush=True)
-            for partial in kept.parent.glob(f".*.{kept.name}"):  # of a process that was killed
-                partial.unlink()
-            write_with_checksum(kept, write)
+        for partial in kept.parent.glob(f".*.{kept.name}"):  # of a process that was killed
+            partial.unlink()
+        write_atomically(kept, write)
+        pixels, found = read()
+        write_atomically(checksum, lambda path: path.write_text(found))
     except OSError:  # the disk is full, or the folder is read-only: decode into memory
         pixels = torch.from_numpy(np.stack(list(_leaves(paths, size))))
-        return pixels, sha256(pixels)
-    content, end = np.memmap(kept, np.uint8, "c"), hashlib.sha256().digest_size
-    pixels = content[:-end].reshape(len(paths), 3, size, size)
-    return torch.from_numpy(pixels), content[-end:].tobytes().hex()
+        found = sha256(pixels)
+    return pixels, found
 
 
 def _leaves(paths: list[Path], size: int) -> Iterator[np.ndarray]:
