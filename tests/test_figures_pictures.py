@@ -12,6 +12,7 @@ from made_up import like
 
 from ygan_core.data import species
 from ygan_core.data.augment import OPERATIONS
+from ygan_core.data.datasets import PLANTS
 from ygan_core.metrics import eer_threshold
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
@@ -131,7 +132,7 @@ def test_fig5_frames_the_diseased_leaves_and_says_which_species_has_none(ygan_of
     test, plants = run.test, np.array(species(run.classes))[run.test["label"]]
     axes = pictures.fig5([run]).axes
     names = [label.get_text() for ax in axes for label in ax.get_yticklabels()]
-    assert names == sorted(set(plants)) and set(names) <= set(base.SPECIES)
+    assert names == sorted(set(plants)) and set(names) <= set(PLANTS)
     sick = {name: int((test["anomalous"] & (plants == name)).sum()) for name in names}
     well = {name: int((~test["anomalous"] & (plants == name)).sum()) for name in names}
     assert sum(len(ax.patches) for ax in axes) == sum(min(3, count) for count in sick.values())

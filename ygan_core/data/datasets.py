@@ -94,7 +94,7 @@ _CHECKSUMS = {
     "cifar10": ("738b249c8c1b218a", "88cb2239d6faefc5"),
     "plantvillage": ("20952d4e32f00b81", ""),
 }
-PLANTS = (  # of Table 4
+PLANTS = (  # the species of Table 4; a part of the dataset may lack some
     *("Apple", "Blueberry", "Cherry", "Corn", "Grape", "Orange", "Peach"),
     *("Pepper", "Potato", "Raspberry", "Soybean", "Squash", "Strawberry", "Tomato"),
 )

@@ -7,18 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import seaborn as sns
 import torch
 from joblib import cpu_count
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
 from ygan_core.checkpoints import write_atomically
 from ygan_study.bench import tables
 from ygan_study.bench.authors import held_against
 from ygan_study.engine.precision import convolutions_in
 from ygan_study.engine.threads import one_thread
-from ygan_study.report.style import style
 from ygan_study.run.device import resolve_device
 from ygan_study.run.provenance import processor, provenance
 
@@ -29,11 +25,6 @@ TABLES = {
     "breakdown": ("Where the time of a step goes", tables.breakdown),
     "tried": ("Ours with one thing done in another way", tables.tried),
     "processes": ("Trainings side by side, and their memory", tables.processes),
-}
-BARS = {  # x, y, and the label of x
-    "training": ("images_per_s", "what", "training images/s"),
-    "breakdown": ("ms_per_step", "kind", "ms of a step"),
-    "tried": ("times_as_it_is", "what", "speed as a multiple of ours as it is"),
 }
 FIGURES = ["images_per_s", "ms_per_image", "times_plain", "of_product", "times_as_it_is"]
 
@@ -46,8 +37,7 @@ def benchmark(
     quick: bool = False,
     only: Collection[str] = tuple(TABLES),
 ) -> None:
-    """Measure on one thread and print the tables. Write them to `folder` as CSV, with machine.json,
-    and pictures of some.
+    """Measure on one thread and print the tables. Write them to `folder` as CSV, with machine.json.
 
     device: auto, cpu or cuda; authors: a checkout of the authors' public code, which is timed and
     compared with ours; quick: measure for a few seconds only; only: these of TABLES. Raises
@@ -74,26 +64,9 @@ def benchmark(
     write_atomically(folder / "machine.json", lambda path: path.write_text(text))
 
 
-def draw(key: str, table: pd.DataFrame) -> Figure:
-    """The picture of a table, a row a turn: medians, with the lowest and the highest turn."""
-    how = dict(hue="precision", palette="colorblind", height=2.4)
-    how |= dict(estimator="median", errorbar=("pi", 100))
-    if key in BARS:
-        x, y, label = BARS[key]
-        table = table[table[y] != "matrix product"]
-        grid = sns.catplot(table, kind="bar", x=x, y=y, aspect=2, sharex=False, row="width", **how)
-        return grid.set_axis_labels(label, "").figure
-    how |= dict(kind="line", marker="o", col="setting", facet_kws={"sharex": False})
-    grid = sns.relplot(table, x="value", y="images_per_s", **how).set_titles("{col_name}")
-    for ax in grid.axes.flat:
-        ax.set_xscale("log", base=2)
-        ax.set_yscale("log")
-    return grid.set_axis_labels("", "training images/s").figure
-
-
 def _keep(folder: Path, key: str, title: str, table: pd.DataFrame, **also: str) -> None:
-    """Write a table, with further columns, and its picture if it has one; print it, of turns the
-    median, the lowest and the highest."""
+    """Write a table, with further columns; print it, of turns the median, the lowest and the
+    highest."""
     figures = [name for name in FIGURES if name in table]
     about = [name for name in table if name not in (*figures, "turn")]
     turns, shown = "turn" in table, table
@@ -104,8 +77,3 @@ def _keep(folder: Path, key: str, title: str, table: pd.DataFrame, **also: str) 
     print(f"\n{title}\n{text}", flush=True)
     write = partial(table.assign(**also).to_csv, index=False, float_format="%.6g")
     write_atomically(folder / f"{key}.csv", write)
-    if key in (*BARS, "cost"):
-        with style(), plt.rc_context({"figure.constrained_layout.use": False}):
-            fig = draw(key, table)
-            write_atomically(folder / f"{key}.png", fig.savefig)
-            plt.close(fig)

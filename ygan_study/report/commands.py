@@ -23,6 +23,7 @@ from ygan_study.report.verify import FAR_OFF, VERDICTS, verify
 from ygan_study.report.view import NotTrained
 from ygan_study.report.views import VIEWS, is_made, kind, path
 from ygan_study.run.executors import processes, run_jobs
+from ygan_study.run.folder import in_a_line
 
 LONGEST = "10_your_images"  # it fits a detector, so it is begun first
 KERNELS = 4  # at the most, side by side: each takes more than a gigabyte
@@ -159,7 +160,7 @@ def _attempt(name: str, make: Callable[[], object]) -> tuple[str, object]:
     except NotTrained as missing:
         return "not made yet", str(missing)
     except Exception as error:
-        line = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        line = in_a_line(error)
         print(f"{name} failed: {line}", file=sys.stderr, flush=True)
         return "failed", line
 

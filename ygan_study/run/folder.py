@@ -25,7 +25,7 @@ from ygan_core import scores
 from ygan_core.checkpoints import write_atomically
 from ygan_core.config import ConfigError
 from ygan_core.data.color import colourise
-from ygan_core.data.datasets import DataError, load
+from ygan_core.data.datasets import DataError, is_healthy, load
 from ygan_core.model import YGAN
 from ygan_study.measure import batch_statistics
 from ygan_study.measure.disentanglement import disentanglement
@@ -172,6 +172,13 @@ class Run:
     def classes(self) -> tuple[str, ...]:
         """What the labels in `test` mean."""
         return tuple(self.about["classes"])
+
+    @property
+    def normal_classes(self) -> list[int]:
+        """What C's outputs stand for: the labels of the normal classes, in order."""
+        if self.config.held_out >= 0:
+            return [label for label in range(len(self.classes)) if label != self.config.held_out]
+        return [label for label, name in enumerate(self.classes) if is_healthy(name)]
 
     def images(self, rows: np.ndarray) -> Tensor:
         """The images at these rows of `test`, uint8 (len(rows), C, S, S).

@@ -60,15 +60,10 @@ def picture(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return styled
 
 
-def normal_digits(run: Run) -> list[int]:
-    """What C's outputs stand for."""
-    return [digit for digit in range(10) if digit != run.config.held_out]
-
-
 def called(run: Run, images: Tensor, between: str = ", ") -> list[str]:
     """What C takes images for, uint8 (n, 3, S, S), and their scores (Eq. 12), in words."""
     logits = scores.classify(run.model(), images)
-    names, s = normal_digits(run), scores.s(logits)
+    names, s = run.normal_classes, scores.s(logits)
     winners = zip(logits.argmax(dim=1).tolist(), s.tolist(), strict=True)
     return [f"$C$: a {names[i]}{between}$s$ = {value:.2f}" for i, value in winners]
 
@@ -76,7 +71,7 @@ def called(run: Run, images: Tensor, between: str = ", ") -> list[str]:
 def examples(run: Run) -> dict[str, int]:
     """A test image of each digit, the held-out one last, each on another background: the row of
     run.test by what it shows."""
-    digits, found = [*normal_digits(run), run.config.held_out], {}
+    digits, found = [*run.normal_classes, run.config.held_out], {}
     for colour, (name, digit) in enumerate(zip(COLOURS, digits, strict=True)):
         fits = (run.test["label"] == digit) & (run.test["colour"] == colour)
         found[f"{name} {digit}"] = int(np.flatnonzero(fits)[0])
@@ -107,7 +102,7 @@ def networks(run: Run) -> Figure:
 def latents(run: Run, images: Tensor) -> Figure:
     """Images uint8 (n, 3, S, S), a row each: x, z_s and z_r (Eq. 1), x_hat (Eq. 2), the
     probabilities of C and s (Eq. 12). Of the latents their mean over run.test is taken off."""
-    model, names = run.model(), normal_digits(run)
+    model, names = run.model(), run.normal_classes
     here = scores.encode(model, images)
     x_hat, s = scores.decode(model, here.z_s, here.z_r), scores.s(here.logits)
     size = dict(figsize=(8.6, 1.75 * len(images)), width_ratios=(1, 1, 1, 1, 2))

@@ -31,10 +31,6 @@ from ygan_study.run.store import Study
 WIDTH = 7  # inches of a page
 CLASS_COLOURS = sns.color_palette("colorblind", 10)  # a class has the same colour everywhere
 MARKS = "os^DvPX*<>phdH"  # and the same mark: colours alone are not read in grey
-SPECIES = (  # of PlantVillage; a part of the dataset may lack some
-    *("Apple", "Blueberry", "Cherry", "Corn", "Grape", "Orange", "Peach", "Pepper", "Potato"),
-    *("Raspberry", "Soybean", "Squash", "Strawberry", "Tomato"),
-)
 BACKGROUND_COLOURS = np.array(list(COLOURS.values())) / 255
 NORMAL, ANOMALOUS = CLASS_COLOURS[0], "black"
 LABELS = {  # by its key, what a legend calls a method

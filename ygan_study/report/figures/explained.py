@@ -40,7 +40,7 @@ def fig1(runs: list[Run]) -> Figure:
     without = decode(model, z_s, mean_z_r.expand_as(z_r))
     with torch.inference_mode():
         p = model.C(z_s).softmax(dim=1).numpy()
-    normal = [label for label in range(len(run.classes)) if label != run.config.held_out]
+    normal = run.normal_classes
 
     ax = _canvas(91, 34)
     columns = {
@@ -82,7 +82,8 @@ def architecture(runs: list[Run]) -> Figure:
 def fig2(runs: list[Run]) -> Figure:
     """Fig. 2, the five networks: in each the outputs of its layers, channels × height × width, and
     below it its number of parameters. The loss terms stand where they act, with their weights; R
-    reverses the gradient (Eq. 7), and ⊕ joins two latents. C reads both and is drawn twice.
+    reverses the gradient (Eq. 7), and ⊕ joins two latents; C is drawn
+    twice.
     """
     run = pictured(runs)[0]
     channels = run.images(np.array([0])).shape[1]

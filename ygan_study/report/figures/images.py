@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from ygan_core.data import COLOURS, DATASETS, augment, species
 from ygan_core.data.augment import OPERATIONS, RANGES
+from ygan_core.data.datasets import PLANTS
 from ygan_core.scores import to_image
 from ygan_study.plan.jobs import Job, pictured_at_paper_size
 from ygan_study.plan.settings import TENS
 from ygan_study.report.figures import base, tsne
 from ygan_study.report.figures.base import (
     CLASS_COLOURS,
-    SPECIES,
     Picture,
     color_mnist,
     first_of,
@@ -78,7 +78,7 @@ def fig5(runs: list[Run]) -> Figure:
         ax.set_xticks([columns / 2, columns * 1.5], ["healthy", "diseased"])
         ax.set_yticks(base.centres(len(block)), block)
         ax.tick_params(labelbottom=False, labeltop=True)
-    there = f"{len(names)} of its {len(base.SPECIES)} species, {len(plants)} classes"
+    there = f"{len(names)} of its {len(PLANTS)} species, {len(plants)} classes"
     fig.suptitle(f"PlantVillage: {there}, {run.config.image_size} × {run.config.image_size} pixels")
     return fig
 
@@ -148,8 +148,7 @@ def fig6a(runs: list[Run]) -> Figure:
     fig, axes = base.panels(len(runs), 2, base.WIDTH / 2)
     for ax, run in zip(axes, runs, strict=True):
         label, colour = run.test["label"], run.test["colour"]
-        digits = [digit for digit in range(10) if digit != run.config.held_out]
-        tops = [np.flatnonzero(label == digit)[0] for digit in digits]
+        tops = [np.flatnonzero(label == digit)[0] for digit in run.normal_classes]
         normal = [np.flatnonzero(~run.test["anomalous"] & (colour == c)) for c in set(colour)]
         lefts = [rows[12 * i % len(rows)] for i, rows in enumerate(normal)]  # of several digits
         base.swap_grid(ax, run, np.array(tops), np.array(lefts))
@@ -193,8 +192,8 @@ def fig7(runs: list[Run]) -> Figure:
     garish, the output of D is at its limit: no loss asks a hybrid to look real.
     """
     run = pictured(runs)[0]
-    normal = [label for label in range(len(run.classes)) if label != run.config.held_out]
-    rows = np.array([np.flatnonzero(run.test["label"] == label)[0] for label in normal])
+    first = [np.flatnonzero(run.test["label"] == label)[0] for label in run.normal_classes]
+    rows = np.array(first)
     fig, ax = plt.subplots(figsize=(0.8 * base.WIDTH, 0.75 * base.WIDTH))
     base.swap_grid(ax, run, rows[::2], rows[1::2], reconstructions=True)
     ax.set_title(f"{base.heading(run)}\n{base.title(run)}")
@@ -208,10 +207,10 @@ def tsne_latents(runs: list[Run]) -> Figure:
     """
     run = pictured(runs)[0]
     anomalous, leaves = run.test["anomalous"], run.config.held_out < 0
-    names = SPECIES if leaves else run.classes
+    names = PLANTS if leaves else run.classes
     groups = run.test["label"]
     if leaves:
-        groups = np.array([SPECIES.index(name) for name in species(run.classes)])[groups]
+        groups = np.array([PLANTS.index(name) for name in species(run.classes)])[groups]
     each = [np.flatnonzero(groups == group) for group in range(len(names))]
     normal = [rows[~anomalous[rows]][:PICTURED_PER_CLASS] for rows in each]
     fewest = min(len(rows) for rows in normal if len(rows))  # for species without healthy leaves

@@ -15,7 +15,6 @@ from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
 from ygan_core.data import species
-from ygan_core.data.datasets import is_healthy
 from ygan_core.metrics import eer_threshold
 from ygan_core.model import YGAN
 from ygan_core.scores import to_input
@@ -137,15 +136,9 @@ def edge_cases(run: Run, anomalous: bool) -> np.ndarray:
 
 def taken_for(run: Run, rows: np.ndarray) -> list[str]:
     """The normal sub-class that C takes the images at these rows of `run.test` for."""
-    held_out, names = run.config.held_out, list(run.classes)
-    normal = (
-        list(filter(is_healthy, names))
-        if held_out < 0
-        else names[:held_out] + names[held_out + 1 :]
-    )
     with torch.inference_mode():
         winners = run.model().C(torch.from_numpy(run.test["z_s"][rows])).argmax(dim=1)
-    return [normal[i] for i in winners]
+    return [run.classes[run.normal_classes[i]] for i in winners]
 
 
 def _worst(runs: list[Run], anomalous: bool, count: int) -> tuple[Tensor, list[str]]:
