@@ -140,9 +140,18 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
                 found += repeated(config, seeds if held_out in p.repeated else ONCE)
         return list(dict.fromkeys(found))
 
-    def of_paper(*keys: str, classes: Classes) -> list[Settings]:
+    def once(group: str, key: str = "") -> list[Settings]:
+        """A method in the classes of a group, with the first seed. key: "" where both are alike."""
+        return cells(key or group, p.trained.get(group, {}))
+
+    def seeded(group: str, key: str = "") -> list[Settings]:
+        """The same with the seeds of the group."""
+        return cells(key or group, p.trained.get(group, {}), group)
+
+    def of_paper(group: str, *keys: str) -> list[Settings]:
         """Trainings of the paper's own size, which overrides leave out."""
-        return [] if settings else [one for key in keys for one in cells(key, classes, of="paper")]
+        classes = {} if settings else p.trained.get(group, {})
+        return [one for key in keys for one in cells(key, classes, of="paper")]
 
     def lengthened(configs: list[Settings], epochs: dict[str, int]) -> list[Settings]:
         """The same for so many epochs, by dataset, unless these are overridden."""
@@ -150,14 +159,12 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         return [replace(c, epochs=epochs.get(c.dataset, c.epochs)) for c in configs]
 
     def baseline(method: str) -> list[Settings]:
-        classes = (method == "padim" and p.padim) or p.baselines
-        datasets = p.baseline_datasets.get(method, classes)
-        configs = cells(first, {dataset: classes[dataset] for dataset in datasets})
+        configs = cells(first, p.of_baseline.get(method, p.trained["baselines"]))
         return _changed(lengthened(configs, p.epochs.get(method, {})), method=method)
 
     def ablations(key: str) -> list[Settings]:
         """Where the ablations train shorter, Y-GAN itself is among them, at that length."""
-        whole = cells(first, p.ablations, "ablations")
+        whole = seeded("ablations", first)
         found = lengthened(whole, p.ablation_epochs)
         found += cells(first, p.ablated_too.get(key, {}))
         return _changed([one for one in found if key != "full" or one not in whole], variant=key)
@@ -171,27 +178,27 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
         twice = [one for one in found if one.deviation in p.deviations_twice]
         return found + [again for one in twice for again in repeated(one, p.seeds[1:2])]
 
-    def color_mnist(key: str) -> list[Settings]:
-        seeds = p.color_seeds[: p.seeds_of.get((key, "color_mnist"))]
-        return repeated(profile_settings(name, "color_mnist", key, settings), seeds)
+    def color_mnist(key: str, seeds: int) -> list[Settings]:
+        config = profile_settings(name, "color_mnist", key, settings)
+        return repeated(config, p.seeds[:seeds])
 
     first, leaves = p.benchmarks[0], {"plantvillage": LEAVES}
-    beyond = {"cifar10": p.strong["cifar10"]} if "cifar10" in p.strong else {}
+    beyond = {"cifar10": p.trained["strong"]["cifar10"]}
     short = profile_settings(name, "cifar10", "whitened", settings).epochs
     background = {"classifier": "classifier", "ygan": first}
     return {
-        "color_mnist": [one for key in p.color_mnist for one in color_mnist(key)],
+        "color_mnist": [one for key, n in p.color_mnist.items() for one in color_mnist(key, n)],
         "classifier": cells("classifier", tables, "classifier"),
         **{key: cells(key, tables, key) for key in p.benchmarks},
-        "mirrored": cells("mirrored", p.mirrored),
-        "public_code": cells("public_code", p.public_code, "public_code"),
-        "all_but_permutations": cells("all_but_permutations", p.one_permutation),
-        "paper_rate": _changed(cells("classifier", p.paper_rate), lr=Settings().lr),
-        "strong": cells("strong", p.strong, "strong"),
+        "mirrored": once("mirrored"),
+        "public_code": seeded("public_code"),
+        "all_but_permutations": once("all_but_permutations"),
+        "paper_rate": _changed(once("paper_rate", "classifier"), lr=Settings().lr),
+        "strong": seeded("strong"),
         "whitened": cells("whitened", beyond, "whitened"),
         "strong_short": _changed(cells("strong", beyond, "strong_short"), epochs=short),
-        "strong_wide": of_paper("strong", classes=p.strong_wide),
-        "paper_size": of_paper("paper", "balanced", "classifier", classes=p.paper_size),
+        "strong_wide": of_paper("strong_wide", "strong"),
+        "paper_size": of_paper("paper_size", "paper", "balanced", "classifier"),
         "ladder": [
             replace(config, epochs=epochs)
             for (key, dataset), lengths in p.ladder.items()
@@ -199,17 +206,15 @@ def _groups(name: str, settings: dict) -> dict[str, list[Settings]]:
             for config in cells(key, {dataset: LEAVES if dataset == "plantvillage" else ONE})
         ],
         "ablations": [one for key in ("full", *ABLATIONS) for one in ablations(key)],
-        "weak_labels": _changed(cells(first, p.weak_labels, "weak_labels"), labels="weak"),
+        "weak_labels": _changed(seeded("weak_labels", first), labels="weak"),
         "baselines": [one for method in BASELINES for one in baseline(method)],
         "background_only": [
             one
             for method in p.background_only
             for one in _changed(cells(background[method], leaves), variant="background_only")
         ],
-        "deviations": [
-            one for config in cells("paper", p.deviations) for one in deviations(config)
-        ],
-        "longest": lengthened(cells("paper", p.longest), profile("paper").epochs["paper"]),
+        "deviations": [one for config in once("deviations", "paper") for one in deviations(config)],
+        "longest": lengthened(once("longest", "paper"), profile("paper").epochs["paper"]),
     }
 
 

@@ -28,39 +28,28 @@ class Profile:
     width: int
     # By method and dataset; a baseline's default is that of benchmarks[0].
     epochs: dict[str, dict[str, int]]
-    color_mnist: tuple[str, ...]  # configurations of section 5
     benchmarks: tuple[str, ...]  # configurations of Y-GAN in Tables 1 to 4
     classes: tuple[int, ...]  # held out in Tables 1 to 3
     # Of Y-GAN and the classifier, in the classes `repeated`; elsewhere the first alone.
     seeds: tuple[Seeds, ...]
     repeated: tuple[int, ...]
-    ablations: Classes  # Table 5
-    baselines: Classes  # the baselines of Tables 1 to 4
-    padim: Classes = field(default_factory=dict)  # PaDiM trains nothing; {}: as the other baselines
-    # The datasets of a baseline that is not trained on all of `baselines`.
-    baseline_datasets: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    strong: Classes = field(default_factory=dict)  # notebook 11
-    strong_wide: Classes = field(default_factory=dict)  # once, with the settings of `paper`
-    paper_size: Classes = field(default_factory=dict)  # once, with the settings of `paper`
-    weak_labels: Classes = field(default_factory=dict)  # Table 6
+    color_mnist: dict[str, int]  # of section 5: by configuration, how many of the seeds
+    # The classes of the other groups of jobs (`jobs._groups`), by group.
+    trained: dict[str, Classes]
+    # Of `seeds`, how many a group of jobs runs on a dataset; all where nothing is said.
+    seeds_of: dict[tuple[str, str], int] = field(default_factory=dict)
+    of_baseline: dict[str, Classes] = field(
+        default_factory=dict
+    )  # where one has classes of its own
     background_only: tuple[str, ...] = ("classifier", "ygan")
-    public_code: Classes = field(default_factory=dict)  # the authors' objective, Tables 1 to 3
-    one_permutation: Classes = field(default_factory=dict)  # the same at half the cost, once
-    mirrored: Classes = field(default_factory=dict)  # the printed equations and the mirrored loss
-    deviations: Classes = field(default_factory=dict)  # each of its differences, notebook 09
+    ablation_epochs: dict[str, int] = field(default_factory=dict)  # where Table 5 trains shorter
+    # Further classes of an ablation, once: what an ablation does in one class may be tested in ten.
+    ablated_too: dict[str, Classes] = field(default_factory=dict)
     deviation_names: tuple[str, ...] = ()  # entries of DEVIATIONS; (): all
     deviations_twice: tuple[str, ...] = ()  # those that are trained with a second seed too
     deviation_size: dict = field(default_factory=dict)  # settings of their short trainings
     # Epochs of further trainings in one class, by configuration and dataset.
     ladder: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
-    longest: Classes = field(default_factory=dict)  # `paper` over the 100 epochs of the paper
-    paper_rate: Classes = field(default_factory=dict)  # the classifier at the paper's learning rate
-    color_seeds: tuple[Seeds, ...] = ((0, 0),)  # of section 5
-    # Of `seeds`, how many a group of jobs runs on a dataset; all where nothing is said.
-    seeds_of: dict[tuple[str, str], int] = field(default_factory=dict)
-    ablation_epochs: dict[str, int] = field(default_factory=dict)  # where Table 5 trains shorter
-    # Further classes of an ablation, once: what an ablation does in one class may be tested in ten.
-    ablated_too: dict[str, Classes] = field(default_factory=dict)
     leaf_size: int = 64  # pixels a side of PlantVillage's images
     recorded: bool = False  # its records are in the repository: only `run` trains what is missing
 
@@ -88,15 +77,17 @@ def _four(classes: tuple[int, ...]) -> Classes:
 
 _ONE_CLASS = dict(  # what the profiles of one class have in common
     source="starter",
-    color_mnist=("balanced", "paper"),
     benchmarks=("balanced",),
     classes=ONE,
     repeated=(*ONE, *LEAVES),
-    strong={"cifar10": ONE},
+    color_mnist={"balanced": 1, "paper": 1},
+    trained={
+        **dict.fromkeys(
+            ("ablations", "baselines", "weak_labels", "public_code", "deviations"), {"mnist": ONE}
+        ),
+        "strong": {"cifar10": ONE},
+    },
     background_only=("classifier",),
-    **dict.fromkeys(
-        ("ablations", "baselines", "weak_labels", "public_code", "deviations"), {"mnist": ONE}
-    ),
 )
 
 PROFILES = {
@@ -138,35 +129,21 @@ PROFILES = {
             **BEYOND,
             **OF_AUTHORS,
         },
-        color_mnist=("balanced", "paper", "public_code", "mirrored"),
         benchmarks=("balanced", "paper"),
         classes=TEN,
         seeds=THRICE,
         repeated=(*THREE, *LEAVES),
-        ablations=_four(ONE),
-        baselines=_four(ONE),
-        baseline_datasets={
-            **dict.fromkeys(("f_anogan", "p_net"), ("mnist",)),
-            **dict.fromkeys(("ocgan", "arnet", "patch_svdd"), TENS),
+        color_mnist={"balanced": 2, "paper": 2, "public_code": 1, "mirrored": 1},
+        trained={
+            **dict.fromkeys(("ablations", "baselines", "weak_labels"), _four(ONE)),
+            **dict.fromkeys(("strong", "paper_rate"), dict.fromkeys(TENS, TEN)),
+            **dict.fromkeys(("mirrored", "deviations"), {"mnist": ONE, "cifar10": ONE}),
+            "strong_wide": {"cifar10": TEN},
+            "paper_size": {"cifar10": ONE},
+            "public_code": dict.fromkeys(TENS, ONE),
+            "all_but_permutations": {"mnist": TEN, "fmnist": THREE, "cifar10": THREE},
+            "longest": {"mnist": ONE, "color_mnist": (0,)},
         },
-        padim=_four(TEN),
-        strong=dict.fromkeys(TENS, TEN),
-        strong_wide={"cifar10": TEN},
-        paper_size={"cifar10": ONE},
-        weak_labels=_four(ONE),
-        public_code=dict.fromkeys(TENS, ONE),
-        mirrored={"mnist": ONE, "cifar10": ONE},
-        one_permutation={"mnist": TEN, "fmnist": THREE, "cifar10": THREE},
-        deviations={"mnist": ONE, "cifar10": ONE},
-        deviation_size=dict(width=16, epochs=3, images_per_class=3000),
-        deviations_twice=("none", "mirrored", "public_code", "all_but_mirrored"),
-        paper_rate=dict.fromkeys(TENS, TEN),
-        ladder={
-            **dict.fromkeys(product(("classifier", "paper"), ("mnist", "cifar10")), (3, 10, 30)),
-            ("classifier", "plantvillage"): (10, 100),
-        },
-        longest={"mnist": ONE, "color_mnist": (0,)},
-        color_seeds=THRICE[:2],
         seeds_of={
             **{("paper", dataset): 1 for dataset in ("mnist", "fmnist", "plantvillage")},
             ("paper", "cifar10"): 2,
@@ -175,11 +152,21 @@ PROFILES = {
             ("ablations", "cifar10"): 2,
             ("ablations", "plantvillage"): 1,
             **{("weak_labels", dataset): 1 for dataset in ("fmnist", "cifar10", "plantvillage")},
-            **{("public_code", dataset): 1 for dataset in ("color_mnist", "fmnist", "cifar10")},
-            ("mirrored", "color_mnist"): 1,
+            **{("public_code", dataset): 1 for dataset in ("fmnist", "cifar10")},
+        },
+        of_baseline={
+            "padim": _four(TEN),
+            **dict.fromkeys(("f_anogan", "p_net"), {"mnist": ONE}),
+            **dict.fromkeys(("ocgan", "arnet", "patch_svdd"), dict.fromkeys(TENS, ONE)),
         },
         ablation_epochs={"plantvillage": 14},
         ablated_too={"A2": {"cifar10": TEN}},
+        deviations_twice=("none", "mirrored", "public_code", "all_but_mirrored"),
+        deviation_size=dict(width=16, epochs=3, images_per_class=3000),
+        ladder={
+            **dict.fromkeys(product(("classifier", "paper"), ("mnist", "cifar10")), (3, 10, 30)),
+            ("classifier", "plantvillage"): (10, 100),
+        },
         recorded=True,
     ),
     "paper": Profile(
@@ -188,20 +175,17 @@ PROFILES = {
         images_per_class=0,
         width=64,
         epochs=_alike(100, 100, 100, 100, 200) | {"public_code": CODE_EPOCHS} | BEYOND,  # 4.3
-        color_mnist=("paper", "balanced", "public_code"),
         benchmarks=("paper", "balanced"),
         classes=TEN,
         seeds=THRICE,
         repeated=(*TEN, *LEAVES),
-        ablations=_four(TEN),
-        baselines=_four(TEN),
-        strong=dict.fromkeys(TENS, TEN),
-        weak_labels=_four(TEN),
-        public_code=dict.fromkeys(TENS, TEN),
-        deviations={"mnist": THREE, "cifar10": TEN},
+        color_mnist={"paper": 3, "balanced": 3, "public_code": 3},
+        trained={
+            **dict.fromkeys(("ablations", "baselines", "weak_labels"), _four(TEN)),
+            **dict.fromkeys(("strong", "public_code", "paper_rate"), dict.fromkeys(TENS, TEN)),
+            "deviations": {"mnist": THREE, "cifar10": TEN},
+        },
         deviation_size=dict(epochs=15),
-        paper_rate=dict.fromkeys(TENS, TEN),
-        color_seeds=THRICE,
         leaf_size=256,
     ),
 }
