@@ -191,7 +191,7 @@ def test_decoded_leaves_that_were_changed_are_decoded_anew(leaves, monkeypatch, 
     for damage in (bytes([content[0] ^ 1]) + content[1:], content[:-5000], b""):
         kept.write_bytes(damage)
         assert load_anew("plantvillage").images.equal(pixels) and kept.read_bytes() == content
-        assert capsys.readouterr().out.startswith(f"{kept} is damaged or was changed")
+        assert capsys.readouterr().out.startswith(f"{kept} is damaged, was changed")
     monkeypatch.setattr(datasets, "_leaves", lambda *_: pytest.fail("decoded twice"))
     again = load_anew("plantvillage")
     assert again.images.equal(pixels) and again.hash == datasets.sha256(pixels)

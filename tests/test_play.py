@@ -138,7 +138,7 @@ def test_the_swap_is_shown_after_both_predictions(opened):
     predict(opened, "2 digit", 2)
     assert not find(opened, "#swap-way").is_displayed()
     predict(opened, "2 background", 1)
-    assert "the digit of B. C reads 2, as it reads A." in outcome(opened, "2 digit")
+    assert "the digit of B. C reads 2, as in A." in outcome(opened, "2 digit")
     assert "the background of A. It is red, that of B." in outcome(opened, "2 background")
     halfway = pixels(opened, "#swap-way")
     press(opened, "#way", find(opened, "#way").size["width"] // 2 - 2)
@@ -151,7 +151,7 @@ def test_the_swap_is_shown_after_both_predictions(opened):
     press(opened, "#swap summary")
     press(opened, "#clear")
     draw(opened, "#swap .pad canvas", [(0, -60), (0, 60)])
-    assert "C reads 1, as it reads A." in outcome(opened, "2 digit")
+    assert "C reads 1, as in A." in outcome(opened, "2 digit")
 
 
 @at_a_desk

@@ -113,6 +113,11 @@ def test_wrong_settings_are_refused(settings, message):
         ({"latents": "split"}, {"balanced", "paper", "whitened", "mirrored"}),
         ({"consistency": "logits"}, {"balanced", "paper", "whitened"}),
         ({"optimiser": "adam", "weight_decay": "0.1"}, {"strong", "whitened"}),
+        ({"lr_adam": "0.5"}, {"whitened"}),
+        (
+            {"lr_decay": "cosine"},
+            {"balanced", "paper", "whitened", "mirrored", "strong", "classifier"},
+        ),
         ({"augmentation": "flips"}, {"strong", "whitened"}),
     ],
 )
@@ -122,6 +127,12 @@ def test_an_override_changes_the_methods_that_read_it(override, of):
     changed = {key: profile_settings("laptop", "mnist", key, override) for key in keys}
     assert {key for key in keys if changed[key] != plain[key]} == of
     assert study_jobs("smoke", override)
+
+
+def test_a_wrong_override_is_refused_though_some_methods_do_not_read_it():
+    for wrong in ({"lambda_5": "abc"}, {"augmentation": "foo"}, {"optimiser": "foo"}):
+        with pytest.raises(ConfigError, match=f"{[*wrong][0]} "):
+            study_jobs("smoke", wrong)
 
 
 def test_epochs_given_are_those_of_every_training():

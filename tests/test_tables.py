@@ -243,7 +243,7 @@ def test_holm_corrects_the_main_contrast():
     assert render.readable(table).shape == (2, 1)
 
 
-KNOWN = {  # balanced less classifier: the mean and its interval, recomputed by other code
+KNOWN = {  # balanced minus classifier: the mean and its interval, recomputed by other code
     ("s (Eq. 12)", "CIFAR10"): (-0.051, -0.129, 0.026),
     ("s (Eq. 12)", "PlantVillage"): (0.070, 0.050, 0.089),
     ("s_zp (Eq. 16)", "FMNIST"): (-0.108, -0.185, -0.032),

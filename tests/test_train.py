@@ -192,7 +192,7 @@ def test_a_checkpoint_of_another_training_is_refused(small, images, tmp_path):
     train(small, *images, folder=tmp_path)
     pixels, labels = images
     for settings, others in ((replace(small, lr=1e-3), pixels), (small, 255 - pixels)):
-        with pytest.raises(ConfigError, match="of other settings or other images"):
+        with pytest.raises(ConfigError, match="with other settings or other images"):
             train(settings, others, labels, folder=tmp_path)
 
 

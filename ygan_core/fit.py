@@ -41,12 +41,14 @@ def fit(
     the checkpoint belongs to another training.
     """
     config = trainer.config
-    identity = {"config": asdict(config), "images": sha256(trainer.images.cpu())}
+    identity = {}
+    if folder:
+        identity = {"config": asdict(config), "images": sha256(trainer.images.cpu())}
     if folder and (state := load_newest(folder, {*identity, *trainer.state_dict()})):
         # A setting that an older checkpoint lacks has its default.
         settings = {**asdict(type(config)()), **state["config"]}
         if {"config": settings, "images": state["images"]} != identity:
-            other = f"the checkpoint in {folder} is of other settings or other images"
+            other = f"the checkpoint in {folder} was made with other settings or other images, or by an earlier version"
             raise ConfigError(f"{other}: remove it, or choose another folder")
         trainer.load_state_dict(state)
     epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()

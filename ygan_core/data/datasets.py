@@ -288,7 +288,8 @@ def _decoded(root: Path, paths: list[Path], size: int) -> tuple[Tensor, str]:
                 return pixels, found
         except (OSError, ValueError):  # too short, or without a checksum
             pass
-        print(f"{kept} is damaged or was changed: the leaves are decoded anew", flush=True)
+        said = "is damaged, was changed, or has no checksum: the leaves are decoded anew"
+        print(f"{kept} {said}", flush=True)
     try:
         for partial in kept.parent.glob(f".*.{kept.name}"):  # of a process that was killed
             partial.unlink()

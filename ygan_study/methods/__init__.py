@@ -60,8 +60,9 @@ class Method:
         """The settings that its training does not read, or that make it what it is."""
         found = set() if issubclass(self.trainer, SpeedRun) else set(SPEED)
         found |= {"consistency"} if "deviation" in self.settings else set()
+        found |= {"lr_decay"} if issubclass(self.trainer, DEVIATIONS["lr_steps"]) else set()
         if issubclass(self.trainer, Classifier):
-            found |= {*CLASSIFIER, "score", "ramp_con", "consistency"}
+            found |= {*CLASSIFIER, "score", "ramp_con", "consistency", "lr_adam"}
         return found
 
 

@@ -71,7 +71,7 @@ class Permutations(Trainer):
     shifts of one permutation, so that every image meets as many different partners.
     """
 
-    what, kind = "L_con averaged over several permutations a step (here 4; 64 in the code)", OPEN
+    what, kind = "L_con averaged over several permutations per step (here 4; 64 in the code)", OPEN
     permutations = 4
 
     def consistency(self, z_s: Tensor, z_r: Tensor, partner: Tensor) -> Tensor:
@@ -238,5 +238,5 @@ def step_seconds(
         kind = type("Drawn", (Permutations,), {"permutations": number})
         trainer = kind(replace(config, epochs=3), images, labels, device, captured=False)
         seconds[number] = min([trainer.epoch()["seconds"] for _ in range(3)][1:])
-    table = pd.DataFrame({"seconds a step": seconds}).rename_axis("permutations")
-    return table.assign(**{"images/s": config.batch_size / table["seconds a step"]})
+    table = pd.DataFrame({"seconds per step": seconds}).rename_axis("permutations")
+    return table.assign(**{"images/s": config.batch_size / table["seconds per step"]})

@@ -38,9 +38,8 @@ class Profile:
     trained: dict[str, Classes]
     # Of `seeds`, how many a group of jobs runs on a dataset; all where nothing is said.
     seeds_of: dict[tuple[str, str], int] = field(default_factory=dict)
-    of_baseline: dict[str, Classes] = field(
-        default_factory=dict
-    )  # where one has classes of its own
+    # Of the baselines that have classes of their own.
+    of_baseline: dict[str, Classes] = field(default_factory=dict)
     background_only: tuple[str, ...] = ("classifier", "ygan")
     ablation_epochs: dict[str, int] = field(default_factory=dict)  # where Table 5 trains shorter
     # Further classes of an ablation, once: what an ablation does in one class may be tested in ten.
@@ -205,7 +204,7 @@ def profile_settings(
     method reads.
 
     configuration: a key of METHODS. Raises ConfigError for a profile or an override that does not
-    exist.
+    exist; one that the method does not read is not checked.
     """
     p, method = profile(name), METHODS[configuration]
     overrides = {k: v for k, v in (overrides or {}).items() if k not in method.unread}

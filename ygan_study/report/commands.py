@@ -78,7 +78,7 @@ def make_all(study: Study, options: argparse.Namespace) -> int:
         )
     if options.seed and not options.verify:
         raise ConfigError(
-            "--seed is of what --verify draws: the seed of trainings is given as --set seed=N"
+            "--seed belongs to --verify; the seed of the trainings is set with --set seed=N"
         )
     if options.list:
         return _list(study, [known[name] for name in options.only] or [*known.values()])
@@ -174,7 +174,7 @@ def _verify(study: Study, options: argparse.Namespace) -> int:
     print(table.assign(verdict=table["verdict"].mask(failed, "failed")).round(4).to_string())
     file = study.root / "verified.csv"  # of all trainings that were ever repeated
     before = [pd.read_csv(file, index_col="job")] if file.exists() else []
-    kept = pd.concat([*before, table.round(6)]).reset_index()
+    kept = pd.concat([*before, table[~failed].round(6)]).reset_index()
     kept = kept.drop_duplicates(["job", "anew on"], keep="last").set_index("job")
     write_atomically(file, kept.to_csv)
     for line in table["verdict"][failed]:

@@ -66,7 +66,7 @@ def _row(records: dict[Job, Run], job: Job, anew: Run | None, failed: dict[str, 
     record = records[job]
     row = {"job": job.id, "recorded": record.metrics["auc"], "recorded on": _machine(record)}
     if anew is None:
-        return row | {"anew on": None, "verdict": failed.get(job.id, "not trained")}
+        return row | {"verdict": failed.get(job.id, "not trained")}
     here, there = ({key: run.about.get(key) for key in MADE} for run in (anew, record))
     difference, spread = anew.metrics["auc"] - record.metrics["auc"], _spread(record, records)
     return row | {

@@ -28,7 +28,7 @@ from ygan_study.run.provenance import provenance
 from ygan_study.run.store import Study
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of dates in matplotlib's fonts
-VERSION = 1  # raised when an edit changes what is shown, so that all is made anew
+VERSION = 2  # raised when an edit changes what is shown, so that all is made anew
 VIEWS: dict[str, View] = {**FIGURES, **TABLES}
 
 

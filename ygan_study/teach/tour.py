@@ -319,8 +319,8 @@ def threshold(run: Run, t: float) -> Figure:
 @picture
 @one_thread()  # as `live`: on a busy machine two threads wait for each other
 def score_family(runs: Sequence[Run]) -> Figure:
-    """The AUC of the scores of Eq. 12 to 18 less s_zw on the test images of the starter pack; a
-    colour a network."""
+    """The AUC of the scores of Eq. 12 to 18, without s_zw, on the test images of the starter pack;
+    a colour for each network."""
     table = {}
     for run in runs:
         data = color_mnist(run.config.image_size, "starter", run.config.split_seed)

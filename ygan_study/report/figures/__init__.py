@@ -27,7 +27,7 @@ ALT = {  # what a figure shows, for those who cannot see it; by the function tha
     "fig1": "A normal and an anomalous digit with their latents, reconstructions and class "
     "probabilities, which are spread over several digits for the anomaly.",
     "architecture": "An image enters two encoders; a decoder rebuilds it from both latents, and a "
-    "classifier reads its class off the semantic latent alone.",
+    "classifier reads its class from the semantic latent alone.",
     "fig2": "The five networks of Y-GAN, layer by layer, with the loss terms where they act.",
     "fig3": "Three pairs of digits, the hybrid of each pair, and the semantic latent that went in "
     "beside the one that comes back.",

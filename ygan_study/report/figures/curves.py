@@ -141,7 +141,7 @@ def best_epoch(runs: list[Run]) -> Figure:
 def code_epochs(runs: list[Run]) -> Figure:
     """Y-GAN after each epoch, by the printed equations and as the authors' program trains it; solid
     AUCs score each image by itself, dashed ones class-sorted batches, as the program does. The grey
-    line is the loss of guessing, ln 9: where L_r is below it, C reads the class off z_r.
+    line is the loss of guessing, ln 9: where L_r is below it, C reads the class from z_r.
     """
     there = base.grouped(runs, "dataset")
     there = {place: own for place, own in there.items() if {r.config.key for r in own} != {"paper"}}

@@ -74,7 +74,7 @@ def fig1(runs: list[Run]) -> Figure:
 
 def architecture(runs: list[Run]) -> Figure:
     """Fig. 2 at a glance: `E_s` and `E_r` encode the image, `D` rebuilds it from both latents,
-    and `C` reads the class off `z_s` and must not find it in `z_r` (R reverses the gradient).
+    and `C` reads the class from `z_s` and must not find it in `z_r` (R reverses the gradient).
     """
     return _networks(pictured(runs)[0], base.WIDTH / 2)
 

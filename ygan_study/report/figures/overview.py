@@ -187,8 +187,8 @@ def _bar(ax: Axes, look: Line2D, x: float, y: float, **errors) -> None:
 
 def ablation_costs(rows: pd.DataFrame) -> Figure:
     """How much lower the AUC is without each part of Y-GAN: stars, as printed, in the mean over all
-    held-out classes; other marks, measured here in the classes of the title, among which each part
-    stands once. Lines are 95 % intervals where there are several trainings.
+    held-out classes; other marks, measured here in the classes of the title. Lines are 95 %
+    intervals where there are several trainings.
     """
     return forest(_costs(TABLES["table5"].make(rows)), "cost in AUC")
 

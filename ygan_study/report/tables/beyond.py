@@ -61,7 +61,10 @@ def learning_rate(rows: pd.DataFrame) -> pd.DataFrame:
     trainings, found = trainings_of(rows, AVERAGED, metrics=["normal_accuracy"]), {}
     rates = {"": "0.001", f"lr={Settings().lr}": "0.0002"}
     trainings["rate"] = trainings["configuration"].str.partition(", ")[2].map(rates)
-    classifiers = trainings[trainings["key"] == "classifier"]
+    classifiers = trainings[trainings["key"] == "classifier"].dropna(subset=["rate"])
+    rates = classifiers.groupby(["dataset", "held_out", *SEEDS])["rate"].transform("nunique")
+    there = classifiers.groupby("dataset")["rate"].transform("nunique")
+    classifiers = classifiers[rates == there]  # the same classes and seeds at either rate
     for (dataset, rate), plain in classifiers.groupby(["dataset", "rate"], sort=False):
         own = trainings[(trainings["key"] == "paper") & (trainings["dataset"] == dataset)]
         gap, row = difference(own, plain), {}

@@ -7,7 +7,7 @@ function keep() {
   const meant = $("#meant").value
   const flagged = verdict("#break-verdict", look(picked.break), about.strict)
   const outcome = flagged ? "is called an anomaly" : "passes as normal"
-  const notKept = meant ? `Not broken: the drawing ${outcome}, as it should.`
+  const notKept = meant ? `Not broken: the drawing ${outcome}, which is right.`
     : "First choose what you drew."
   if (!meant || (meant == "a digit") != flagged) {
     $("#kept-verdict").textContent = notKept
@@ -58,7 +58,8 @@ function copyAnswers() {
 }
 
 function saveAnswers() {
-  const name = $("#name").value.trim().replace(/[^\p{L}\p{N}-]+/gu, "_") || "answers"
+  const name = $("#name").value.trim().replace(/[^\p{L}\p{N}_.-]+/gu, "_")
+    .replace(/^[_.]+|_+$/g, "") || "answers"
   save(`${name}.csv`, `data:text/csv;charset=utf-8,${encodeURIComponent($("#table").value)}`)
   sayDone("Downloaded.")
 }

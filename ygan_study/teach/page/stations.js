@@ -101,8 +101,8 @@ function showSwap() {
   showTile("#swap-b", b.pixels, `B: ${says(b)}`)
   showTile("#swap-ab", ab.pixels, math(`z_s of A, z_r of B: ${says(ab)}`))
   showTile("#swap-ba", ba.pixels, math(`z_s of B, z_r of A: ${says(ba)}`))
-  const reads = owners(ab.digit, a.digit, b.digit) || "neither A nor B"
-  outcome("2 digit", `C reads ${ab.digit}, as it reads ${reads}.`)
+  const reads = owners(ab.digit, a.digit, b.digit)
+  outcome("2 digit", `C reads ${ab.digit}, ${reads ? `as in ${reads}` : "unlike in A or in B"}.`)
   const has = owners(ab.colour, a.colour, b.colour)
   outcome("2 background",
     `It is ${colourName(ab.colour)}, ${has ? `that of ${has}` : "neither that of A nor that of B"}.`)
