@@ -48,8 +48,10 @@ def fit(
         # A setting that an older checkpoint lacks has its default.
         settings = {**asdict(type(config)()), **state["config"]}
         if {"config": settings, "images": state["images"]} != identity:
-            other = f"the checkpoint in {folder} was made with other settings or other images, or by an earlier version"
-            raise ConfigError(f"{other}: remove it, or choose another folder")
+            made = "was made with other settings or other images, or by an earlier version"
+            raise ConfigError(
+                f"the checkpoint in {folder} {made}: remove it, or choose another folder"
+            )
         trainer.load_state_dict(state)
     epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()
     length = {"total": epochs * trainer.steps, "initial": first * trainer.steps}
