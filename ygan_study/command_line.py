@@ -205,7 +205,8 @@ def parser() -> argparse.ArgumentParser:
         if profiles:
             what = "; ".join(f"{profile}: {purposes[profile]}" for profile in profiles)
             add("--profile", choices=profiles, default="quick", help=f"{what}; default quick")
-            setting = dict(type=_setting, default=[], metavar="KEY=VALUE", help="epochs=3")
+            what = "such as epochs=3; it changes the trainings of the methods that read it"
+            setting = dict(type=_setting, default=[], metavar="KEY=VALUE", help=what)
             add("--set", nargs="+", action="extend", **setting)
         precisions = ("float32", "tf32", "bfloat16", "fastest")
         what = "of the convolutions; with fastest numbers differ between machines"
