@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 from chromium import chromium, needed, webdriver
-from selenium.common.exceptions import TimeoutException, WebDriverException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -66,18 +66,19 @@ def cells(tmp_path_factory):
             WebDriverWait(browser, 60).until(lambda _: running.exists() and running.stat().st_size)
             about = json.loads(running.read_text())
             lab = f"http://127.0.0.1:{about['port']}/lab/tree"
-            for seconds in (60, 100):  # JupyterLab now and then forgets what it was asked to run
-                browser.set_script_timeout(seconds)
-                browser.get(f"{lab}/tour.ipynb?token={about['token']}")
-                WebDriverWait(browser, 90).until(lambda b: b.find_elements(By.CSS_SELECTOR, IDLE))
-                # The command runs the notebook that has the focus.
-                patient = WebDriverWait(browser, 60, ignored_exceptions=[WebDriverException])
-                patient.until(lambda b: b.find_element(By.CSS_SELECTOR, ".jp-Cell").click() or True)
-                try:
-                    browser.execute_async_script(RUN)
-                    break
-                except TimeoutException:
-                    continue
+            browser.get(f"{lab}/tour.ipynb?token={about['token']}")
+            WebDriverWait(browser, 90).until(lambda b: b.find_elements(By.CSS_SELECTOR, IDLE))
+
+            def sliders(browser):
+                return browser.find_elements(By.CSS_SELECTOR, ".widget-hslider")
+
+            def run(browser):
+                # The command runs the notebook that has the focus, and nothing where none has it.
+                browser.find_element(By.CSS_SELECTOR, ".jp-Cell").click()
+                browser.execute_async_script(RUN)
+                return WebDriverWait(browser, 10).until(sliders)
+
+            WebDriverWait(browser, 240, ignored_exceptions=[WebDriverException]).until(run)
             elements = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell")
             found = dict(zip([cell.id for cell in book.cells], elements, strict=True))
             yield browser, {name: found[name] for name in WIDGETS}

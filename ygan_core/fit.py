@@ -44,15 +44,15 @@ def fit(
     identity = {}
     if folder:
         identity = {"config": asdict(config), "images": sha256(trainer.images.cpu())}
-    if folder and (state := load_newest(folder, {*identity, *trainer.state_dict()})):
-        # A setting that an older checkpoint lacks has its default.
-        settings = {**asdict(type(config)()), **state["config"]}
-        if {"config": settings, "images": state["images"]} != identity:
-            made = "was made with other settings or other images, or by an earlier version"
-            raise ConfigError(
-                f"the checkpoint in {folder} {made}: remove it, or choose another folder"
-            )
-        trainer.load_state_dict(state)
+        if state := load_newest(folder, {*identity, *trainer.state_dict()}):
+            # A setting that an older checkpoint lacks has its default.
+            settings = {**asdict(type(config)()), **state["config"]}
+            if {"config": settings, "images": state["images"]} != identity:
+                made = "was made with other settings or other images, or by an earlier version"
+                raise ConfigError(
+                    f"the checkpoint in {folder} {made}: remove it, or choose another folder"
+                )
+            trainer.load_state_dict(state)
     epochs, first, start = config.epochs, len(trainer.history), time.perf_counter()
     length = {"total": epochs * trainer.steps, "initial": first * trainer.steps}
     with tqdm(**length, desc=title, unit=" batch", disable=None if title else True) as bar:

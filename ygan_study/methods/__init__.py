@@ -62,7 +62,7 @@ class Method:
         found |= {"consistency"} if "deviation" in self.settings else set()
         found |= {"lr_decay"} if issubclass(self.trainer, DEVIATIONS["lr_steps"]) else set()
         if issubclass(self.trainer, Classifier):
-            found |= {*CLASSIFIER, "score", "ramp_con", "consistency", "lr_adam"}
+            found |= {*CLASSIFIER, "ramp_con", "consistency", "lr_adam"}
         return found
 
 

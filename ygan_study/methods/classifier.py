@@ -11,7 +11,7 @@ from ygan_core.config import Config
 from ygan_core.model import YGAN, LatentClassifier, dcgan_init
 from ygan_study.methods.tuned import Tuned
 
-CLASSIFIER = dict(method="classifier", latents="semantic")
+CLASSIFIER = dict(method="classifier", latents="semantic", score="s")
 CLASSIFIER |= {f"lambda_{i}": 0.0 for i in (1, 2, 4, 5, 6)}
 
 

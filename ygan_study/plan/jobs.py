@@ -242,7 +242,7 @@ def _search(settings: dict) -> dict[str, list[Settings]]:
             for base in bases
         ]
         for method, candidates, bases in (
-            ("classifier", search.CLASSIFIER, _changed(quick, **CLASSIFIER, score="s")),
+            ("classifier", search.CLASSIFIER, _changed(quick, **CLASSIFIER)),
             ("ygan", search.YGAN, quick),
             ("strong", search.STRONG, large("strong", search.STRONG_EPOCHS)),
             ("whitened", search.WHITENED, large("whitened", search.WHITENED_EPOCHS)),

@@ -82,8 +82,7 @@ def architecture(runs: list[Run]) -> Figure:
 def fig2(runs: list[Run]) -> Figure:
     """Fig. 2, the five networks: in each the outputs of its layers, channels × height × width, and
     below it its number of parameters. The loss terms stand where they act, with their weights; R
-    reverses the gradient (Eq. 7), and ⊕ joins two latents; C is drawn
-    twice.
+    reverses the gradient (Eq. 7), and ⊕ joins two latents; C is drawn twice.
     """
     run = pictured(runs)[0]
     channels = run.images(np.array([0])).shape[1]

@@ -129,9 +129,10 @@ function showNetworks() {
     showGrid(`#grid-${name}`, tops, lefts, grid)
     let kept = 0, followed = 0, different = 0
     grid.forEach((row, i) => row.forEach((pixels, j) => {
+      const differ = tops[j].colour != lefts[i].colour
       kept += read(pixels, name) == tops[j].digit
-      different += tops[j].colour != lefts[i].colour
-      followed += tops[j].colour != lefts[i].colour && background(pixels) == lefts[i].colour
+      different += differ
+      followed += differ && background(pixels) == lefts[i].colour
     }))
     const counted = `${followed} of ${different}`
     $(`#count-${name}`).innerHTML = `${name}: where row and column have different backgrounds,
