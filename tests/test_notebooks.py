@@ -35,6 +35,14 @@ def test_in_git_without_outputs_and_with_one_cell_of_literal_parameters(name):
         assert f"| **{row}** |" in book.cells[0].source
 
 
+@pytest.mark.parametrize("path", sorted(nb.SOURCES.rglob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_name_that_a_notebook_imports_is_there(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    imports = [n for n in ast.walk(ast.parse(code)) if isinstance(n, (ast.Import, ast.ImportFrom))]
+    exec(ast.unparse(ast.Module(imports, [])), {})
+
+
 def test_every_figure_and_table_is_in_a_notebook_that_needs_its_trainings():
     study, shown = Study("smoke"), {name: nb.views(name) for name in notebooks()}
     for name, view in views.VIEWS.items():
